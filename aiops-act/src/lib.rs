@@ -1,0 +1,1 @@
+//! Guards, planning, approvals and verification of actions.

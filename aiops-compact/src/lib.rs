@@ -1,0 +1,1 @@
+//! Compaction of telemetry: anomalies with shapes, top-k, briefings.

@@ -1,0 +1,1 @@
+//! Model, seams, guard tokens, pipeline and in-memory fakes of aiops.

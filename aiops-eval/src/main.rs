@@ -1,0 +1,2 @@
+//! Honest evaluation of aiops pipelines.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Localisation and root cause without a language model.

@@ -1,0 +1,1 @@
+//! Conformance suites, mocks, oracles and generators for implementers of aiops seams.

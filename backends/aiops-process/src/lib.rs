@@ -1,0 +1,1 @@
+//! Local process supervisor for aiops: mitigator and change feed.

@@ -1,0 +1,1 @@
+//! Prometheus and VictoriaMetrics source, and an embedded exposition scraper for aiops.

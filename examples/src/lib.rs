@@ -1,0 +1,1 @@
+//! The aiops example system and programs.

@@ -1,0 +1,1 @@
+//! Compose incident pipelines that heal themselves.
