@@ -1,0 +1,218 @@
+//! The record of actions: a fold over journal entries, and the rules that every journal obeys.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::action::decision::DecisionRecord;
+use crate::action::proposal::{IncidentId, Proposal, Purpose};
+use crate::action::receipt::{ActionOutcome, Fence, IdempotencyKey};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{EntityId, Recovery};
+
+/// Position in a journal: the number of entries up to and with it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Sequence(pub u64);
+
+/// An action that is about to be run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct IntentRecord {
+    /// Key it will run under.
+    pub key: IdempotencyKey,
+    /// What is to be done, and why.
+    pub proposal: Proposal,
+    /// Who allowed it.
+    pub decision: DecisionRecord,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+impl IntentRecord {
+    pub(crate) fn new(
+        key: IdempotencyKey,
+        proposal: Proposal,
+        decision: DecisionRecord,
+        at: Timestamp,
+    ) -> Self {
+        Self { key, proposal, decision, at }
+    }
+}
+
+/// What a journal holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum JournalEntry {
+    /// An action is about to be run.
+    Intent(Box<IntentRecord>),
+    /// How it ended. Until this is written the action is in doubt and its target is held.
+    Outcome {
+        /// Which action.
+        key: IdempotencyKey,
+        /// How.
+        outcome: ActionOutcome,
+        /// When.
+        at: Timestamp,
+    },
+    /// Whether it helped.
+    Verified {
+        /// Which action.
+        key: IdempotencyKey,
+        /// What the verifier said.
+        recovery: Recovery,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// One action with what is known of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ActionTrace {
+    /// Fence of the action: the position of its intent.
+    pub fence: Fence,
+    /// What was intended.
+    pub intent: IntentRecord,
+    /// How it ended; `None` while it is in doubt.
+    #[serde(default)]
+    pub outcome: Option<ActionOutcome>,
+    /// Whether it helped; `None` until verified.
+    #[serde(default)]
+    pub recovery: Option<Recovery>,
+}
+
+impl ActionTrace {
+    /// Whether it may have touched its target: everything but what was never begun.
+    #[must_use]
+    pub fn counts(&self) -> bool {
+        !matches!(self.outcome, Some(ActionOutcome::NotStarted { .. }))
+    }
+
+    /// Whether nobody knows yet how it ended.
+    #[must_use]
+    pub fn in_doubt(&self) -> bool {
+        self.outcome.is_none()
+    }
+
+    /// Whether it was meant as a remedy, not as the undoing of one.
+    #[must_use]
+    pub fn is_remedy(&self) -> bool {
+        self.intent.proposal.purpose == Purpose::Remedy
+    }
+}
+
+/// The fold over a journal. Guards decide on it, so caps and cooldowns survive a restart and hold across replicas.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    head: Sequence,
+    actions: Vec<ActionTrace>,
+    by_key: BTreeMap<IdempotencyKey, usize>,
+    by_target: BTreeMap<EntityId, Vec<usize>>,
+    by_incident: BTreeMap<IncidentId, Vec<usize>>,
+}
+
+impl History {
+    /// Nothing happened yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of entries applied.
+    #[must_use]
+    pub fn head(&self) -> Sequence {
+        self.head
+    }
+
+    /// Applies one entry; every journal calls this before it accepts an entry.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] for an intent whose key was used, whose target is held by an action in doubt, or for a
+    /// second, different outcome. [`ErrorKind::NotFound`] for the outcome of an unknown key. Nothing changes then.
+    pub fn apply(&mut self, entry: &JournalEntry) -> Result<Sequence> {
+        match entry {
+            JournalEntry::Intent(intent) => self.apply_intent(intent)?,
+            JournalEntry::Outcome { key, outcome, .. } => {
+                let action = self.action_mut(key)?;
+                match &action.outcome {
+                    Some(known) if known != outcome => {
+                        return Err(Error::new(ErrorKind::Conflict, "the action already ended otherwise")
+                            .with("key", key));
+                    }
+                    _ => action.outcome = Some(outcome.clone()),
+                }
+            }
+            JournalEntry::Verified { key, recovery, .. } => self.action_mut(key)?.recovery = Some(*recovery),
+        }
+        self.head.0 += 1;
+        Ok(self.head)
+    }
+
+    fn apply_intent(&mut self, intent: &IntentRecord) -> Result<()> {
+        let target = &intent.proposal.action.target;
+        if self.by_key.contains_key(&intent.key) {
+            return Err(
+                Error::new(ErrorKind::Conflict, "this action was intended before").with("key", &intent.key)
+            );
+        }
+        if let Some(holder) = self.for_target(target).find(|a| a.in_doubt()) {
+            return Err(Error::new(ErrorKind::Conflict, "an action on this target has not ended yet")
+                .with("target", target)
+                .with("holder", &holder.intent.key));
+        }
+        let index = self.actions.len();
+        self.actions.push(ActionTrace {
+            fence: Fence(self.head.0 + 1),
+            intent: intent.clone(),
+            outcome: None,
+            recovery: None,
+        });
+        self.by_key.insert(intent.key.clone(), index);
+        self.by_target.entry(target.clone()).or_default().push(index);
+        self.by_incident.entry(intent.proposal.incident.clone()).or_default().push(index);
+        Ok(())
+    }
+
+    fn action_mut(&mut self, key: &IdempotencyKey) -> Result<&mut ActionTrace> {
+        let index = self.by_key.get(key).copied();
+        index
+            .and_then(|i| self.actions.get_mut(i))
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no intent has this key").with("key", key))
+    }
+
+    /// The action with this key.
+    #[must_use]
+    pub fn get(&self, key: &IdempotencyKey) -> Option<&ActionTrace> {
+        self.by_key.get(key).and_then(|i| self.actions.get(*i))
+    }
+
+    /// All actions, oldest first; also backwards.
+    pub fn actions(&self) -> impl DoubleEndedIterator<Item = &ActionTrace> {
+        self.actions.iter()
+    }
+
+    /// Actions on `target`, oldest first.
+    pub fn for_target(&self, target: &EntityId) -> impl DoubleEndedIterator<Item = &ActionTrace> {
+        self.pick(self.by_target.get(target))
+    }
+
+    /// Actions of `incident`, oldest first.
+    pub fn for_incident(&self, incident: &IncidentId) -> impl DoubleEndedIterator<Item = &ActionTrace> {
+        self.pick(self.by_incident.get(incident))
+    }
+
+    /// Actions nobody knows the end of.
+    pub fn in_doubt(&self) -> impl Iterator<Item = &ActionTrace> {
+        self.actions.iter().filter(|a| a.in_doubt())
+    }
+
+    fn pick<'a>(
+        &'a self,
+        indices: Option<&'a Vec<usize>>,
+    ) -> impl DoubleEndedIterator<Item = &'a ActionTrace> {
+        indices.into_iter().flatten().filter_map(|i| self.actions.get(*i))
+    }
+}

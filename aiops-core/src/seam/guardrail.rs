@@ -1,0 +1,45 @@
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::action::{GuardId, History, Mode, Preview, Proposal, Verdict};
+use crate::context::Context;
+use crate::error::Result;
+use crate::seam::forward::forward_seam;
+
+/// What a guard judges.
+#[derive(Debug, Clone, Copy)]
+pub struct Review<'a> {
+    /// The proposal.
+    pub proposal: &'a Proposal,
+    /// The target now, and what would happen to it.
+    pub preview: &'a Preview,
+    /// Everything done before, by all replicas that share the journal.
+    pub history: &'a History,
+    /// What the system may do by itself.
+    pub mode: Mode,
+    /// The present instant.
+    pub now: Timestamp,
+}
+
+/// Judges a proposal. It says allow, ask or deny with a reason, and never mints anything.
+///
+/// A guard is heard twice on every proposal, before and after an approval, so it must not count hearings as actions:
+/// what was done stands in [`Review::history`].
+///
+/// # Errors
+/// Any error counts as a denial.
+#[async_trait]
+pub trait Guardrail: Debug + Send + Sync + 'static {
+    /// Its name, as it stands in decisions.
+    fn id(&self) -> GuardId;
+
+    /// Judges `review`.
+    async fn check(&self, review: &Review<'_>, ctx: &Context) -> Result<Verdict>;
+}
+
+forward_seam!(repeatable Guardrail {
+    @get id -> GuardId;
+    reads check(review: &Review<'_>) -> Verdict;
+});
