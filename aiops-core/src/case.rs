@@ -46,6 +46,11 @@ pub enum CaseStatus {
         /// Why.
         reason: String,
     },
+    /// Another replica acts on it.
+    Yielded {
+        /// How that was seen.
+        reason: String,
+    },
 }
 
 /// What a stage added.

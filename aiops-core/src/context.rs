@@ -145,6 +145,14 @@ impl Context {
         self
     }
 
+    /// A context that outlives the cancellation and deadline of this one by `limit`: for writing down what was
+    /// already done.
+    #[must_use]
+    pub fn detached(&self, limit: Duration) -> Self {
+        let free = Self { deadline: None, cancellation: Cancellation::new(), ..self.clone() };
+        free.with_timeout(limit)
+    }
+
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {

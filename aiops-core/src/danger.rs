@@ -1,3 +1,4 @@
+#![allow(clippy::disallowed_types, reason = "the definition itself; every use elsewhere is banned")]
 //! What only tests may use. A sibling of [`guard`](crate::guard), so it has no access to the mint.
 
 use async_trait::async_trait;
@@ -13,7 +14,6 @@ use crate::seam::{Guardrail, Review};
 pub struct AllowAll;
 
 #[async_trait]
-#[allow(clippy::disallowed_types, reason = "the definition itself")]
 impl Guardrail for AllowAll {
     fn id(&self) -> GuardId {
         GuardId("danger-allow-all".to_owned())

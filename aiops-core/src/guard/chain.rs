@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::action::{
     Action, ApprovalDecision, ApprovalRequest, DecisionOutcome, DecisionRecord, GuardId, GuardVerdict,
-    History, IdempotencyKey, Mode, Preview, Proposal, Verdict,
+    History, IdempotencyKey, Mode, Preview, Proposal, Risk, Verdict,
 };
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
@@ -28,11 +28,18 @@ pub struct ChainConfig {
     /// How long a minted right can be spent; default 30 s, at most 1 h.
     #[serde(with = "crate::model::duration")]
     pub token_life: Duration,
+    /// How long after an action its undoing counts as authorised with it; default 15 min, the longest verification.
+    #[serde(with = "crate::model::duration")]
+    pub revert_window: Duration,
 }
 
 impl Default for ChainConfig {
     fn default() -> Self {
-        Self { mode: Mode::Suggest, token_life: Duration::from_secs(30) }
+        Self {
+            mode: Mode::Suggest,
+            token_life: Duration::from_secs(30),
+            revert_window: Duration::from_secs(900),
+        }
     }
 }
 
@@ -324,7 +331,7 @@ impl GuardChain {
         let history = ctx.bound(self.journal.history(ctx)).await?;
         let review =
             Review { proposal, preview: &preview, history: &history, mode: self.config.mode, now: ctx.now() };
-        let mut verdicts = built_in_verdicts(&review);
+        let mut verdicts = built_in_verdicts(&review, self.config.revert_window);
         for guard in &self.guards {
             let verdict = match ctx.bound(guard.check(&review, ctx)).await {
                 Ok(verdict) => verdict,
@@ -360,22 +367,32 @@ impl GuardChain {
 }
 
 /// Rules that no configuration removes.
-fn built_in_verdicts(review: &Review<'_>) -> Vec<GuardVerdict> {
+fn built_in_verdicts(review: &Review<'_>, revert_window: Duration) -> Vec<GuardVerdict> {
+    let undoing = review.reverts_own_action(revert_window).is_some();
+    let ask_unless_undoing = |fine: bool, yes: &str, no: &str| match (fine, undoing) {
+        (true, _) => Verdict::allow(yes),
+        (false, true) => Verdict::allow("undoes our own action and was authorised with it"),
+        (false, false) => Verdict::needs_approval(no),
+    };
     let mode = match review.mode {
         Mode::Observe => Verdict::deny("observing only"),
-        Mode::Suggest => Verdict::needs_approval("every action is a suggestion in this mode"),
-        Mode::Auto => Verdict::allow("may act by itself"),
+        mode => ask_unless_undoing(
+            mode == Mode::Auto,
+            "may act by itself",
+            "every action is a suggestion in this mode",
+        ),
     };
-    let confidence = if review.proposal.confidence.is_calibrated() {
-        Verdict::allow("the confidence is calibrated")
-    } else {
-        Verdict::needs_approval("the confidence was never held against outcomes")
-    };
-    let risk = match review.proposal.action.risk() {
-        crate::action::Risk::High => Verdict::needs_approval("high risk is always for a person"),
-        crate::action::Risk::Medium | crate::action::Risk::Low => Verdict::allow("not of high risk"),
-    };
-    [("mode", mode), ("calibration", confidence), ("high-risk", risk)]
+    let calibration = ask_unless_undoing(
+        review.proposal.confidence.is_calibrated(),
+        "the confidence is calibrated",
+        "the confidence was never held against outcomes",
+    );
+    let risk = ask_unless_undoing(
+        review.proposal.action.risk() < Risk::High,
+        "not of high risk",
+        "high risk is always for a person",
+    );
+    [("mode", mode), ("calibration", calibration), ("high-risk", risk)]
         .map(|(guard, verdict)| GuardVerdict { guard: GuardId(guard.to_owned()), verdict })
         .into()
 }

@@ -1,0 +1,316 @@
+//! One proposal on its way through guards, journal, mitigator and verifier.
+
+use serde_json::json;
+use tracing::Instrument as _;
+
+use super::Pipeline;
+use crate::action::{
+    Action, ActionOutcome, ActionStatus, ActionTrace, DecisionRecord, IdempotencyKey, JournalEntry, Proposal,
+    ProposalId, Purpose, ReceiptRecord, RollbackPlan,
+};
+use crate::case::{Case, CasePart};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, Result};
+use crate::guard::{Authorized, Denied, Intended};
+use crate::model::{Anomaly, Recovery, RecoveryReport};
+use crate::seam::{AuditEvent, Notification, NotificationKind};
+
+/// How often the guards are heard when the journal moved on in between.
+const HEARINGS_AFTER_CONFLICT: u32 = 3;
+
+/// How an attempt at one proposal ended.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// It was not allowed; the next proposal may be.
+    Denied,
+    /// Another replica was first.
+    Yielded(String),
+    /// A step failed or its outcome is unknown: a person takes over.
+    Stopped(String),
+    /// A remedy ran, and this is what telemetry says.
+    Verified(Recovery),
+    /// An earlier action was undone.
+    Reverted,
+}
+
+/// What became of an execution.
+enum Executed {
+    Ran(Box<ReceiptRecord>),
+    InDoubt { key: IdempotencyKey, reason: String },
+    NotStarted(String),
+}
+
+/// The undoing of `proposal`, where there is one.
+pub(super) fn revert_of(proposal: &Proposal) -> Result<Option<Proposal>> {
+    let RollbackPlan::Operation(back) = &proposal.action.rollback else { return Ok(None) };
+    let action = Action::new((**back).clone(), proposal.action.target.clone(), proposal.action.blast_radius);
+    let revert = Proposal {
+        id: ProposalId::new(format!("{}-revert", proposal.id)),
+        action,
+        reason: format!("{} did not help", proposal.action),
+        ..proposal.clone()
+    };
+    Ok(Some(revert.reverting(proposal.idempotency_key()?)))
+}
+
+impl Pipeline {
+    /// Guards, records, executes and verifies one proposal.
+    pub(super) async fn attempt(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        ctx: &Context,
+    ) -> Result<Attempt> {
+        let intended = match self.authorize_and_record(case, proposal, ctx).await? {
+            Ok(intended) => intended,
+            Err(ended) => return Ok(ended),
+        };
+        match self.execute(intended, proposal, ctx).await {
+            Executed::NotStarted(reason) => {
+                Ok(Attempt::Stopped(format!("the action was not begun: {reason}")))
+            }
+            Executed::InDoubt { key, reason } => {
+                let part = CasePart::InDoubt { key, reason: reason.clone() };
+                self.append(case, |case| case.push(ctx.now(), part));
+                Ok(Attempt::Stopped(format!("nobody knows what became of the action: {reason}")))
+            }
+            Executed::Ran(receipt) => self.follow_up(case, proposal, *receipt, ctx).await,
+        }
+    }
+
+    /// Takes a proposal through the guards into the journal.
+    ///
+    /// Another entry that slips in between makes the journal refuse; the guards are then heard again on what is now
+    /// known, a few times. A target that another replica holds ends the attempt.
+    async fn authorize_and_record(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        ctx: &Context,
+    ) -> Result<Result<Intended<Action>, Attempt>> {
+        let mut conflict = None;
+        for _ in 0..HEARINGS_AFTER_CONFLICT {
+            let span = tracing::info_span!("stage", name = "guard", action = %proposal.action);
+            let decided =
+                self.guards.authorize(proposal.clone(), &*self.mitigator, ctx).instrument(span).await;
+            let authorized = match decided {
+                Ok(authorized) => authorized,
+                Err(denied) => {
+                    self.note_decision(case, denied.record(), ctx).await?;
+                    return Ok(Err(after_denial(&denied, self.guards.kill_switch().is_engaged())));
+                }
+            };
+            // Audit first: when it cannot be written the right is dropped and nothing happens.
+            self.note_decision(case, authorized.decision(), ctx).await?;
+            let notice_wanted = authorized.decision().wants_notice();
+            match record(authorized, ctx).await {
+                Ok(intended) => {
+                    if notice_wanted {
+                        self.tell_of_action(case, proposal, ctx).await;
+                    }
+                    return Ok(Ok(intended));
+                }
+                Err(e) if e.kind() == ErrorKind::Conflict => conflict = Some(e),
+                Err(e) => return Ok(Err(Attempt::Stopped(format!("the intent was not recorded: {e}")))),
+            }
+        }
+        Ok(Err(Attempt::Yielded(conflict.map_or_else(String::new, |e| e.to_string()))))
+    }
+
+    /// What follows an action that ran: a failure stops, a revert goes on, a remedy is verified.
+    async fn follow_up(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        receipt: ReceiptRecord,
+        ctx: &Context,
+    ) -> Result<Attempt> {
+        self.append(case, |case| case.act(receipt.clone()));
+        self.audit(case, "acted", &receipt, ctx).await?;
+        match &receipt.outcome {
+            ActionOutcome::Failed { reason } => {
+                return Ok(Attempt::Stopped(format!("the action failed: {reason}")));
+            }
+            ActionOutcome::NotStarted { reason } => {
+                return Ok(Attempt::Stopped(format!("the action was not begun: {reason}")));
+            }
+            ActionOutcome::Completed if proposal.purpose != Purpose::Remedy => return Ok(Attempt::Reverted),
+            ActionOutcome::Completed => {}
+        }
+        let report = self.verify(case, &receipt, ctx).await;
+        let recovery = report.recovery;
+        self.audit(case, "verified", &report, ctx).await?;
+        let verified = JournalEntry::Verified { key: receipt.key.clone(), recovery, at: ctx.now() };
+        self.guards.journal().append(&verified, None, &self.after_the_fact(ctx)).await?;
+        self.append(case, |case| case.push(report.at, CasePart::Verified(report)));
+        Ok(Attempt::Verified(recovery))
+    }
+
+    /// Only the symptoms that opened the case must be back, on every signal that ever showed one.
+    async fn verify(&self, case: &Case, receipt: &ReceiptRecord, ctx: &Context) -> RecoveryReport {
+        let mut symptoms = case.detected();
+        symptoms.retain(|a: &Anomaly| self.config.trigger.matches(a));
+        let limited = ctx.with_timeout(self.config.verify_timeout);
+        let work = limited.bound(self.verifier.verify(receipt, &symptoms, &limited));
+        match work.instrument(tracing::info_span!("stage", name = "verify")).await {
+            Ok(report) => report,
+            Err(e) => {
+                tracing::warn!(error = %e, "verification failed");
+                RecoveryReport::from_checks(ctx.now(), Vec::new())
+            }
+        }
+    }
+
+    /// Runs the action and writes down what became of it, whatever happens to the caller meanwhile.
+    async fn execute(&self, intended: Intended<Action>, proposal: &Proposal, ctx: &Context) -> Executed {
+        let key = intended.key().clone();
+        let started = ctx.now();
+        let span = tracing::info_span!("stage", name = "act", action = %proposal.action, key = %key);
+        let late = async {
+            ctx.clock().sleep(self.config.action_timeout).await;
+            Err(Error::new(ErrorKind::InDoubt, "the action did not end in time"))
+        };
+        let work = futures_lite::future::or(self.mitigator.execute(intended, ctx), late);
+        let outcome = match work.instrument(span).await {
+            Ok(receipt) => Ok(receipt.into_record()),
+            Err(e) => {
+                tracing::warn!(error = %e, "the mitigator returned no receipt");
+                self.ask_status(&key, &e, ctx).await.map(|(fence, outcome)| ReceiptRecord {
+                    key: key.clone(),
+                    fence,
+                    action: proposal.action.clone(),
+                    started_at: started,
+                    finished_at: ctx.now(),
+                    outcome,
+                    detail: format!("told by status after: {e}"),
+                })
+            }
+        };
+        let record = match outcome {
+            Ok(record) => record,
+            Err(reason) => return Executed::InDoubt { key, reason },
+        };
+        let entry =
+            JournalEntry::Outcome { key: key.clone(), outcome: record.outcome.clone(), at: ctx.now() };
+        if let Err(e) = self.guards.journal().append(&entry, None, &self.after_the_fact(ctx)).await {
+            // The target stays held in the journal, so nobody acts on it until a person looks.
+            return Executed::InDoubt { key, reason: format!("the outcome was not recorded: {e}") };
+        }
+        match record.outcome {
+            ActionOutcome::NotStarted { reason } => Executed::NotStarted(reason),
+            ActionOutcome::Completed | ActionOutcome::Failed { .. } => Executed::Ran(Box::new(record)),
+        }
+    }
+
+    /// Asks the mitigator what became of `key`; an error text when it cannot tell.
+    async fn ask_status(
+        &self,
+        key: &IdempotencyKey,
+        error: &Error,
+        ctx: &Context,
+    ) -> Result<(crate::action::Fence, ActionOutcome), String> {
+        let ctx = self.after_the_fact(ctx);
+        let history = self.guards.journal().history(&ctx).await.map_err(|e| format!("{error}; {e}"))?;
+        let fence =
+            history.get(key).map(|a| a.fence).ok_or_else(|| format!("{error}; no intent is recorded"))?;
+        let status = ctx.bound(self.mitigator.status(key, &ctx)).await;
+        let outcome = match status {
+            Ok(ActionStatus::NotStarted) => ActionOutcome::NotStarted { reason: error.to_string() },
+            Ok(ActionStatus::Completed) => ActionOutcome::Completed,
+            Ok(ActionStatus::Failed { reason }) => ActionOutcome::Failed { reason },
+            Ok(ActionStatus::Running) => return Err(format!("{error}; it is still running")),
+            Ok(ActionStatus::Unknown) => return Err(format!("{error}; the mitigator cannot tell")),
+            Err(e) => return Err(format!("{error}; its status cannot be read: {e}")),
+        };
+        Ok((fence, outcome))
+    }
+
+    /// Settles what a former run left in doubt: asks the mitigator and writes down the outcome. Nothing is repeated.
+    /// Returns what stays in doubt; their targets stay held, and people are told.
+    ///
+    /// # Errors
+    /// When the journal cannot be read or written.
+    pub async fn recover(&self, ctx: &Context) -> Result<Vec<ActionTrace>> {
+        let history = self.guards.journal().history(ctx).await?;
+        let mut unsettled = Vec::new();
+        for action in history.in_doubt() {
+            let key = &action.intent.key;
+            let interrupted = Error::new(ErrorKind::InDoubt, "a former run was interrupted");
+            match self.ask_status(key, &interrupted, ctx).await {
+                Ok((_, outcome)) => {
+                    let entry = JournalEntry::Outcome { key: key.clone(), outcome, at: ctx.now() };
+                    match self.guards.journal().append(&entry, None, ctx).await {
+                        // Another replica settled it first.
+                        Err(e) if e.kind() == ErrorKind::Conflict => {}
+                        other => drop(other?),
+                    }
+                }
+                Err(reason) => {
+                    self.tell_of_doubt(action, &reason, ctx).await;
+                    unsettled.push(action.clone());
+                }
+            }
+        }
+        Ok(unsettled)
+    }
+
+    /// What was done must be written down even when the case was cancelled or ran out of time.
+    fn after_the_fact(&self, ctx: &Context) -> Context {
+        ctx.detached(self.config.stage_timeout)
+    }
+
+    async fn note_decision(&self, case: &mut Case, decision: &DecisionRecord, ctx: &Context) -> Result<()> {
+        self.append(case, |case| case.push(ctx.now(), CasePart::Decided(decision.clone())));
+        self.audit(case, "decided", decision, ctx).await
+    }
+
+    async fn audit(
+        &self,
+        case: &Case,
+        what: &str,
+        detail: &impl serde::Serialize,
+        ctx: &Context,
+    ) -> Result<()> {
+        let Some(audit) = &self.audit else { return Ok(()) };
+        let event = AuditEvent::new(ctx.now(), Some(case.id().clone()), what, json!(detail));
+        audit.append(&event, &self.after_the_fact(ctx)).await.map_err(|e| e.at("AuditSink::append"))
+    }
+
+    async fn tell_of_action(&self, case: &Case, proposal: &Proposal, ctx: &Context) {
+        let notice = Notification::new(
+            case.id().clone(),
+            NotificationKind::Acted,
+            format!("acting: {}", proposal.action),
+            proposal.reason.clone(),
+        );
+        self.tell(&notice, ctx).await;
+    }
+
+    async fn tell_of_doubt(&self, action: &ActionTrace, reason: &str, ctx: &Context) {
+        let proposal = &action.intent.proposal;
+        let notice = Notification::new(
+            proposal.incident.clone(),
+            NotificationKind::Escalation,
+            format!("nobody knows what became of: {}", proposal.action),
+            reason,
+        );
+        self.tell(&notice, ctx).await;
+    }
+
+    /// A notification that fails is logged; it never decides what is done.
+    pub(super) async fn tell(&self, notice: &Notification, ctx: &Context) {
+        let Some(notifier) = &self.notifier else { return };
+        if let Err(e) = notifier.notify(notice, ctx).await {
+            tracing::error!(incident = %notice.incident, error = %e, "people could not be told");
+        }
+    }
+}
+
+async fn record(authorized: Authorized<Action>, ctx: &Context) -> Result<Intended<Action>> {
+    authorized.record(ctx).instrument(tracing::info_span!("stage", name = "record")).await
+}
+
+/// After the kill switch nothing else is tried; any other denial leaves the next proposal its chance.
+fn after_denial(denied: &Denied, killed: bool) -> Attempt {
+    if killed { Attempt::Stopped(denied.reason().to_owned()) } else { Attempt::Denied }
+}

@@ -1,0 +1,157 @@
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Anomaly, Direction, Selector, Severity, TokenBudget};
+
+/// Which findings open a case and must be back to normal at its end: symptoms that users feel, not every signal that moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Trigger {
+    /// Lowest severity; default [`Severity::Warning`].
+    pub severity: Severity,
+    /// Which signals; default all.
+    pub selector: Selector,
+    /// Which way; default either.
+    pub direction: Option<Direction>,
+}
+
+impl Default for Trigger {
+    fn default() -> Self {
+        Self { severity: Severity::Warning, selector: Selector::all(), direction: None }
+    }
+}
+
+impl Trigger {
+    /// Findings on these signals.
+    #[must_use]
+    pub fn on(selector: Selector) -> Self {
+        Self { selector, ..Self::default() }
+    }
+
+    /// The same in one direction only.
+    #[must_use]
+    pub fn going(mut self, direction: Direction) -> Self {
+        self.direction = Some(direction);
+        self
+    }
+
+    /// Whether `anomaly` is such a symptom.
+    #[must_use]
+    pub fn matches(&self, anomaly: &Anomaly) -> bool {
+        anomaly.severity >= self.severity
+            && self.direction.is_none_or(|d| anomaly.direction() == d)
+            && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
+    }
+}
+
+/// Settings of a [`Pipeline`](super::Pipeline).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct PipelineConfig {
+    /// Length of the window read each time; default 40 min (RCA-10: 30 before, 10 after).
+    #[serde(with = "crate::model::duration")]
+    pub window: Duration,
+    /// Distance of metric samples; default 15 s.
+    #[serde(with = "crate::model::duration")]
+    pub step: Duration,
+    /// Time between two looks; default 60 s.
+    #[serde(with = "crate::model::duration")]
+    pub interval: Duration,
+    /// Newest telemetry is left out for this long, because it is still arriving; default 0.
+    #[serde(with = "crate::model::duration")]
+    pub lag: Duration,
+    /// What opens a case.
+    pub trigger: Trigger,
+    /// Looks in a row that must show the same symptom; default 2, 1..=100.
+    pub confirmations: u32,
+    /// Rounds of diagnosis and action in one case; default 4, 1..=32.
+    pub rounds: u32,
+    /// Longest time for one stage that only reads; default 60 s.
+    #[serde(with = "crate::model::duration")]
+    pub stage_timeout: Duration,
+    /// Longest time for one action; later it is in doubt; default 5 min.
+    #[serde(with = "crate::model::duration")]
+    pub action_timeout: Duration,
+    /// Longest time for one verification; default 20 min.
+    #[serde(with = "crate::model::duration")]
+    pub verify_timeout: Duration,
+    /// Longest time for a case; default 2 h.
+    #[serde(with = "crate::model::duration")]
+    pub case_timeout: Duration,
+    /// Length of the briefing; default 4,000 tokens.
+    pub briefing: TokenBudget,
+    /// Cases handled at once; default 1, 1..=64.
+    pub concurrency: usize,
+    /// Failed looks in a row after which people are told; default 3.
+    pub blind_after: u32,
+}
+
+impl Default for PipelineConfig {
+    fn default() -> Self {
+        let minutes = |m: u64| Duration::from_secs(m * 60);
+        Self {
+            window: minutes(40),
+            step: Duration::from_secs(15),
+            interval: minutes(1),
+            lag: Duration::ZERO,
+            trigger: Trigger::default(),
+            confirmations: 2,
+            rounds: 4,
+            stage_timeout: minutes(1),
+            action_timeout: minutes(5),
+            verify_timeout: minutes(20),
+            case_timeout: minutes(120),
+            briefing: TokenBudget::default(),
+            concurrency: 1,
+            blind_after: 3,
+        }
+    }
+}
+
+impl PipelineConfig {
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] with the field, its value and the allowed range.
+    pub fn validate(&self) -> Result<()> {
+        let out_of = |field: &'static str, value: String, range: &'static str| {
+            Err(Error::new(ErrorKind::Invalid, format!("{field} is out of range"))
+                .with("value", value)
+                .with("allowed", range))
+        };
+        let longer_than_zero = [
+            ("window", self.window),
+            ("step", self.step),
+            ("interval", self.interval),
+            ("stage_timeout", self.stage_timeout),
+            ("action_timeout", self.action_timeout),
+            ("verify_timeout", self.verify_timeout),
+            ("case_timeout", self.case_timeout),
+        ];
+        for (field, value) in longer_than_zero {
+            if value.is_zero() {
+                return out_of(field, format!("{value:?}"), "more than 0 s");
+            }
+        }
+        if self.step > self.window {
+            return out_of("step", format!("{:?}", self.step), "up to window");
+        }
+        if !(1..=100).contains(&self.confirmations) {
+            return out_of("confirmations", self.confirmations.to_string(), "1..=100");
+        }
+        if !(1..=32).contains(&self.rounds) {
+            return out_of("rounds", self.rounds.to_string(), "1..=32");
+        }
+        if !(1..=64).contains(&self.concurrency) {
+            return out_of("concurrency", self.concurrency.to_string(), "1..=64");
+        }
+        if self.blind_after == 0 {
+            return out_of("blind_after", "0".to_owned(), "1 or more");
+        }
+        Ok(())
+    }
+}

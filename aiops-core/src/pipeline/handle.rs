@@ -1,0 +1,172 @@
+//! The rounds of one case.
+
+use std::future::Future;
+
+use tracing::Instrument as _;
+
+use super::Pipeline;
+use super::act::Attempt;
+use crate::action::Proposal;
+use crate::case::{Case, CasePart, CaseStatus};
+use crate::context::{Cancellation, Context};
+use crate::error::{Error, ErrorKind, Result};
+use crate::model::{Diagnosis, DiagnosisStatus, Recovery};
+use crate::seam::{Notification, NotificationKind};
+
+/// How a round ended.
+enum Round {
+    /// The case is over.
+    Closed(CaseStatus),
+    /// It did not help; look again and re-diagnose.
+    Again,
+}
+
+impl Pipeline {
+    /// Takes a case to its end. Failures become an escalation in the case.
+    pub(super) async fn handle(&self, case: Case, ctx: &Context) -> Case {
+        self.handle_until(case, ctx, &Cancellation::new()).await
+    }
+
+    /// The same, beginning no action after `shutdown`.
+    pub(super) async fn handle_until(&self, mut case: Case, ctx: &Context, shutdown: &Cancellation) -> Case {
+        let span = tracing::info_span!("case", id = %case.id());
+        let limited = ctx.with_timeout(self.config.case_timeout);
+        let status = match self.rounds(&mut case, &limited, shutdown).instrument(span).await {
+            Ok(status) => status,
+            Err(e) => CaseStatus::Escalated { reason: e.to_string() },
+        };
+        // People are told even when the case ran out of time or was cancelled.
+        let last_words = ctx.detached(self.config.stage_timeout);
+        self.append(&mut case, |case| case.push(ctx.now(), CasePart::Closed(status.clone())));
+        self.announce(&case, &status, &last_words).await;
+        case
+    }
+
+    async fn rounds(&self, case: &mut Case, ctx: &Context, shutdown: &Cancellation) -> Result<CaseStatus> {
+        for round in 0..self.config.rounds {
+            if round > 0 {
+                let window = self.observe(ctx).await?;
+                let anomalies = self.detect(&window, ctx).await?;
+                self.append(case, |case| case.observe(ctx.now(), window));
+                self.append(case, |case| case.detect(ctx.now(), anomalies));
+            }
+            match self.round(case, ctx, shutdown).await? {
+                Round::Closed(status) => return Ok(status),
+                Round::Again => {}
+            }
+        }
+        Ok(escalated(format!("not recovered after {} rounds", self.config.rounds)))
+    }
+
+    async fn round(&self, case: &mut Case, ctx: &Context, shutdown: &Cancellation) -> Result<Round> {
+        self.brief(case, ctx).await?;
+        let diagnosis = self.localize_and_diagnose(case, ctx).await?;
+        if let DiagnosisStatus::ObservabilityDark { missing } = &diagnosis.status {
+            return Ok(Round::Closed(escalated(format!("cannot be seen; missing: {}", missing.join(", ")))));
+        }
+        let proposals = self.stage("plan", ctx, self.planner.plan(case, ctx)).await?;
+        self.append(case, |case| case.push(ctx.now(), CasePart::Planned(proposals.clone())));
+        if proposals.is_empty() {
+            return Ok(Round::Closed(escalated("no safe action is known".to_owned())));
+        }
+        for proposal in proposals {
+            if shutdown.is_cancelled() {
+                return Ok(Round::Closed(escalated("shut down before acting".to_owned())));
+            }
+            match self.attempt(case, &proposal, ctx).await? {
+                Attempt::Denied => {}
+                Attempt::Yielded(reason) => return Ok(Round::Closed(CaseStatus::Yielded { reason })),
+                Attempt::Stopped(reason) => return Ok(Round::Closed(escalated(reason))),
+                Attempt::Verified(Recovery::Recovered) => return Ok(Round::Closed(CaseStatus::Recovered)),
+                Attempt::Verified(Recovery::Inconclusive) => {
+                    let reason = "the effect cannot be seen in telemetry".to_owned();
+                    return Ok(Round::Closed(escalated(reason)));
+                }
+                // A planner does not propose reverts, but if one does, what it undid is as it was before.
+                Attempt::Reverted => return Ok(Round::Again),
+                Attempt::Verified(Recovery::NotRecovered) => {
+                    return self.after_failure(case, &proposal, ctx).await;
+                }
+            }
+        }
+        Ok(Round::Closed(escalated("no proposal was allowed".to_owned())))
+    }
+
+    /// It did not help: undo it where that is possible, then look again.
+    async fn after_failure(&self, case: &mut Case, proposal: &Proposal, ctx: &Context) -> Result<Round> {
+        let Some(revert) = super::act::revert_of(proposal)? else { return Ok(Round::Again) };
+        match self.attempt(case, &revert, ctx).await? {
+            Attempt::Reverted | Attempt::Verified(_) => Ok(Round::Again),
+            Attempt::Denied => Ok(Round::Closed(escalated("undoing a failed action was denied".to_owned()))),
+            Attempt::Yielded(reason) | Attempt::Stopped(reason) => {
+                Ok(Round::Closed(escalated(format!("a failed action could not be undone: {reason}"))))
+            }
+        }
+    }
+
+    async fn brief(&self, case: &mut Case, ctx: &Context) -> Result<()> {
+        let Some(compactor) = &self.compactor else { return Ok(()) };
+        let window = case.window().ok_or_else(nothing_observed)?;
+        let compact = compactor.compact(window, self.config.briefing, ctx);
+        let briefing = self.stage("compact", ctx, compact).await?;
+        self.append(case, |case| case.push(ctx.now(), CasePart::Briefed(briefing)));
+        Ok(())
+    }
+
+    async fn localize_and_diagnose(&self, case: &mut Case, ctx: &Context) -> Result<Diagnosis> {
+        let window = case.window().ok_or_else(nothing_observed)?;
+        let localize = self.localizer.localize(window, case.anomalies(), ctx);
+        let ranking = self.stage("localise", ctx, localize).await?;
+        self.append(case, |case| case.push(ctx.now(), CasePart::Localized(ranking)));
+        let diagnosis = self.stage("diagnose", ctx, self.rca.diagnose(case, ctx)).await?;
+        self.append(case, |case| case.push(ctx.now(), CasePart::Diagnosed(diagnosis.clone())));
+        Ok(diagnosis)
+    }
+
+    /// Runs a stage that only reads, in its span and within its time.
+    async fn stage<T>(
+        &self,
+        name: &'static str,
+        ctx: &Context,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let span = tracing::info_span!("stage", name);
+        let limited = ctx.with_timeout(self.config.stage_timeout);
+        limited.bound(work).instrument(span).await.map_err(|e| e.at(name))
+    }
+
+    /// Adds to the case and tells the listener what was added.
+    pub(super) fn append(&self, case: &mut Case, add: impl FnOnce(&mut Case)) {
+        let before = case.entries().len();
+        add(case);
+        if let Some(listener) = &self.listener {
+            for entry in case.entries().iter().skip(before) {
+                listener.appended(case, entry);
+            }
+        }
+    }
+
+    async fn announce(&self, case: &Case, status: &CaseStatus, ctx: &Context) {
+        let (kind, title) = match status {
+            CaseStatus::Recovered => {
+                (NotificationKind::Closed, "recovered, verified from telemetry".to_owned())
+            }
+            CaseStatus::Yielded { reason } => {
+                (NotificationKind::Closed, format!("left to another replica: {reason}"))
+            }
+            CaseStatus::Escalated { reason } => (NotificationKind::Escalation, reason.clone()),
+        };
+        let cause = case.diagnosis().and_then(Diagnosis::cause).map(|h| h.statement.as_str());
+        let body = cause.unwrap_or("No cause was told.");
+        let notice = Notification::new(case.id().clone(), kind, title, body);
+        self.tell(&notice, ctx).await;
+    }
+}
+
+pub(super) fn escalated(reason: String) -> CaseStatus {
+    CaseStatus::Escalated { reason }
+}
+
+fn nothing_observed() -> Error {
+    Error::new(ErrorKind::Internal, "a case without telemetry")
+}

@@ -1,0 +1,118 @@
+//! Observe and detect, and decide whether what is seen is an incident.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use tracing::Instrument as _;
+
+use super::Pipeline;
+use crate::action::IncidentId;
+use crate::case::Case;
+use crate::context::Context;
+use crate::error::Result;
+use crate::model::{
+    Anomaly, EntityId, FetchRequest, FittedHash, SeriesKey, TelemetryWindow, TimeRange, time,
+};
+
+/// What a look came to.
+#[derive(Debug)]
+pub enum Look {
+    /// No symptom.
+    Quiet,
+    /// Symptoms that too few looks have shown so far.
+    Unconfirmed {
+        /// Looks in a row that showed one of them.
+        looks: u32,
+    },
+    /// An incident.
+    Incident(Case),
+}
+
+/// Symptoms of the last look and for how many looks in a row one of them has been there.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    symptoms: BTreeSet<(EntityId, SeriesKey)>,
+    looks: u32,
+}
+
+impl Pending {
+    /// Takes in the symptoms of one look; returns for how many looks in a row they have been there.
+    fn update(&mut self, symptoms: BTreeSet<(EntityId, SeriesKey)>) -> u32 {
+        self.looks = if symptoms.is_empty() {
+            0
+        } else if self.symptoms.is_disjoint(&symptoms) {
+            1
+        } else {
+            self.looks.saturating_add(1)
+        };
+        self.symptoms = symptoms;
+        self.looks
+    }
+}
+
+impl Pipeline {
+    /// Reads a window and judges it. Opens a case, without handling it, when symptoms are confirmed.
+    pub(super) async fn look(&self, ctx: &Context) -> Result<Look> {
+        let window = self.observe(ctx).await?;
+        let anomalies = self.detect(&window, ctx).await?;
+        let symptoms: Vec<&Anomaly> = anomalies.iter().filter(|a| self.config.trigger.matches(a)).collect();
+        let keys = symptoms.iter().map(|a| (a.entity.clone(), a.series.clone())).collect();
+        let id = incident_id(&symptoms);
+        let looks = {
+            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+            let looks = pending.update(keys);
+            if looks >= self.config.confirmations {
+                *pending = Pending::default();
+            }
+            looks
+        };
+        if looks == 0 {
+            return Ok(Look::Quiet);
+        }
+        if looks < self.config.confirmations {
+            return Ok(Look::Unconfirmed { looks });
+        }
+        let mut case = Case::open(id, ctx.now(), self.guards.mode());
+        self.append(&mut case, |case| case.observe(ctx.now(), window));
+        self.append(&mut case, |case| case.detect(ctx.now(), anomalies));
+        Ok(Look::Incident(case))
+    }
+
+    /// Reads the window that ends now.
+    pub(super) async fn observe(&self, ctx: &Context) -> Result<TelemetryWindow> {
+        let end = time::before(ctx.now(), self.config.lag);
+        let request =
+            FetchRequest::new(TimeRange::ending_at(end, self.config.window)).with_step(self.config.step);
+        let limited = ctx.with_timeout(self.config.stage_timeout);
+        let read = limited.bound(self.source.fetch(&request, &limited));
+        read.instrument(tracing::info_span!("stage", name = "observe")).await.map_err(|e| e.at("observe"))
+    }
+
+    /// Runs every detector; findings in the order of entity, series, onset and detector.
+    pub(super) async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
+        let limited = ctx.with_timeout(self.config.stage_timeout);
+        let all = async {
+            let mut found = Vec::new();
+            for detector in &self.detectors {
+                found.extend(
+                    limited.bound(detector.detect(window, &limited)).await.map_err(|e| e.at("detect"))?,
+                );
+            }
+            Ok::<_, crate::Error>(found)
+        };
+        let mut found = all.instrument(tracing::info_span!("stage", name = "detect")).await?;
+        found.sort_by(|a, b| {
+            (&a.entity, &a.series, a.onset, &a.detector).cmp(&(&b.entity, &b.series, b.onset, &b.detector))
+        });
+        Ok(found)
+    }
+}
+
+/// Replicas that see the same first symptom begin in the same minute derive the same id.
+fn incident_id(symptoms: &[&Anomaly]) -> IncidentId {
+    let first = symptoms.iter().min_by_key(|a| (a.onset, &a.entity, &a.series));
+    let text = first.map_or_else(String::new, |a| {
+        format!("{} {} {}", a.entity, a.series, a.onset.as_second().div_euclid(60))
+    });
+    IncidentId::new(format!("inc-{}", FittedHash::of(text.as_bytes()).0))
+}
