@@ -1,0 +1,407 @@
+//! The closed loop on in-memory parts.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use aiops_core::action::{
+    Action, ActionOutcome, BlastRadius, IncidentId, Mode, Operation, Principal, Proposal, ProposalId, RollbackPlan, Share,
+    Verdict,
+};
+use aiops_core::fake::{
+    FixedGuard, InMemoryJournal, InMemoryMitigator, InMemorySource, Mishap, RecordingAudit, RecordingNotifier,
+    ScriptedApprover, ScriptedDetector, ScriptedLocalizer, ScriptedPlanner, ScriptedRca, ScriptedVerifier, SimulatedWorkload,
+};
+use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
+use aiops_core::model::{
+    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest, FittedHash, Hypothesis,
+    Ranking, Recovery, RecoveryReport, SeriesKey, Shape, SignalCheck, Suspect, TelemetryWindow, TimeRange,
+};
+use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig};
+use aiops_core::seam::{Journal, NotificationKind};
+use aiops_core::{Cancellation, Case, CaseEntry, CasePart, CaseStatus, Context, ManualClock};
+use futures_lite::future::block_on;
+
+fn start() -> jiff::Timestamp {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+fn context() -> Context {
+    Context::new(Arc::new(ManualClock::leaping(start())))
+}
+
+fn orders() -> EntityId {
+    EntityId::service("orders")
+}
+
+fn slow_orders() -> Anomaly {
+    let reread = FetchRequest::new(TimeRange::ending_at(start(), Duration::from_secs(600)));
+    Anomaly::new(
+        DetectorId("test".into()),
+        FittedHash::of(b"test"),
+        orders(),
+        SeriesKey::new("http.server.request.duration"),
+        Shape::LevelShiftUp,
+        start(),
+        0.9,
+        Baseline { center: 0.05, scale: 0.01, samples: 40 },
+        reread,
+    )
+}
+
+fn restart(id: &str) -> Proposal {
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
+    let action = Action::new(Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }, orders(), radius)
+        .with_rollback(RollbackPlan::NotNeeded { reason: "starts the same revision".into() });
+    proposal(id, action)
+}
+
+fn proposal(id: &str, action: Action) -> Proposal {
+    let confidence = Confidence::calibrated(0.9, "test").unwrap();
+    let planner = Principal::new("planner");
+    Proposal::new(ProposalId::new(id), IncidentId::new("inc"), action, planner, confidence, "it leaks")
+}
+
+fn report(recovery: Recovery) -> RecoveryReport {
+    let check = SignalCheck { entity: orders(), what: "latency".into(), recovery, detail: String::new() };
+    RecoveryReport::from_checks(start(), vec![check])
+}
+
+/// Everything a test may vary.
+struct Parts {
+    detected: Vec<Vec<Anomaly>>,
+    planned: Vec<Vec<Proposal>>,
+    verified: Vec<Recovery>,
+    verdict: Verdict,
+    mode: Mode,
+    confirmations: u32,
+}
+
+impl Default for Parts {
+    fn default() -> Self {
+        Self {
+            detected: vec![vec![slow_orders()]],
+            planned: vec![vec![restart("p1")]],
+            verified: vec![Recovery::Recovered],
+            verdict: Verdict::allow("fine"),
+            mode: Mode::Auto,
+            confirmations: 1,
+        }
+    }
+}
+
+/// A pipeline and handles on what it uses.
+struct Rig {
+    pipeline: Pipeline,
+    source: InMemorySource,
+    mitigator: InMemoryMitigator,
+    journal: InMemoryJournal,
+    notifier: RecordingNotifier,
+    audit: RecordingAudit,
+    approver: ScriptedApprover,
+    kill_switch: KillSwitch,
+}
+
+fn rig(parts: Parts) -> Rig {
+    rig_on(parts, InMemoryJournal::new(), InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1")))
+}
+
+fn rig_on(parts: Parts, journal: InMemoryJournal, mitigator: InMemoryMitigator) -> Rig {
+    let source = InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
+    let cause = Hypothesis::new(
+        orders(),
+        FaultType::ResourceExhaustion,
+        "orders leaks memory",
+        Confidence::calibrated(0.9, "test").unwrap(),
+        Vec::new(),
+    );
+    let kill_switch = KillSwitch::new();
+    let approver = ScriptedApprover::of(Principal::new("ada"), [true]);
+    let chain = GuardChain::builder(journal.clone())
+        .guard(FixedGuard::new("fixed", parts.verdict))
+        .approver(approver.clone())
+        .kill_switch(kill_switch.clone())
+        .config(ChainConfig::in_mode(parts.mode))
+        .build()
+        .unwrap();
+    let (notifier, audit) = (RecordingNotifier::default(), RecordingAudit::default());
+    let mut config = PipelineConfig::default();
+    config.confirmations = parts.confirmations;
+    let pipeline = Pipeline::builder()
+        .source(source.clone())
+        .detector(ScriptedDetector::of(parts.detected))
+        .localizer(ScriptedLocalizer::of([Ranking::new(vec![Suspect::new(orders(), 1.0)])]))
+        .rca(ScriptedRca::of([Diagnosis::new(vec![cause])]))
+        .planner(ScriptedPlanner::of(parts.planned))
+        .guards(chain)
+        .mitigator(mitigator.clone())
+        .verifier(ScriptedVerifier::of(parts.verified.into_iter().map(report)))
+        .notifier(notifier.clone())
+        .audit(audit.clone())
+        .config(config)
+        .build()
+        .unwrap();
+    Rig { pipeline, source, mitigator, journal, notifier, audit, approver, kill_switch }
+}
+
+fn incident(look: Look) -> Case {
+    match look {
+        Look::Incident(case) => case,
+        other => panic!("expected an incident, saw {other:?}"),
+    }
+}
+
+fn escalation(case: &Case) -> &str {
+    match case.status() {
+        Some(CaseStatus::Escalated { reason }) => reason,
+        other => panic!("expected an escalation, saw {other:?}"),
+    }
+}
+
+#[test]
+fn an_incident_is_healed_recorded_and_replayable() {
+    let rig = rig(Parts::default());
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+
+    assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+    assert_eq!(rig.mitigator.workload(&orders()).unwrap().restarts, 1);
+    let history = block_on(rig.journal.history(&context())).unwrap();
+    let action = history.actions().next().unwrap();
+    assert_eq!(action.outcome, Some(ActionOutcome::Completed));
+    assert_eq!(action.recovery, Some(Recovery::Recovered));
+    assert_eq!(history.head().0, 3, "intent, outcome, verification");
+    let whats: Vec<_> = rig.audit.events().into_iter().map(|e| e.what).collect();
+    assert_eq!(whats, ["decided", "acted", "verified"]);
+    assert_eq!(rig.notifier.sent().last().unwrap().kind, NotificationKind::Closed);
+    assert_eq!(case.cited(&case.anomalies()[0].id).unwrap().entity, Some(orders()));
+
+    let again = Case::from_json(&case.to_json().unwrap()).unwrap();
+    assert_eq!(again, case);
+}
+
+#[test]
+fn one_look_is_not_enough_when_two_must_confirm() {
+    let rig = rig(Parts { confirmations: 2, ..Parts::default() });
+    let ctx = context();
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Unconfirmed { looks: 1 }));
+    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+}
+
+#[test]
+fn a_symptom_that_goes_away_starts_counting_anew() {
+    let detected = vec![vec![slow_orders()], vec![], vec![slow_orders()], vec![slow_orders()]];
+    let rig = rig(Parts { detected, confirmations: 2, ..Parts::default() });
+    let ctx = context();
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Unconfirmed { .. }));
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Quiet));
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Unconfirmed { looks: 1 }));
+}
+
+#[test]
+fn what_did_not_help_is_undone_and_diagnosed_again() {
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
+    let back = RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 2 }));
+    let scale = Action::new(Operation::Scale { replicas: 4 }, orders(), radius).with_rollback(back);
+    let rig = rig(Parts {
+        planned: vec![vec![proposal("p1", scale)], vec![restart("p2")]],
+        verified: vec![Recovery::NotRecovered, Recovery::Recovered],
+        ..Parts::default()
+    });
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+
+    assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+    let done: Vec<_> = rig.mitigator.executed().into_iter().map(|(_, a)| a.operation.to_string()).collect();
+    assert_eq!(done, ["scale to 4", "scale to 2", "rolling restart"]);
+    let diagnoses = case.entries().iter().filter(|e| matches!(e.part, CasePart::Diagnosed(_))).count();
+    assert_eq!(diagnoses, 2);
+    let attempts: Vec<_> = case.attempts().map(|(_, r)| r).collect();
+    assert_eq!(attempts, [Some(Recovery::NotRecovered), None, Some(Recovery::Recovered)]);
+}
+
+#[test]
+fn undoing_is_authorised_with_the_action_even_when_every_action_is_a_suggestion() {
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
+    let back = RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 2 }));
+    let scale = Action::new(Operation::Scale { replicas: 4 }, orders(), radius).with_rollback(back);
+    let rig = rig(Parts {
+        planned: vec![vec![proposal("p1", scale)], vec![]],
+        verified: vec![Recovery::NotRecovered],
+        mode: Mode::Suggest,
+        ..Parts::default()
+    });
+    incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert_eq!(rig.mitigator.executed().len(), 2);
+    assert_eq!(rig.approver.asked().len(), 1, "asked for the action, not for its undoing");
+}
+
+#[test]
+fn a_false_claim_to_undo_is_asked_like_any_other_action() {
+    let forged = restart("p1").reverting(restart("other").idempotency_key().unwrap());
+    let rig = rig(Parts { planned: vec![vec![forged], vec![]], mode: Mode::Suggest, ..Parts::default() });
+    incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert_eq!(rig.approver.asked().len(), 1);
+}
+
+#[test]
+fn missing_telemetry_after_an_action_escalates() {
+    let rig = rig(Parts { verified: vec![Recovery::Inconclusive], ..Parts::default() });
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert!(escalation(&case).contains("cannot be seen"));
+}
+
+#[test]
+fn a_failed_action_stops_and_escalates() {
+    let rig = rig(Parts { planned: vec![vec![restart("p1"), restart("p2")]], ..Parts::default() });
+    rig.mitigator.set_mishap(Some(Mishap::Failure));
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert!(escalation(&case).contains("the action failed"));
+    assert_eq!(rig.mitigator.executed().len(), 1, "no improvising");
+}
+
+#[test]
+fn a_lost_reply_is_cleared_up_by_status_and_not_repeated() {
+    let rig = rig(Parts::default());
+    rig.mitigator.set_mishap(Some(Mishap::LostReply));
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+    assert_eq!(rig.mitigator.executed().len(), 1);
+}
+
+#[test]
+fn a_crash_leaves_the_target_held_until_somebody_looks() {
+    let rig = rig(Parts::default());
+    rig.mitigator.set_mishap(Some(Mishap::Crash));
+    let ctx = context();
+    let case = incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    assert!(escalation(&case).contains("nobody knows"));
+    assert!(case.entries().iter().any(|e| matches!(e.part, CasePart::InDoubt { .. })));
+
+    let second = incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    assert!(matches!(second.status(), Some(CaseStatus::Yielded { .. })), "{:?}", second.status());
+    assert!(rig.mitigator.executed().is_empty());
+    assert_eq!(block_on(rig.pipeline.recover(&ctx)).unwrap().len(), 1);
+}
+
+#[test]
+fn nothing_is_done_while_observing_or_after_the_kill_switch() {
+    let watching = rig(Parts { mode: Mode::Observe, ..Parts::default() });
+    let case = incident(block_on(watching.pipeline.step(&context())).unwrap());
+    assert!(escalation(&case).contains("no proposal was allowed"));
+    assert!(watching.mitigator.executed().is_empty());
+
+    let killed = rig(Parts::default());
+    killed.kill_switch.engage(&Principal::new("ada"), "enough");
+    let case = incident(block_on(killed.pipeline.step(&context())).unwrap());
+    assert!(escalation(&case).contains("enough"));
+    assert!(killed.mitigator.executed().is_empty());
+}
+
+#[test]
+fn a_denied_proposal_leaves_the_next_its_chance_and_none_is_an_escalation() {
+    let denied = rig(Parts { verdict: Verdict::deny("frozen"), ..Parts::default() });
+    let case = incident(block_on(denied.pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "no proposal was allowed");
+
+    let nothing = rig(Parts { planned: vec![vec![]], ..Parts::default() });
+    let case = incident(block_on(nothing.pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "no safe action is known");
+}
+
+#[test]
+fn rounds_are_bounded() {
+    let planned = (0..9).map(|n| vec![restart(&format!("p{n}"))]).collect();
+    let rig = rig(Parts { planned, verified: vec![Recovery::NotRecovered], ..Parts::default() });
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert!(escalation(&case).contains("after 4 rounds"));
+    assert_eq!(rig.mitigator.executed().len(), 4);
+}
+
+#[test]
+fn two_replicas_run_one_action_once() {
+    let journal = InMemoryJournal::new();
+    let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
+    let a = rig_on(Parts::default(), journal.clone(), mitigator.clone());
+    let b = rig_on(Parts::default(), journal, mitigator.clone());
+    let ctx = context();
+    let (first, second) = block_on(futures_lite::future::zip(a.pipeline.step(&ctx), b.pipeline.step(&ctx)));
+    let statuses = [incident(first.unwrap()), incident(second.unwrap())].map(|c| c.status().cloned().unwrap());
+    assert_eq!(mitigator.executed().len(), 1, "{statuses:?}");
+    assert!(statuses.contains(&CaseStatus::Recovered));
+    assert!(statuses.iter().any(|s| matches!(s, CaseStatus::Yielded { .. })));
+}
+
+#[test]
+fn shutdown_is_graceful() {
+    let rig = rig(Parts { detected: vec![vec![]], ..Parts::default() });
+    let ctx = context();
+    let shutdown = Cancellation::new();
+    let stop = async {
+        for _ in 0..5 {
+            futures_lite::future::yield_now().await;
+        }
+        shutdown.cancel();
+    };
+    let (cases, ()) = block_on(futures_lite::future::zip(rig.pipeline.run(&ctx, &shutdown), stop));
+    assert!(cases.unwrap().is_empty());
+}
+
+#[test]
+fn not_seeing_is_reported() {
+    let rig = rig(Parts::default());
+    rig.source.set_outage(Some("no route".into()));
+    let ctx = context();
+    let shutdown = Cancellation::new();
+    let stop = async {
+        while rig.notifier.sent().is_empty() {
+            futures_lite::future::yield_now().await;
+        }
+        shutdown.cancel();
+    };
+    let (cases, ()) = block_on(futures_lite::future::zip(rig.pipeline.run(&ctx, &shutdown), stop));
+    assert!(cases.unwrap().is_empty());
+    assert!(rig.notifier.sent()[0].title.contains("cannot be read"));
+}
+
+#[derive(Debug, Clone, Default)]
+struct Heard(Arc<Mutex<Vec<String>>>);
+
+impl CaseListener for Heard {
+    fn appended(&self, _case: &Case, entry: &CaseEntry) {
+        let name = serde_json::to_value(&entry.part).unwrap();
+        let name = name.as_object().map(|o| o.keys().next().unwrap().clone());
+        self.0.lock().unwrap().push(name.unwrap_or_default());
+    }
+}
+
+#[test]
+fn a_listener_hears_every_part_in_order() {
+    let heard = Heard::default();
+    let Rig { pipeline, .. } = rig(Parts::default());
+    // Composing anew with a listener: the builder of the rig has none.
+    drop(pipeline);
+    let source = InMemorySource::new();
+    let chain = GuardChain::builder(InMemoryJournal::new())
+        .guard(FixedGuard::new("fixed", Verdict::allow("fine")))
+        .config(ChainConfig::in_mode(Mode::Auto))
+        .build()
+        .unwrap();
+    let mut config = PipelineConfig::default();
+    config.confirmations = 1;
+    let pipeline = Pipeline::builder()
+        .source(source)
+        .detector(ScriptedDetector::of([vec![slow_orders()]]))
+        .localizer(ScriptedLocalizer::of([Ranking::default()]))
+        .rca(ScriptedRca::of([Diagnosis::new(vec![])]))
+        .planner(ScriptedPlanner::of([vec![restart("p1")]]))
+        .guards(chain)
+        .mitigator(InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1")))
+        .verifier(ScriptedVerifier::of([report(Recovery::Recovered)]))
+        .listener(heard.clone())
+        .config(config)
+        .build()
+        .unwrap();
+    incident(block_on(pipeline.step(&context())).unwrap());
+    let parts = heard.0.lock().unwrap().clone();
+    let expected =
+        ["observed", "detected", "localized", "diagnosed", "planned", "decided", "acted", "verified", "closed"];
+    assert_eq!(parts, expected);
+}
