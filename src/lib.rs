@@ -1,1 +1,41 @@
-//! Compose incident pipelines that heal themselves.
+#![doc = include_str!("../README.md")]
+//!
+//! # Crates
+//!
+//! This crate only re-exports. `default = []`: a feature adds a backend and never changes behaviour.
+//!
+//! | module | crate | feature |
+//! |---|---|---|
+//! | [`core`] | `aiops-core`: model, seams, guards, pipeline, fakes | always |
+//! | [`compact`] | `aiops-compact`: telemetry to briefings | always |
+//! | [`detect`] | `aiops-detect`: detectors | always |
+//! | [`rca`] | `aiops-rca`: localisation and root cause | always |
+//! | [`act`] | `aiops-act`: guards, planning, verification | always |
+//! | `prometheus` | `aiops-prometheus`: Prometheus, VictoriaMetrics, scraping | `backend-prometheus` |
+//! | `process` | `aiops-process`: local process supervisor | `backend-process` |
+
+pub use aiops_act as act;
+pub use aiops_compact as compact;
+pub use aiops_core as core;
+pub use aiops_detect as detect;
+#[cfg(feature = "backend-process")]
+pub use aiops_process as process;
+#[cfg(feature = "backend-prometheus")]
+pub use aiops_prometheus as prometheus;
+pub use aiops_rca as rca;
+
+/// What composing a pipeline needs: `use aiops::prelude::*;`.
+pub mod prelude {
+    pub use aiops_core::action::{Action, Mode, Operation, Principal, Proposal};
+    pub use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
+    pub use aiops_core::layer::LayerExt;
+    pub use aiops_core::model::{EntityId, FetchRequest, TelemetryWindow, TimeRange};
+    pub use aiops_core::pipeline::{Look, Pipeline, PipelineConfig, Trigger};
+    pub use aiops_core::seam::{
+        Approver, ChangeFeed, Compactor, Detector, Guardrail, Journal, Localizer, Mitigator, Notifier, Planner, Rca,
+        TelemetrySource, Verifier,
+    };
+    pub use aiops_core::{
+        Case, CaseStatus, Clock, CompositeSource, Context, Error, ErrorKind, ManualClock, Result, SystemClock,
+    };
+}
