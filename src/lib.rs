@@ -32,8 +32,8 @@ pub mod prelude {
     pub use aiops_core::model::{EntityId, FetchRequest, TelemetryWindow, TimeRange};
     pub use aiops_core::pipeline::{Look, Pipeline, PipelineConfig, Trigger};
     pub use aiops_core::seam::{
-        Approver, ChangeFeed, Compactor, Detector, Guardrail, Journal, Localizer, Mitigator, Notifier, Planner, Rca,
-        TelemetrySource, Verifier,
+        Approver, ChangeFeed, Compactor, Detector, Guardrail, Journal, Localizer, Mitigator, Notifier,
+        Planner, Rca, TelemetrySource, Verifier,
     };
     pub use aiops_core::{
         Case, CaseStatus, Clock, CompositeSource, Context, Error, ErrorKind, ManualClock, Result, SystemClock,

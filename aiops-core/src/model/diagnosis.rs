@@ -48,6 +48,22 @@ impl std::fmt::Display for FaultType {
     }
 }
 
+/// Words for [`Hypothesis::mechanism`] that root causes and planners of this workspace agree on. Others are allowed.
+pub mod mechanism {
+    /// Memory fills up or ran out.
+    pub const MEMORY: &str = "memory";
+    /// A connection pool has no free connection.
+    pub const CONNECTION_POOL: &str = "connection pool";
+    /// Callers wait for a lock.
+    pub const LOCK: &str = "lock";
+    /// The process ends soon after every start.
+    pub const CRASH_LOOP: &str = "crash loop";
+    /// The work itself became slow, while callees and resources are as before.
+    pub const SLOW_WORK: &str = "slow work";
+    /// One caller or tenant sends more than its share.
+    pub const TENANT_LOAD: &str = "tenant load";
+}
+
 /// How firmly a cause is stated (RCA-02, RCA-12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -27,7 +27,7 @@ pub use anomaly::{Anomaly, Baseline, DetectorId, Direction, FittedHash, Severity
 pub use briefing::{Briefing, BriefingLine, Cut, TokenBudget};
 pub use change::{Change, ChangeId, ChangeKind, Revision};
 pub use confidence::{Calibration, Confidence};
-pub use diagnosis::{Diagnosis, DiagnosisStatus, FaultType, Hypothesis, NullFinding, Standing};
+pub use diagnosis::{Diagnosis, DiagnosisStatus, FaultType, Hypothesis, NullFinding, Standing, mechanism};
 pub use entity::{Entity, EntityId, EntityKind};
 pub use evidence::{Evidence, EvidenceId, EvidenceKind};
 pub use fetch::{FetchLimits, FetchRequest, MatchOp, Matcher, Selector};

@@ -4,17 +4,19 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiops_core::action::{
-    Action, ActionOutcome, BlastRadius, IncidentId, Mode, Operation, Principal, Proposal, ProposalId, RollbackPlan, Share,
-    Verdict,
+    Action, ActionOutcome, BlastRadius, IncidentId, Mode, Operation, Principal, Proposal, ProposalId,
+    RollbackPlan, Share, Verdict,
 };
 use aiops_core::fake::{
-    FixedGuard, InMemoryJournal, InMemoryMitigator, InMemorySource, Mishap, RecordingAudit, RecordingNotifier,
-    ScriptedApprover, ScriptedDetector, ScriptedLocalizer, ScriptedPlanner, ScriptedRca, ScriptedVerifier, SimulatedWorkload,
+    FixedGuard, InMemoryJournal, InMemoryMitigator, InMemorySource, Mishap, RecordingAudit,
+    RecordingNotifier, ScriptedApprover, ScriptedDetector, ScriptedLocalizer, ScriptedPlanner, ScriptedRca,
+    ScriptedVerifier, SimulatedWorkload,
 };
 use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
 use aiops_core::model::{
-    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest, FittedHash, Hypothesis,
-    Ranking, Recovery, RecoveryReport, SeriesKey, Shape, SignalCheck, Suspect, TelemetryWindow, TimeRange,
+    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest, FittedHash,
+    Hypothesis, Ranking, Recovery, RecoveryReport, SeriesKey, Shape, SignalCheck, Suspect, TelemetryWindow,
+    TimeRange,
 };
 use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig};
 use aiops_core::seam::{Journal, NotificationKind};
@@ -50,8 +52,9 @@ fn slow_orders() -> Anomaly {
 
 fn restart(id: &str) -> Proposal {
     let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
-    let action = Action::new(Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }, orders(), radius)
-        .with_rollback(RollbackPlan::NotNeeded { reason: "starts the same revision".into() });
+    let action =
+        Action::new(Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }, orders(), radius)
+            .with_rollback(RollbackPlan::NotNeeded { reason: "starts the same revision".into() });
     proposal(id, action)
 }
 
@@ -102,11 +105,16 @@ struct Rig {
 }
 
 fn rig(parts: Parts) -> Rig {
-    rig_on(parts, InMemoryJournal::new(), InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1")))
+    rig_on(
+        parts,
+        InMemoryJournal::new(),
+        InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1")),
+    )
 }
 
 fn rig_on(parts: Parts, journal: InMemoryJournal, mitigator: InMemoryMitigator) -> Rig {
-    let source = InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
+    let source =
+        InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
     let cause = Hypothesis::new(
         orders(),
         FaultType::ResourceExhaustion,
@@ -323,7 +331,8 @@ fn two_replicas_run_one_action_once() {
     let b = rig_on(Parts::default(), journal, mitigator.clone());
     let ctx = context();
     let (first, second) = block_on(futures_lite::future::zip(a.pipeline.step(&ctx), b.pipeline.step(&ctx)));
-    let statuses = [incident(first.unwrap()), incident(second.unwrap())].map(|c| c.status().cloned().unwrap());
+    let statuses =
+        [incident(first.unwrap()), incident(second.unwrap())].map(|c| c.status().cloned().unwrap());
     assert_eq!(mitigator.executed().len(), 1, "{statuses:?}");
     assert!(statuses.contains(&CaseStatus::Recovered));
     assert!(statuses.iter().any(|s| matches!(s, CaseStatus::Yielded { .. })));
@@ -401,7 +410,16 @@ fn a_listener_hears_every_part_in_order() {
         .unwrap();
     incident(block_on(pipeline.step(&context())).unwrap());
     let parts = heard.0.lock().unwrap().clone();
-    let expected =
-        ["observed", "detected", "localized", "diagnosed", "planned", "decided", "acted", "verified", "closed"];
+    let expected = [
+        "observed",
+        "detected",
+        "localized",
+        "diagnosed",
+        "planned",
+        "decided",
+        "acted",
+        "verified",
+        "closed",
+    ];
     assert_eq!(parts, expected);
 }
