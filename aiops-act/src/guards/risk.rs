@@ -29,7 +29,7 @@ impl Default for TiersConfig {
 }
 
 /// Low risk runs alone; medium asks and waits; high is always for a person. // ACT-02
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RiskTiers(TiersConfig);
 
 impl RiskTiers {
@@ -54,12 +54,6 @@ impl RiskTiers {
             Some(class) => action.risk().max(*class),
             None => action.risk(),
         }
-    }
-}
-
-impl Default for RiskTiers {
-    fn default() -> Self {
-        Self(TiersConfig::default())
     }
 }
 
