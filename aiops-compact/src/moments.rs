@@ -49,7 +49,7 @@ impl Moments {
     /// Adds one sample in O(1). NaN, infinities and magnitudes above
     /// [`MAX_MAGNITUDE`](crate::rolling::MAX_MAGNITUDE) are not added but counted in [`excluded`](Self::excluded).
     pub fn push(&mut self, value: f64) {
-        if !(value.abs() <= crate::rolling::MAX_MAGNITUDE) {
+        if !crate::rolling::usable(value) {
             self.excluded += 1;
             return;
         }

@@ -15,7 +15,7 @@ const DECILE: f64 = 1.281_551_565_544_600_4;
 const MAX_AUTOCORRELATION: f64 = 0.95;
 
 /// Fewest degrees of freedom the correction for small samples reckons with; its expansion fails below.
-const MIN_DEGREES: f64 = 3.0;
+const MIN_DEGREES: f64 = 2.0;
 
 /// How far, as a share of the step, a value may lie from a multiple of the step to count as one.
 const LATTICE_TOLERANCE: f64 = 0.05;
@@ -225,8 +225,11 @@ fn small_sample_factor(values: &[f64], center: f64, scale: f64) -> f64 {
     let clipped = || values.iter().map(|value| (value - center).clamp(-limit, limit));
     let total: f64 = clipped().map(|d| d * d).sum();
     let together: f64 = clipped().zip(clipped().skip(1)).map(|(a, b)| a * b).sum();
-    let r = if total > 0.0 { (together / total).clamp(0.0, MAX_AUTOCORRELATION) } else { 0.0 };
-    let degrees = (values.len() as f64 * (1.0 - r) / (1.0 + r) - 1.0).max(MIN_DEGREES);
+    let n = values.len() as f64;
+    let r = if total > 0.0 { together / total } else { 0.0 };
+    // Estimates from short series are too low by this much (Marriott and Pope 1954, Kendall 1954).
+    let r = (r + (1.0 + 3.0 * r) / n).clamp(0.0, MAX_AUTOCORRELATION);
+    let degrees = (n * (1.0 - r) / (1.0 + r) - 1.0).max(MIN_DEGREES);
     let z: f64 = 3.0;
     let first = (z.powi(3) + z) / 4.0;
     let second = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;

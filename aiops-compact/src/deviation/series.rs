@@ -4,7 +4,7 @@ use aiops_core::model::{MetricKind, MetricSeries, Shape, TimeRange};
 use jiff::Timestamp;
 
 use super::{DeviationConfig, DeviationOptions, Reference};
-use crate::rolling::MAX_MAGNITUDE;
+use crate::rolling::usable;
 use crate::shape::{Excursion, ShapeFit, classify, excursions};
 
 /// A sample beyond the threshold, or one that belongs to a finding.
@@ -81,8 +81,7 @@ impl Samples {
     pub(super) fn of(series: &MetricSeries, range: TimeRange) -> Self {
         let mut samples = Self { times: Vec::new(), seconds: Vec::new(), values: Vec::new(), unusable: 0 };
         for (time, value) in series.points().filter(|(time, _)| range.contains(*time)) {
-            // False for NaN too.
-            if value.abs() <= MAX_MAGNITUDE {
+            if usable(value) {
                 samples.times.push(time);
                 samples.seconds.push(time.duration_since(range.start()).as_secs_f64());
                 samples.values.push(value);

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use super::{MAX_MAGNITUDE, RollingConfig, Score, WindowStats, standardise};
+use super::{RollingConfig, Score, WindowStats, standardise, usable};
 use crate::error::LengthMismatch;
 use crate::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};
 
@@ -60,8 +60,7 @@ impl RollingMad {
     /// Scores `value` against the window without letting it enter.
     #[must_use]
     pub fn peek(&self, value: f64) -> Score {
-        // False for NaN too.
-        if !(value.abs() <= MAX_MAGNITUDE) {
+        if !usable(value) {
             return Score::OutOfRange;
         }
         match self.baseline() {

@@ -6,10 +6,12 @@
 //! regular series. Pushing sample by sample and passing slices or frames give the same bits.
 
 mod config;
+mod frame;
 mod mad;
 mod sigma;
 
 pub use config::RollingConfig;
+pub use frame::{score_frame_mad, score_frame_sigma};
 pub use mad::RollingMad;
 pub use sigma::RollingSigma;
 
@@ -62,6 +64,12 @@ pub struct WindowStats {
     pub scale: f64,
     /// Samples in the window; gaps and unusable samples do not count.
     pub count: usize,
+}
+
+/// Whether a sample can be scored; NaN cannot.
+#[inline(always)]
+pub(crate) fn usable(value: f64) -> bool {
+    value.abs() <= MAX_MAGNITUDE
 }
 
 /// `deviation / scale`, defined for a zero scale.

@@ -1,4 +1,4 @@
-use super::{MAX_MAGNITUDE, RollingConfig, Score, WindowStats, standardise};
+use super::{RollingConfig, Score, WindowStats, standardise, usable};
 use crate::error::LengthMismatch;
 
 /// Deviation of each sample from mean and standard deviation of the window before it. // CMP-01
@@ -136,8 +136,7 @@ impl RollingSigma {
     /// Scores `value` against the window, then lets it enter.
     #[inline]
     pub fn push(&mut self, value: f64) -> Score {
-        // False for NaN too.
-        if !(value.abs() <= MAX_MAGNITUDE) {
+        if !usable(value) {
             self.advance(f64::NAN);
             return Score::OutOfRange;
         }
@@ -159,7 +158,7 @@ impl RollingSigma {
     #[inline]
     #[must_use]
     pub fn peek(&self, value: f64) -> Score {
-        if !(value.abs() <= MAX_MAGNITUDE) {
+        if !usable(value) {
             return Score::OutOfRange;
         }
         let mut reciprocals = self.reciprocals;

@@ -55,7 +55,7 @@ pub fn fit_line(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<Line
         xx += (x - mean_x) * (x - mean_x);
         xy += (x - mean_x) * (y - mean_y);
     }
-    if !(xx > 0.0) {
+    if xx.is_nan() || xx <= 0.0 {
         return None;
     }
     let slope = xy / xx;
