@@ -27,7 +27,8 @@ pub struct DeviationOptions {
     /// less is not worth anybody's time however quiet the series was.
     pub relative_floor: f64,
     /// The same when the reference is constant or hardly varies (variance below a quarter of a Poisson count's):
-    /// nothing then says how much it may vary; 0 to 1. Default 0.1.
+    /// nothing then says how much it may vary; 0 to 1. With the default 0.07 the step from 3 replicas to 2 is a finding
+    /// and that from 4 to 5 is not.
     pub constant_floor: f64,
     /// Smallest scale of a [`Ratio`](aiops_core::model::MetricKind::Ratio), in the ratio's unit; 0 to 1.
     /// Default 0.01: one percentage point.
@@ -51,7 +52,7 @@ impl Default for DeviationOptions {
             novelty: 2.0,
             critical_sigma: 10.0,
             relative_floor: 0.05,
-            constant_floor: 0.1,
+            constant_floor: 0.07,
             ratio_floor: 0.01,
             absolute_floor: 0.0,
             novel_sigma: 6.0,

@@ -253,11 +253,16 @@ fn event_size(values: &[f64], step: f64, kind: MetricKind) -> Option<f64> {
     }
     let magnitudes = || values.iter().map(|value| value.abs()).filter(|value| *value > 0.0);
     let smallest = magnitudes().reduce(f64::min)?;
-    let fits = |q: f64| values.iter().all(|value| (value / q - (value / q).round()).abs() <= LATTICE_TOLERANCE);
+    // Values far below one event are no multiples of it, although they are close to zero events.
+    let fits = |q: f64| {
+        smallest > q * (1.0 - 2.0 * LATTICE_TOLERANCE)
+            && values.iter().all(|value| (value / q - (value / q).round()).abs() <= LATTICE_TOLERANCE)
+    };
     let per_step = if kind == MetricKind::Rate && step > 0.0 { 1.0 / step } else { 1.0 };
     if fits(per_step) {
         return Some(per_step);
     }
-    let distinct = magnitudes().any(|value| value > smallest);
-    (distinct && fits(smallest)).then_some(smallest)
+    // One multiple alone is any quantity that varies little.
+    let several = magnitudes().any(|value| value > 1.5 * smallest);
+    (several && fits(smallest)).then_some(smallest)
 }
