@@ -39,6 +39,8 @@ pub enum ScaleSource {
     /// √(λF) events of a count of mean λ (at least one event) and variance λF (at least λ): the noise no count can be
     /// without (quasi-Poisson; McCullagh and Nelder 1989, §6.2).
     Poisson,
+    /// Standard deviation, for whole-numbered levels that are no counts of events.
+    StandardDeviation,
     /// [`DeviationOptions::relative_floor`].
     RelativeFloor,
     /// [`DeviationOptions::constant_floor`].
@@ -149,6 +151,10 @@ impl Reference {
             }
             None if constant || step_size.is_some() => {
                 scale.raise(options.constant_floor * center.abs(), ScaleSource::ConstantFloor);
+                if breadth == Breadth::Full {
+                    // Of a few whole numbers, order statistics see only steps; the rare other ones count too.
+                    scale.raise(variance.sqrt(), ScaleSource::StandardDeviation);
+                }
             }
             None => {}
         }

@@ -72,14 +72,10 @@ pub(crate) fn usable(value: f64) -> bool {
     value.abs() <= MAX_MAGNITUDE
 }
 
-/// `deviation / scale`, defined for a zero scale.
-#[inline]
+/// `deviation / scale`, defined for a zero scale. Both cases are computed and one selected, so that loops vectorise.
+#[inline(always)]
 fn standardise(deviation: f64, scale: f64) -> f64 {
-    if scale > MIN_SCALE {
-        deviation / scale
-    } else if deviation == 0.0 {
-        0.0
-    } else {
-        f64::INFINITY.copysign(deviation)
-    }
+    let constant = if deviation == 0.0 { 0.0 } else { f64::INFINITY.copysign(deviation) };
+    let quotient = deviation / scale;
+    if scale > MIN_SCALE { quotient } else { constant }
 }

@@ -42,6 +42,57 @@ pub struct RollingSigma {
     reciprocals: Reciprocals,
 }
 
+/// Samples of a block whose scores are computed together.
+const LANES: usize = 32;
+
+/// What the scores of [`LANES`] samples in a row are computed from, a column each.
+struct Lanes {
+    values: [f64; LANES],
+    sum: [f64; LANES],
+    squares: [f64; LANES],
+    count: [f64; LANES],
+    front_count: [f64; LANES],
+    front_mean: [f64; LANES],
+    front_m2: [f64; LANES],
+    scores: [f64; LANES],
+}
+
+#[allow(clippy::indexing_slicing, reason = "every lane is below the arrays' constant length; zips are not vectorised")]
+impl Lanes {
+    fn new() -> Self {
+        let [values, sum, squares, count, front_count, front_mean, front_m2, scores] = [[1.0; LANES]; 8];
+        Self { values, sum, squares, count, front_count, front_mean, front_m2, scores }
+    }
+
+    #[inline(always)]
+    fn load(&mut self, lane: usize, value: f64, sums: &PivotSums, front: &Aggregate) {
+        let lane = lane % LANES;
+        self.values[lane] = value;
+        self.sum[lane] = sums.sum;
+        self.squares[lane] = sums.squares;
+        self.count[lane] = sums.count;
+        self.front_count[lane] = front.count;
+        self.front_mean[lane] = front.mean;
+        self.front_m2[lane] = front.m2;
+    }
+
+    /// The operations of [`PivotSums::aggregate`], [`RollingSigma::moments`] and [`RollingSigma::score`], in their order.
+    #[inline(never)]
+    fn score(&mut self, config: &RollingConfig, pivot: f64, between: f64, of_count: f64, of_degrees: f64) {
+        for lane in 0..LANES {
+            let mean = self.sum[lane] / self.count[lane];
+            let m2 = (self.squares[lane] - self.sum[lane] * mean).max(0.0);
+            let delta = between + (self.front_mean[lane] - mean);
+            let share = self.front_count[lane] * of_count;
+            let offset = mean + delta * share;
+            let variance = (self.front_m2[lane] + m2 + delta * delta * (share * self.count[lane])) * of_degrees;
+            let deviation = (self.values[lane] - pivot) - offset;
+            let scale = config.floored(variance.sqrt(), pivot + offset);
+            self.scores[lane] = standardise(deviation, scale);
+        }
+    }
+}
+
 /// Moments of a suffix: samples, mean relative to the stack's pivot, sum of squared deviations from the mean.
 #[derive(Debug, Clone, Copy, Default)]
 struct Aggregate {
@@ -69,6 +120,12 @@ impl PivotSums {
         if self.count == 0.0 {
             self.pivot = value;
         }
+        self.add_sample(value);
+    }
+
+    /// Adds to sums that have a pivot.
+    #[inline(always)]
+    fn add_sample(&mut self, value: f64) {
         self.count += 1.0;
         let difference = value - self.pivot;
         self.sum += difference;
@@ -168,12 +225,25 @@ impl RollingSigma {
     /// Pushes every sample of `values` and writes its deviation, NaN where there is none. Same bits as
     /// [`push`](Self::push) one by one.
     ///
+    /// Between two turn-overs of a full window without gaps the running sums come first and the scores in a second,
+    /// branch-free pass that the compiler vectorises.
+    ///
     /// # Errors
     /// When `scores` is not as long as `values`.
     pub fn push_slice(&mut self, values: &[f64], scores: &mut [f64]) -> Result<(), LengthMismatch> {
         LengthMismatch::check("scores", scores.len(), values.len())?;
-        for (value, score) in values.iter().zip(scores) {
-            *score = self.push(*value).to_f64();
+        let (mut values, mut scores) = (values, scores);
+        while let (Some(value), Some(score)) = (values.first(), scores.first_mut()) {
+            let block = self.block(values);
+            if block == 0 {
+                *score = self.push(*value).to_f64();
+            }
+            let (now, later) = values.split_at(block.max(1));
+            let (written, rest) = std::mem::take(&mut scores).split_at_mut(block.max(1));
+            if block > 0 {
+                self.push_block(now, written);
+            }
+            (values, scores) = (later, rest);
         }
         Ok(())
     }
@@ -260,6 +330,47 @@ impl RollingSigma {
             (self.sums.pivot, offset, front.m2 + back.m2 + delta * delta * (share * back.count))
         };
         Some(WindowMoments { pivot, offset, variance: m2 * reciprocals.of_degrees, count })
+    }
+
+    /// How many of `values` can be pushed as one block: the window is full and holds a sample in every slot on both
+    /// stacks, the front outlasts the block, and every value can be scored. At least two, else 0.
+    fn block(&self, values: &[f64]) -> usize {
+        let window = self.config.window();
+        let full = self.slots() == window && self.sums.count == self.back.len() as f64 && !self.back.is_empty();
+        let dense = self.front.last().is_some_and(|all| all.count == self.front.len() as f64);
+        if !full || !dense {
+            return 0;
+        }
+        let most = self.front.len();
+        let usable = values.iter().take(most).take_while(|value| usable(**value)).count();
+        if usable < 2 { 0 } else { usable }
+    }
+
+    /// Pushes a block that [`block`](Self::block) allows, in the very operations of [`push`](Self::push).
+    fn push_block(&mut self, values: &[f64], scores: &mut [f64]) {
+        let count = self.config.window() as f64;
+        self.reciprocals.update(count);
+        let Reciprocals { of_count, of_degrees, .. } = self.reciprocals;
+        let (config, front_pivot) = (self.config, self.front_pivot);
+        let kept = self.front.len() - values.len();
+        let front = self.front.get(kept..).unwrap_or_default();
+        let mut sums = self.sums;
+        let mut lanes = Lanes::new();
+        for (chunk, (scores, front)) in
+            values.chunks(LANES).zip(scores.chunks_mut(LANES).zip(front.rchunks(LANES)))
+        {
+            // The sums depend on each other, the scores do not.
+            for (lane, (value, front)) in chunk.iter().zip(front.iter().rev()).enumerate() {
+                lanes.load(lane, *value, &sums, front);
+                sums.add_sample(*value);
+            }
+            let offset = front_pivot - sums.pivot;
+            lanes.score(&config, sums.pivot, offset, of_count, of_degrees);
+            scores.copy_from_slice(lanes.scores.get(..chunk.len()).unwrap_or_default());
+        }
+        self.sums = sums;
+        self.front.truncate(kept);
+        self.back.extend_from_slice(values);
     }
 
     /// Evicts the oldest slot of a full window and adds a new one; `value` is NaN for a slot without a sample.
