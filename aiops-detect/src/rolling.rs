@@ -11,8 +11,8 @@ use aiops_compact::deviation::{
     Deviating, DeviationConfig, Finding, Reference, References, Skipped, deviations, learn,
 };
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FetchRequest, FittedHash, MatchOp, MetricSeries, Selector, SeriesKey,
-    Severity, Signal, TelemetryWindow, TimeAxis, time::elapsed,
+    Anomaly, Baseline, DetectorId, EntityId, FetchRequest, FittedHash, MatchOp, MetricSeries, Selector,
+    SeriesKey, Severity, Signal, TelemetryWindow, TimeAxis, time::elapsed,
 };
 use aiops_core::seam::{Detector, Fit};
 use aiops_core::{Context, Error, ErrorKind, Result};
@@ -88,7 +88,8 @@ impl TryFrom<Document> for FittedRolling {
         let mut references = References::new();
         for Entry { entity, series, reference } in document.references {
             if !usable(&reference) {
-                return Err(Error::new(ErrorKind::Invalid, "a stored reference is not finite").with("series", &series));
+                return Err(Error::new(ErrorKind::Invalid, "a stored reference is not finite")
+                    .with("series", &series));
             }
             references.insert((entity, series), reference);
         }
@@ -206,7 +207,9 @@ impl RollingDetector {
         let report = deviations(window, &self.fitted.references, &self.fitted.config);
         report
             .with_findings()
-            .flat_map(|deviating| deviating.deviation.findings.iter().map(move |finding| (deviating, finding)))
+            .flat_map(|deviating| {
+                deviating.deviation.findings.iter().map(move |finding| (deviating, finding))
+            })
             .map(|(deviating, finding)| self.anomaly(window, deviating, finding))
             .collect()
     }
@@ -236,11 +239,13 @@ impl RollingDetector {
 
 /// The read that shows `series` again: its entity, name and labels, at its own step.
 fn reread(window: &TelemetryWindow, series: &MetricSeries) -> FetchRequest {
-    let mut selector = Selector::all().with_entity(series.entity().clone()).with_metric(series.key().name.clone());
+    let mut selector =
+        Selector::all().with_entity(series.entity().clone()).with_metric(series.key().name.clone());
     for (label, value) in series.key().labels.iter() {
         selector = selector.with_matcher(label, MatchOp::Equal, value);
     }
-    let request = FetchRequest::new(window.range).with_signals(Signal::Metrics.into()).with_selector(selector);
+    let request =
+        FetchRequest::new(window.range).with_signals(Signal::Metrics.into()).with_selector(selector);
     match typical_step(series.times()) {
         Some(step) => request.with_step(step),
         None => request,

@@ -1,5 +1,9 @@
 //! Rolling statistics beside their floors. `cargo bench -p aiops-benches --bench rolling`
-#![allow(missing_docs, clippy::unwrap_used, reason = "criterion's macros document nothing; the inputs are constant")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "criterion's macros document nothing; the inputs are constant"
+)]
 
 use std::hint::black_box;
 
@@ -35,10 +39,14 @@ fn rolling(criterion: &mut Criterion) {
             b.iter(|| fused_pass(black_box(&values), window, black_box(&mut scores)));
         });
         group.bench_function("sigma batch", |b| {
-            b.iter(|| RollingSigma::new(config).push_slice(black_box(&values), black_box(&mut scores)).unwrap());
+            b.iter(|| {
+                RollingSigma::new(config).push_slice(black_box(&values), black_box(&mut scores)).unwrap()
+            });
         });
         group.bench_function("mad batch", |b| {
-            b.iter(|| RollingMad::new(config).push_slice(black_box(&values), black_box(&mut scores)).unwrap());
+            b.iter(|| {
+                RollingMad::new(config).push_slice(black_box(&values), black_box(&mut scores)).unwrap()
+            });
         });
         group.finish();
     }

@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::estimate_tokens;
 use super::text::{number, one_line};
 use crate::deviation::{
-    Deviating, DeviationConfig, DeviationReport, Finding, References, Skipped, deviations, rank_entities, rank_metrics,
+    Deviating, DeviationConfig, DeviationReport, Finding, References, Skipped, deviations, rank_entities,
+    rank_metrics,
 };
 use crate::error::ConfigError;
 
@@ -149,10 +150,14 @@ impl MetricCompactor {
     /// The findings that get a line, most telling first, and what top-k left out.
     fn select<'a>(&self, report: &'a DeviationReport<'a>) -> (Vec<Candidate<'a>>, Vec<Cut>) {
         let options = self.config.options();
-        let entities: BTreeSet<_> =
-            rank_entities(&report.deviating, options.top_entities).into_iter().map(|rank| rank.entity).collect();
-        let metrics: BTreeSet<_> =
-            rank_metrics(&report.deviating, options.top_metrics).into_iter().map(|rank| rank.metric).collect();
+        let entities: BTreeSet<_> = rank_entities(&report.deviating, options.top_entities)
+            .into_iter()
+            .map(|rank| rank.entity)
+            .collect();
+        let metrics: BTreeSet<_> = rank_metrics(&report.deviating, options.top_metrics)
+            .into_iter()
+            .map(|rank| rank.metric)
+            .collect();
         let mut candidates: Vec<Candidate<'a>> = report
             .deviating
             .iter()
@@ -174,7 +179,11 @@ impl MetricCompactor {
             *lines <= options.lines_per_entity
         });
         let mut cuts = Vec::new();
-        cuts.extend(cut("findings", all - in_entities, format!("not of the top {} entities", options.top_entities)));
+        cuts.extend(cut(
+            "findings",
+            all - in_entities,
+            format!("not of the top {} entities", options.top_entities),
+        ));
         cuts.extend(cut(
             "findings",
             in_entities - in_metrics,
@@ -233,7 +242,9 @@ fn losses(window: &TelemetryWindow, report: &DeviationReport<'_>, config: &Devia
     ));
     for (reason, count) in &report.skipped {
         let why = match reason {
-            Skipped::ShortReference => format!("fewer than {} samples to compare with", options.min_reference),
+            Skipped::ShortReference => {
+                format!("fewer than {} samples to compare with", options.min_reference)
+            }
             Skipped::Silent => "no recent sample".to_owned(),
             Skipped::Counter => "running totals; read their rates".to_owned(),
         };
@@ -253,7 +264,12 @@ fn losses(window: &TelemetryWindow, report: &DeviationReport<'_>, config: &Devia
 
 #[async_trait]
 impl Compactor for MetricCompactor {
-    async fn compact(&self, window: &TelemetryWindow, budget: TokenBudget, ctx: &Context) -> Result<Briefing> {
+    async fn compact(
+        &self,
+        window: &TelemetryWindow,
+        budget: TokenBudget,
+        ctx: &Context,
+    ) -> Result<Briefing> {
         ctx.check().map_err(|e| e.at("Compactor::compact"))?;
         self.briefing(window, budget)
     }

@@ -46,7 +46,10 @@ pub fn rank_metrics(deviating: &[Deviating<'_>], k: usize) -> Vec<MetricRank> {
 }
 
 /// Groups by key (maximum and count of positive weights), keeps the best `k`.
-fn ranked<K: Ord + Copy>(weights: impl Iterator<Item = (K, f64)>, k: usize) -> impl Iterator<Item = (f64, K, usize)> {
+fn ranked<K: Ord + Copy>(
+    weights: impl Iterator<Item = (K, f64)>,
+    k: usize,
+) -> impl Iterator<Item = (f64, K, usize)> {
     let mut groups: BTreeMap<K, (f64, usize)> = BTreeMap::new();
     for (key, weight) in weights.filter(|(_, weight)| *weight > 0.0) {
         let (highest, count) = groups.entry(key).or_default();

@@ -176,8 +176,15 @@ impl Reference {
     /// events, else the scale that gives the largest of them [`DeviationOptions::novel_sigma`]. `step` and `kind` as
     /// in [`estimate`](Self::estimate). O(n).
     #[must_use]
-    pub fn scores(&self, values: &[f64], step: f64, kind: MetricKind, options: &DeviationOptions) -> (Vec<f64>, f64) {
-        let scale = if self.scale > 0.0 { self.scale } else { novel_scale(values, self.center, step, kind, options) };
+    pub fn scores(
+        &self,
+        values: &[f64],
+        step: f64,
+        kind: MetricKind,
+        options: &DeviationOptions,
+    ) -> (Vec<f64>, f64) {
+        let scale =
+            if self.scale > 0.0 { self.scale } else { novel_scale(values, self.center, step, kind, options) };
         (values.iter().map(|value| (value - self.center) / scale).collect(), scale)
     }
 

@@ -99,13 +99,18 @@ impl Samples {
     /// Typical distance of two samples in seconds; 0 for fewer than two.
     fn step(&self) -> f64 {
         let later = self.seconds.iter().skip(1);
-        let steps = crate::order::sorted(self.seconds.iter().zip(later).map(|(earlier, later)| later - earlier));
+        let steps =
+            crate::order::sorted(self.seconds.iter().zip(later).map(|(earlier, later)| later - earlier));
         crate::order::median_of_sorted(&steps).unwrap_or(0.0)
     }
 }
 
 /// Learns what is normal for a series from all of its samples.
-pub(super) fn learn(series: &MetricSeries, range: TimeRange, config: &DeviationConfig) -> Result<Reference, Skipped> {
+pub(super) fn learn(
+    series: &MetricSeries,
+    range: TimeRange,
+    config: &DeviationConfig,
+) -> Result<Reference, Skipped> {
     if series.kind() == MetricKind::Counter {
         return Err(Skipped::Counter);
     }
@@ -144,7 +149,8 @@ pub(super) fn compare(
         Some(fitted) => *fitted,
         None => {
             let before = samples.values.get(..recent_from).unwrap_or_default();
-            let core = Reference::core(before, recent, step, series.kind(), options).ok_or(Skipped::ShortReference)?;
+            let core = Reference::core(before, recent, step, series.kind(), options)
+                .ok_or(Skipped::ShortReference)?;
             // What began before the recent part lies in its own reference and would hide behind the spread it causes
             // there: whatever is a candidate is judged by what came before it, where that is at least half of the
             // reference part (with less, the candidate is as likely to be the norm).
@@ -190,7 +196,12 @@ fn level(scores: &[f64], excursion: &Excursion, options: &DeviationOptions) -> O
 }
 
 /// The excursions that reach into the recent part, persist high enough, and exceed what the reference did itself.
-fn novel(scores: &[f64], recent_from: usize, reference: &Reference, options: &DeviationOptions) -> Vec<Excursion> {
+fn novel(
+    scores: &[f64],
+    recent_from: usize,
+    reference: &Reference,
+    options: &DeviationOptions,
+) -> Vec<Excursion> {
     excursions(scores, &options.persistence)
         .into_iter()
         .filter(|excursion| excursion.last >= recent_from)

@@ -88,7 +88,12 @@ impl RollingMad {
     ///
     /// # Errors
     /// When `valid` or `scores` is not as long as `values`.
-    pub fn push_masked(&mut self, values: &[f64], valid: &[bool], scores: &mut [f64]) -> Result<(), LengthMismatch> {
+    pub fn push_masked(
+        &mut self,
+        values: &[f64],
+        valid: &[bool],
+        scores: &mut [f64],
+    ) -> Result<(), LengthMismatch> {
         LengthMismatch::check("scores", scores.len(), values.len())?;
         LengthMismatch::check("valid", valid.len(), values.len())?;
         for ((value, valid), score) in values.iter().zip(valid).zip(scores) {

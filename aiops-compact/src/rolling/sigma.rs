@@ -57,7 +57,10 @@ struct Lanes {
     scores: [f64; LANES],
 }
 
-#[allow(clippy::indexing_slicing, reason = "every lane is below the arrays' constant length; zips are not vectorised")]
+#[allow(
+    clippy::indexing_slicing,
+    reason = "every lane is below the arrays' constant length; zips are not vectorised"
+)]
 impl Lanes {
     fn new() -> Self {
         let [values, sum, squares, count, front_count, front_mean, front_m2, scores] = [[1.0; LANES]; 8];
@@ -85,7 +88,8 @@ impl Lanes {
             let delta = between + (self.front_mean[lane] - mean);
             let share = self.front_count[lane] * of_count;
             let offset = mean + delta * share;
-            let variance = (self.front_m2[lane] + m2 + delta * delta * (share * self.count[lane])) * of_degrees;
+            let variance =
+                (self.front_m2[lane] + m2 + delta * delta * (share * self.count[lane])) * of_degrees;
             let deviation = (self.values[lane] - pivot) - offset;
             let scale = config.floored(variance.sqrt(), pivot + offset);
             self.scores[lane] = standardise(deviation, scale);
@@ -252,7 +256,12 @@ impl RollingSigma {
     ///
     /// # Errors
     /// When `valid` or `scores` is not as long as `values`.
-    pub fn push_masked(&mut self, values: &[f64], valid: &[bool], scores: &mut [f64]) -> Result<(), LengthMismatch> {
+    pub fn push_masked(
+        &mut self,
+        values: &[f64],
+        valid: &[bool],
+        scores: &mut [f64],
+    ) -> Result<(), LengthMismatch> {
         LengthMismatch::check("scores", scores.len(), values.len())?;
         LengthMismatch::check("valid", valid.len(), values.len())?;
         for ((value, valid), score) in values.iter().zip(valid).zip(scores) {
@@ -336,7 +345,8 @@ impl RollingSigma {
     /// stacks, the front outlasts the block, and every value can be scored. At least two, else 0.
     fn block(&self, values: &[f64]) -> usize {
         let window = self.config.window();
-        let full = self.slots() == window && self.sums.count == self.back.len() as f64 && !self.back.is_empty();
+        let full =
+            self.slots() == window && self.sums.count == self.back.len() as f64 && !self.back.is_empty();
         let dense = self.front.last().is_some_and(|all| all.count == self.front.len() as f64);
         if !full || !dense {
             return 0;

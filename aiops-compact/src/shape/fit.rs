@@ -94,7 +94,8 @@ pub fn classify(
     let sign = excursion.sign();
     let shape = |up, down| if excursion.up { up } else { down };
     let peak_from = |onset: usize| {
-        let heights = scores.iter().enumerate().take(last + 1).skip(onset).map(|(i, score)| (sign * score, i));
+        let heights =
+            scores.iter().enumerate().take(last + 1).skip(onset).map(|(i, score)| (sign * score, i));
         // The earliest of equal peaks.
         heights.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)))
     };
@@ -103,7 +104,13 @@ pub fn classify(
     if (ended && length <= config.transient_samples) || length < 3 {
         let (height, peak) = peak_from(first)?;
         let magnitude = sign * height;
-        return Some(ShapeFit { shape: shape(Shape::Spike, Shape::Dip), onset: first, peak, magnitude, slope: None });
+        return Some(ShapeFit {
+            shape: shape(Shape::Spike, Shape::Dip),
+            onset: first,
+            peak,
+            magnitude,
+            slope: None,
+        });
     }
 
     // Least squares is not robust; lone outliers must not pull the onset. Before the excursion nothing persistent
@@ -121,7 +128,8 @@ pub fn classify(
         .collect();
     let origin = seconds.first().copied()?;
     let span = seconds.last().copied()? - origin;
-    let scaled: Vec<f64> = seconds.iter().map(|t| if span > 0.0 { (t - origin) / span } else { 0.0 }).collect();
+    let scaled: Vec<f64> =
+        seconds.iter().map(|t| if span > 0.0 { (t - origin) / span } else { 0.0 }).collect();
     // The first hit may be a stray one, as far ahead of the others as the persistence rule tolerates.
     let latest = first - from + (persistence.of - persistence.hits);
     let (step, hinge) = best_onsets(&scaled, &heights, latest);

@@ -49,7 +49,11 @@ impl ShapeConfig {
     /// Names the first field outside its range.
     pub fn validate(&self) -> Result<(), ConfigError> {
         if !(1..=1000).contains(&self.transient_samples) {
-            return Err(ConfigError::new("shape.transient_samples", self.transient_samples, "1 to 1000 samples"));
+            return Err(ConfigError::new(
+                "shape.transient_samples",
+                self.transient_samples,
+                "1 to 1000 samples",
+            ));
         }
         if !(3..=1000).contains(&self.trend_samples) {
             return Err(ConfigError::new("shape.trend_samples", self.trend_samples, "3 to 1000 samples"));

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aiops_compact::briefing::{CompactorConfig, CompactorOptions, MetricCompactor, estimate_tokens};
 use aiops_compact::deviation::{
-    DeviationConfig, DeviationOptions, Finding, References, ScaleSource, Skipped, deviations, learn, rank_entities,
-    rank_metrics,
+    DeviationConfig, DeviationOptions, Finding, References, ScaleSource, Skipped, deviations, learn,
+    rank_entities, rank_metrics,
 };
 use aiops_core::model::{
     EntityId, MetricKind, MetricSeries, SeriesKey, Shape, TelemetryWindow, TimeAxis, TokenBudget,
@@ -63,15 +63,21 @@ fn faults_have_their_shape_and_onset() {
     assert!(leak[0].onset.duration_since(at(95)).as_secs().abs() <= 2);
     assert_eq!(leak[0].cleared, None);
     // Throughput falls to a third.
-    let fall = findings(MetricKind::Rate, (0..120).map(|i| if i < 100 { 90.0 } else { 30.0 } + 3.0 * noise()));
+    let fall =
+        findings(MetricKind::Rate, (0..120).map(|i| if i < 100 { 90.0 } else { 30.0 } + 3.0 * noise()));
     assert_eq!(fall.len(), 1);
     assert_eq!((fall[0].shape, fall[0].onset), (Shape::LevelShiftDown, at(100)));
     assert!((fall[0].magnitude + 60.0).abs() < 4.0);
     // A latency spike of four samples.
-    let spike =
-        findings(MetricKind::Quantile, (0..120).map(|i| if (105..109).contains(&i) { 2.0 } else { 0.2 + 0.01 * noise() }));
+    let spike = findings(
+        MetricKind::Quantile,
+        (0..120).map(|i| if (105..109).contains(&i) { 2.0 } else { 0.2 + 0.01 * noise() }),
+    );
     assert_eq!(spike.len(), 1);
-    assert_eq!((spike[0].shape, spike[0].onset, spike[0].last, spike[0].cleared), (Shape::Spike, at(105), at(108), Some(at(109))));
+    assert_eq!(
+        (spike[0].shape, spike[0].onset, spike[0].last, spike[0].cleared),
+        (Shape::Spike, at(105), at(108), Some(at(109)))
+    );
     // A target goes down, replicas go from three to two.
     for (before, after) in [(1.0, 0.0), (3.0, 2.0)] {
         assert_eq!(findings(GAUGE, (0..60).map(|i| if i < 55 { 4.0 } else { 5.0 })), []);
@@ -93,7 +99,8 @@ fn an_older_onset_is_judged_by_what_came_before() {
 /// Rare counts: one or two events where there were none are no finding, many are.
 #[test]
 fn rare_events_need_to_be_many() {
-    let errors = |per_second: f64| findings(MetricKind::Rate, (0..60).map(|i| if i < 50 { 0.0 } else { per_second }));
+    let errors =
+        |per_second: f64| findings(MetricKind::Rate, (0..60).map(|i| if i < 50 { 0.0 } else { per_second }));
     assert_eq!(errors(1.0), []);
     assert_eq!(errors(2.0), []);
     assert_eq!(errors(8.0).len(), 1);
@@ -110,11 +117,17 @@ fn rare_events_need_to_be_many() {
 #[test]
 fn small_changes_of_quiet_series_are_not_worth_anybodys_time() {
     let mut rng = fastrand::Rng::with_seed(8);
-    assert_eq!(findings(GAUGE, (0..120).map(|i| if i < 100 { 50.0 } else { 53.0 } + 0.01 * normal(&mut rng))), []);
+    assert_eq!(
+        findings(GAUGE, (0..120).map(|i| if i < 100 { 50.0 } else { 53.0 } + 0.01 * normal(&mut rng))),
+        []
+    );
     // 0.2 points of availability, 300 times its noise; then 8 points.
     let ratio = |drop: f64| {
         let mut rng = fastrand::Rng::with_seed(8);
-        findings(MetricKind::Ratio, (0..120).map(|i| 0.02 + if i < 100 { 0.0 } else { drop } + 1e-5 * normal(&mut rng)))
+        findings(
+            MetricKind::Ratio,
+            (0..120).map(|i| 0.02 + if i < 100 { 0.0 } else { drop } + 1e-5 * normal(&mut rng)),
+        )
     };
     assert_eq!(ratio(0.002), []);
     assert_eq!(ratio(0.08).len(), 1);
@@ -124,7 +137,8 @@ fn small_changes_of_quiet_series_are_not_worth_anybodys_time() {
 #[test]
 fn what_is_kept() {
     let mut rng = fastrand::Rng::with_seed(6);
-    let mut values: Vec<f64> = (0..120).map(|i| if i < 100 { 20.0 } else { 60.0 } + 2.0 * normal(&mut rng)).collect();
+    let mut values: Vec<f64> =
+        (0..120).map(|i| if i < 100 { 20.0 } else { 60.0 } + 2.0 * normal(&mut rng)).collect();
     values[30] = 90.0; // alone
     values[110] = 21.0; // normal, in the middle of the shift
     let window = window(vec![series("m", GAUGE, values.iter().copied().map(Some))]);
@@ -143,7 +157,9 @@ fn what_is_kept() {
 #[test]
 fn a_learned_reference_outlasts_the_window() {
     let mut rng = fastrand::Rng::with_seed(10);
-    let mut noisy = |level: f64, n: usize| -> Vec<Option<f64>> { (0..n).map(|_| Some(level + normal(&mut rng))).collect() };
+    let mut noisy = |level: f64, n: usize| -> Vec<Option<f64>> {
+        (0..n).map(|_| Some(level + normal(&mut rng))).collect()
+    };
     let config = DeviationConfig::default();
     let (references, skipped) = learn(&window(vec![series("m", GAUGE, noisy(20.0, 300))]), &config);
     assert!(skipped.is_empty());
@@ -218,9 +234,18 @@ fn the_scale_names_its_source() {
     assert_eq!(source(GAUGE, vec![0.0; 50]), Some(ScaleSource::None));
     assert_eq!(source(GAUGE, vec![5.0; 50]), Some(ScaleSource::ConstantFloor));
     assert_eq!(source(MetricKind::Ratio, vec![0.01; 50]), Some(ScaleSource::RatioFloor));
-    assert_eq!(source(MetricKind::Rate, (0..200).map(|_| poisson(&mut rng, 0.3)).collect()), Some(ScaleSource::Poisson));
-    assert_eq!(source(GAUGE, (0..200).map(|_| 1e6 + normal(&mut rng)).collect()), Some(ScaleSource::RelativeFloor));
-    assert_eq!(source(GAUGE, (0..200).map(|_| (0.6 * normal(&mut rng)).exp()).collect()), Some(ScaleSource::Deciles));
+    assert_eq!(
+        source(MetricKind::Rate, (0..200).map(|_| poisson(&mut rng, 0.3)).collect()),
+        Some(ScaleSource::Poisson)
+    );
+    assert_eq!(
+        source(GAUGE, (0..200).map(|_| 1e6 + normal(&mut rng)).collect()),
+        Some(ScaleSource::RelativeFloor)
+    );
+    assert_eq!(
+        source(GAUGE, (0..200).map(|_| (0.6 * normal(&mut rng)).exp()).collect()),
+        Some(ScaleSource::Deciles)
+    );
     assert_eq!(source(GAUGE, vec![1.0; 3]), None);
 }
 
@@ -270,14 +295,19 @@ proptest! {
 }
 
 fn many_faults(series: usize) -> TelemetryWindow {
-    window((0..series).map(|i| entity(&format!("s{}", i % 25), &format!("metric_{i}"), 60.0 + i as f64)).collect())
+    window(
+        (0..series)
+            .map(|i| entity(&format!("s{}", i % 25), &format!("metric_{i}"), 60.0 + i as f64))
+            .collect(),
+    )
 }
 
 /// CMP-06: never above the budget, best first, everything accounted for.
 #[test]
 fn a_briefing_keeps_its_budget_and_says_what_it_cut() {
     let w = many_faults(120);
-    let options = CompactorOptions { top_entities: 20, top_metrics: 100, lines_per_entity: 4, ..Default::default() };
+    let options =
+        CompactorOptions { top_entities: 20, top_metrics: 100, lines_per_entity: 4, ..Default::default() };
     let compactor = MetricCompactor::new(CompactorConfig::try_from(options).unwrap());
     let mut lines = Vec::new();
     for budget in [300, 500, 1000, 2000, 4000, 100_000] {
@@ -302,12 +332,20 @@ fn a_line_says_who_what_since_when_how_much() {
     let series = MetricSeries::new(hostile, EntityId::service("shop"), axis, values).unwrap();
     let context = Context::system();
     let compactor = MetricCompactor::new(CompactorConfig::default());
-    let briefing =
-        futures_lite::future::block_on(compactor.compact(&window(vec![series]), TokenBudget::default(), &context)).unwrap();
+    let briefing = futures_lite::future::block_on(compactor.compact(
+        &window(vec![series]),
+        TokenBudget::default(),
+        &context,
+    ))
+    .unwrap();
     assert_eq!(briefing.lines.len(), 1);
     let line = &briefing.lines[0];
     assert_eq!((line.reference.as_str(), &line.entity), ("m1", &EntityId::service("shop")));
-    assert!(line.text.contains("level shift up since 2023-11-14T22:14:10Z, 3 → 12 (+42.9 σ), ongoing"), "{}", line.text);
+    assert!(
+        line.text.contains("level shift up since 2023-11-14T22:14:10Z, 3 → 12 (+42.9 σ), ongoing"),
+        "{}",
+        line.text
+    );
     assert!(!line.text.contains('\n') && !line.text.contains('\u{2028}'));
     assert_eq!(briefing.to_markdown().lines().filter(|l| l.starts_with('#')).count(), 1);
 }

@@ -57,6 +57,9 @@ fn healthy_signals_stay_quiet() {
         }
         let hours = (all_windows * stride) as f64 / 3600.0;
         println!("window {length}, all but slow ones: {all_alarms} in {hours:.1} series-hours");
-        assert!(all_alarms as f64 <= 0.0033 * hours, "{all_alarms} in {hours} series-hours of windows of {length}");
+        assert!(
+            all_alarms as f64 <= 0.0033 * hours,
+            "{all_alarms} in {hours} series-hours of windows of {length}"
+        );
     }
 }

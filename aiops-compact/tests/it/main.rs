@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking"
 )]
+#![allow(clippy::print_stdout, reason = "the measured rates, for whoever runs the tests with --nocapture")]
 
 mod deviation;
 mod golden;

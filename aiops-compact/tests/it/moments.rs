@@ -5,13 +5,17 @@ use proptest::prelude::*;
 
 /// Samples `(offset + k) · 2⁻²⁰`, so that sums and sums of squares are exact in 128-bit integers.
 fn samples() -> impl Strategy<Value = Vec<i64>> {
-    (prop_oneof![Just(0_i64), Just(1 << 50), Just(-(1 << 45))], prop::collection::vec(-50_000..50_000_i64, 2..200))
+    (
+        prop_oneof![Just(0_i64), Just(1 << 50), Just(-(1 << 45))],
+        prop::collection::vec(-50_000..50_000_i64, 2..200),
+    )
         .prop_map(|(offset, ks)| ks.into_iter().map(|k| offset + k).collect())
 }
 
 fn exact_variance(samples: &[i64]) -> f64 {
     let n = samples.len() as i128;
-    let (sum, squares) = samples.iter().fold((0_i128, 0_i128), |(s, q), k| (s + i128::from(*k), q + i128::from(*k).pow(2)));
+    let (sum, squares) =
+        samples.iter().fold((0_i128, 0_i128), |(s, q), k| (s + i128::from(*k), q + i128::from(*k).pow(2)));
     (n * squares - sum * sum) as f64 / (n * (n - 1)) as f64 * 2_f64.powi(-40)
 }
 

@@ -3,7 +3,7 @@
 use aiops_compact::order::{mad_of_sorted, median_of_sorted, quantile_of_sorted};
 use proptest::prelude::*;
 
-pub fn naive_median(values: &[f64]) -> Option<f64> {
+pub(crate) fn naive_median(values: &[f64]) -> Option<f64> {
     let mut v = values.to_vec();
     v.sort_by(f64::total_cmp);
     let n = v.len();
@@ -14,7 +14,7 @@ pub fn naive_median(values: &[f64]) -> Option<f64> {
     }
 }
 
-pub fn naive_mad(values: &[f64]) -> Option<f64> {
+pub(crate) fn naive_mad(values: &[f64]) -> Option<f64> {
     let median = naive_median(values)?;
     naive_median(&values.iter().map(|v| (v - median).abs()).collect::<Vec<_>>())
 }

@@ -9,9 +9,16 @@ use crate::synth::normal;
 const BEFORE: usize = 60;
 
 /// A fault of height `snr` σ from sample 60 on, `after` samples long; irregular steps and gaps where `ragged`.
-fn fault(shape: Shape, snr: f64, after: usize, ragged: bool, rng: &mut fastrand::Rng) -> (Vec<f64>, Vec<f64>, usize) {
+fn fault(
+    shape: Shape,
+    snr: f64,
+    after: usize,
+    ragged: bool,
+    rng: &mut fastrand::Rng,
+) -> (Vec<f64>, Vec<f64>, usize) {
     let (mut seconds, mut scores, mut onset, mut now) = (Vec::new(), Vec::new(), None, 0.0);
-    let sign = if matches!(shape, Shape::Spike | Shape::LevelShiftUp | Shape::SteadyIncrease) { 1.0 } else { -1.0 };
+    let sign =
+        if matches!(shape, Shape::Spike | Shape::LevelShiftUp | Shape::SteadyIncrease) { 1.0 } else { -1.0 };
     let end = BEFORE + after;
     for i in 0..end {
         now += if ragged { 5.0 + 10.0 * rng.f64() } else { 10.0 };
@@ -25,7 +32,13 @@ fn fault(shape: Shape, snr: f64, after: usize, ragged: bool, rng: &mut fastrand:
             Shape::LevelShiftUp | Shape::LevelShiftDown => snr,
             // Each step adds enough for the whole to be `snr` σ after a quarter of its length.
             Shape::SteadyIncrease | Shape::SteadyDecrease => snr * since / (after as f64 / 4.0),
-            _ => if i < BEFORE + 3 { snr } else { 0.0 },
+            _ => {
+                if i < BEFORE + 3 {
+                    snr
+                } else {
+                    0.0
+                }
+            }
         };
         if i >= BEFORE && onset.is_none() {
             onset = Some(scores.len());
@@ -52,7 +65,12 @@ fn fit(seconds: &[f64], scores: &[f64]) -> Option<ShapeFit> {
 }
 
 const SHAPES: [Shape; 6] = [
-    Shape::Spike, Shape::Dip, Shape::LevelShiftUp, Shape::LevelShiftDown, Shape::SteadyIncrease, Shape::SteadyDecrease,
+    Shape::Spike,
+    Shape::Dip,
+    Shape::LevelShiftUp,
+    Shape::LevelShiftDown,
+    Shape::SteadyIncrease,
+    Shape::SteadyDecrease,
 ];
 
 /// Right shape in ≥ 95 %, onset within two steps in ≥ 95 %, at a height of 6 σ and above.
@@ -72,7 +90,11 @@ fn shapes_and_onsets_are_found() {
                     on_time += usize::from(fit.onset.abs_diff(onset) <= 2);
                 }
                 let share = |n: usize| n as f64 / trials as f64;
-                println!("{shape} {snr} σ ragged {ragged}: right {:.3}, onset {:.3}", share(right), share(on_time));
+                println!(
+                    "{shape} {snr} σ ragged {ragged}: right {:.3}, onset {:.3}",
+                    share(right),
+                    share(on_time)
+                );
                 assert!(share(right) >= 0.95, "{shape} {snr} {ragged}: {}", share(right));
                 assert!(share(on_time) >= 0.95, "{shape} {snr} {ragged}: {}", share(on_time));
             }
@@ -82,11 +104,19 @@ fn shapes_and_onsets_are_found() {
 
 /// The closed forms against refitting both models for every onset.
 fn naive_gain(x: &[f64], y: &[f64], onset: usize, hinge: bool) -> f64 {
-    let basis = |i: usize| if i < onset { 0.0 } else if hinge { x[i] - x[onset - 1] } else { 1.0 };
+    let basis = |i: usize| {
+        if i < onset {
+            0.0
+        } else if hinge {
+            x[i] - x[onset - 1]
+        } else {
+            1.0
+        }
+    };
     let (mut uu, mut uy) = (0.0, 0.0);
-    for i in 0..y.len() {
+    for (i, y) in y.iter().enumerate() {
         uu += basis(i) * basis(i);
-        uy += basis(i) * y[i];
+        uy += basis(i) * y;
     }
     if uy > 0.0 { uy * uy / uu } else { 0.0 }
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aiops_compact::deviation::{DeviationConfig, DeviationOptions, Skipped};
 use aiops_core::model::{
-    EntityId, MatchOp, MetricKind, MetricSeries, SeriesKey, Severity, Shape, Signal, SignalSet, TelemetryWindow,
-    TimeAxis, TimeRange, Unit,
+    EntityId, MatchOp, MetricKind, MetricSeries, SeriesKey, Severity, Shape, Signal, SignalSet,
+    TelemetryWindow, TimeAxis, TimeRange, Unit,
 };
 use aiops_core::seam::{Detector, Fit};
 use aiops_core::{Cancellation, Context, ErrorKind};
@@ -46,7 +46,9 @@ fn detector() -> RollingDetector {
 fn an_anomaly_says_who_what_when_and_how_to_look_again() {
     let key = SeriesKey::new("latency").with("route", "/pay");
     let w = window(vec![
-        series("orders", key.clone(), shifted(40.0)).with_unit(Unit::new("ms")).with_kind(MetricKind::Quantile),
+        series("orders", key.clone(), shifted(40.0))
+            .with_unit(Unit::new("ms"))
+            .with_kind(MetricKind::Quantile),
         series("calm", SeriesKey::new("latency"), shifted(0.0)),
     ]);
     let detector = detector();
@@ -118,7 +120,8 @@ fn learning_is_apart_and_its_state_survives_storage() {
 
 #[test]
 fn a_damaged_or_foreign_state_is_refused() {
-    let fitted = RollingFit::default().fit(&window(vec![series("a", SeriesKey::new("m"), shifted(0.0))])).unwrap();
+    let fitted =
+        RollingFit::default().fit(&window(vec![series("a", SeriesKey::new("m"), shifted(0.0))])).unwrap();
     let mut stored = serde_json::to_value(&fitted).unwrap();
     let refused = |value: &serde_json::Value| serde_json::from_value::<FittedRolling>(value.clone()).is_err();
     assert!(!refused(&stored));
@@ -139,7 +142,8 @@ fn a_damaged_or_foreign_state_is_refused() {
 /// The fixture of format version 1 stays readable.
 #[test]
 fn version_1_is_read() {
-    let fitted: FittedRolling = serde_json::from_str(include_str!("../fixtures/fitted-rolling-v1.json")).unwrap();
+    let fitted: FittedRolling =
+        serde_json::from_str(include_str!("../fixtures/fitted-rolling-v1.json")).unwrap();
     assert_eq!(fitted.references().len(), 1);
     let w = window(vec![series("a", SeriesKey::new("m"), shifted(0.0).map(|v| v + 40.0))]);
     assert_eq!(RollingDetector::new(fitted).unwrap().find(&w).len(), 1);
