@@ -7,8 +7,10 @@
 
 mod config;
 mod frame;
+mod lanes;
 mod mad;
 mod sigma;
+mod sums;
 
 pub use config::RollingConfig;
 pub use frame::{score_frame_mad, score_frame_sigma};

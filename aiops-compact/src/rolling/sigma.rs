@@ -1,3 +1,5 @@
+use super::lanes::{LANES, Lanes};
+use super::sums::{Aggregate, PivotSums, Reciprocals};
 use super::{RollingConfig, Score, WindowStats, standardise, usable};
 use crate::error::LengthMismatch;
 
@@ -38,131 +40,8 @@ pub struct RollingSigma {
     front_pivot: f64,
     /// The younger slots as they came; NaN marks a slot without a sample.
     back: Vec<f64>,
-    sums: PivotSums,
+    back_sums: PivotSums,
     reciprocals: Reciprocals,
-}
-
-/// Samples of a block whose scores are computed together.
-const LANES: usize = 32;
-
-/// What the scores of [`LANES`] samples in a row are computed from, a column each.
-struct Lanes {
-    values: [f64; LANES],
-    sum: [f64; LANES],
-    squares: [f64; LANES],
-    count: [f64; LANES],
-    front_count: [f64; LANES],
-    front_mean: [f64; LANES],
-    front_m2: [f64; LANES],
-    scores: [f64; LANES],
-}
-
-#[allow(
-    clippy::indexing_slicing,
-    reason = "every lane is below the arrays' constant length; zips are not vectorised"
-)]
-impl Lanes {
-    fn new() -> Self {
-        let [values, sum, squares, count, front_count, front_mean, front_m2, scores] = [[1.0; LANES]; 8];
-        Self { values, sum, squares, count, front_count, front_mean, front_m2, scores }
-    }
-
-    #[inline(always)]
-    fn load(&mut self, lane: usize, value: f64, sums: &PivotSums, front: &Aggregate) {
-        let lane = lane % LANES;
-        self.values[lane] = value;
-        self.sum[lane] = sums.sum;
-        self.squares[lane] = sums.squares;
-        self.count[lane] = sums.count;
-        self.front_count[lane] = front.count;
-        self.front_mean[lane] = front.mean;
-        self.front_m2[lane] = front.m2;
-    }
-
-    /// The operations of [`PivotSums::aggregate`], [`RollingSigma::moments`] and [`RollingSigma::score`], in their order.
-    #[inline(never)]
-    fn score(&mut self, config: &RollingConfig, pivot: f64, between: f64, of_count: f64, of_degrees: f64) {
-        for lane in 0..LANES {
-            let mean = self.sum[lane] / self.count[lane];
-            let m2 = (self.squares[lane] - self.sum[lane] * mean).max(0.0);
-            let delta = between + (self.front_mean[lane] - mean);
-            let share = self.front_count[lane] * of_count;
-            let offset = mean + delta * share;
-            let variance =
-                (self.front_m2[lane] + m2 + delta * delta * (share * self.count[lane])) * of_degrees;
-            let deviation = (self.values[lane] - pivot) - offset;
-            let scale = config.floored(variance.sqrt(), pivot + offset);
-            self.scores[lane] = standardise(deviation, scale);
-        }
-    }
-}
-
-/// Moments of a suffix: samples, mean relative to the stack's pivot, sum of squared deviations from the mean.
-#[derive(Debug, Clone, Copy, Default)]
-struct Aggregate {
-    count: f64,
-    mean: f64,
-    m2: f64,
-}
-
-/// Sums around a pivot that is the first sample added.
-#[derive(Debug, Clone, Copy, Default)]
-struct PivotSums {
-    pivot: f64,
-    count: f64,
-    sum: f64,
-    squares: f64,
-}
-
-impl PivotSums {
-    /// `value` is NaN for a slot without a sample.
-    #[inline(always)]
-    fn add(&mut self, value: f64) {
-        if value.is_nan() {
-            return;
-        }
-        if self.count == 0.0 {
-            self.pivot = value;
-        }
-        self.add_sample(value);
-    }
-
-    /// Adds to sums that have a pivot.
-    #[inline(always)]
-    fn add_sample(&mut self, value: f64) {
-        self.count += 1.0;
-        let difference = value - self.pivot;
-        self.sum += difference;
-        self.squares += difference * difference;
-    }
-
-    #[inline(always)]
-    fn aggregate(&self) -> Aggregate {
-        if self.count == 0.0 {
-            return Aggregate::default();
-        }
-        let mean = self.sum / self.count;
-        Aggregate { count: self.count, mean, m2: (self.squares - self.sum * mean).max(0.0) }
-    }
-}
-
-/// `1 / n` and `1 / (n − 1)` for the window's sample count, which rarely changes between pushes.
-#[derive(Debug, Clone, Copy)]
-struct Reciprocals {
-    count: f64,
-    of_count: f64,
-    of_degrees: f64,
-}
-
-impl Reciprocals {
-    const EMPTY: Self = Self { count: 0.0, of_count: 0.0, of_degrees: 0.0 };
-
-    #[inline(always)]
-    fn update(&mut self, count: f64) {
-        if count != self.count {
-            *self = Self { count, of_count: 1.0 / count, of_degrees: 1.0 / (count - 1.0) };
-        }
-    }
 }
 
 /// Moments of the whole window; the mean is `pivot + offset`, kept apart so that nothing is rounded away.
@@ -183,7 +62,7 @@ impl RollingSigma {
             front: Vec::with_capacity(config.window()),
             front_pivot: 0.0,
             back: Vec::with_capacity(config.window()),
-            sums: PivotSums::default(),
+            back_sums: PivotSums::default(),
             reciprocals: Reciprocals::EMPTY,
         }
     }
@@ -290,7 +169,7 @@ impl RollingSigma {
     /// Samples in the window; gaps do not count.
     #[must_use]
     pub fn count(&self) -> usize {
-        (self.front.last().map_or(0.0, |front| front.count) + self.sums.count) as usize
+        (self.front.last().map_or(0.0, |front| front.count) + self.back_sums.sums.count) as usize
     }
 
     /// Slots in the window, gaps included.
@@ -303,7 +182,7 @@ impl RollingSigma {
     pub fn clear(&mut self) {
         self.front.clear();
         self.back.clear();
-        self.sums = PivotSums::default();
+        self.back_sums = PivotSums::default();
     }
 
     #[inline(always)]
@@ -322,7 +201,7 @@ impl RollingSigma {
     #[inline(always)]
     fn moments(&self, reciprocals: &mut Reciprocals) -> Option<WindowMoments> {
         let front = self.front.last().copied().unwrap_or_default();
-        let back = self.sums.aggregate();
+        let back = self.back_sums.sums.aggregate();
         let count = front.count + back.count;
         if count < 2.0 {
             return None;
@@ -331,12 +210,12 @@ impl RollingSigma {
         let (pivot, offset, m2) = if back.count == 0.0 {
             (self.front_pivot, front.mean, front.m2)
         } else if front.count == 0.0 {
-            (self.sums.pivot, back.mean, back.m2)
+            (self.back_sums.pivot, back.mean, back.m2)
         } else {
-            let delta = (self.front_pivot - self.sums.pivot) + (front.mean - back.mean);
+            let delta = (self.front_pivot - self.back_sums.pivot) + (front.mean - back.mean);
             let share = front.count * reciprocals.of_count;
             let offset = back.mean + delta * share;
-            (self.sums.pivot, offset, front.m2 + back.m2 + delta * delta * (share * back.count))
+            (self.back_sums.pivot, offset, front.m2 + back.m2 + delta * delta * (share * back.count))
         };
         Some(WindowMoments { pivot, offset, variance: m2 * reciprocals.of_degrees, count })
     }
@@ -345,8 +224,9 @@ impl RollingSigma {
     /// stacks, the front outlasts the block, and every value can be scored. At least two, else 0.
     fn block(&self, values: &[f64]) -> usize {
         let window = self.config.window();
-        let full =
-            self.slots() == window && self.sums.count == self.back.len() as f64 && !self.back.is_empty();
+        let full = self.slots() == window
+            && self.back_sums.sums.count == self.back.len() as f64
+            && !self.back.is_empty();
         let dense = self.front.last().is_some_and(|all| all.count == self.front.len() as f64);
         if !full || !dense {
             return 0;
@@ -360,25 +240,22 @@ impl RollingSigma {
     fn push_block(&mut self, values: &[f64], scores: &mut [f64]) {
         let count = self.config.window() as f64;
         self.reciprocals.update(count);
-        let Reciprocals { of_count, of_degrees, .. } = self.reciprocals;
-        let (config, front_pivot) = (self.config, self.front_pivot);
         let kept = self.front.len() - values.len();
         let front = self.front.get(kept..).unwrap_or_default();
-        let mut sums = self.sums;
+        let mut back = self.back_sums;
         let mut lanes = Lanes::new();
         for (chunk, (scores, front)) in
             values.chunks(LANES).zip(scores.chunks_mut(LANES).zip(front.rchunks(LANES)))
         {
             // The sums depend on each other, the scores do not.
             for (lane, (value, front)) in chunk.iter().zip(front.iter().rev()).enumerate() {
-                lanes.load(lane, *value, &sums, front);
-                sums.add_sample(*value);
+                lanes.load(lane, *value, &back.sums, front);
+                back.add_sample(*value);
             }
-            let offset = front_pivot - sums.pivot;
-            lanes.score(&config, sums.pivot, offset, of_count, of_degrees);
+            lanes.score(&self.config, back.pivot, self.front_pivot - back.pivot, self.reciprocals);
             scores.copy_from_slice(lanes.scores.get(..chunk.len()).unwrap_or_default());
         }
-        self.sums = sums;
+        self.back_sums = back;
         self.front.truncate(kept);
         self.back.extend_from_slice(values);
     }
@@ -393,19 +270,19 @@ impl RollingSigma {
             self.front.pop();
         }
         self.back.push(value);
-        self.sums.add(value);
+        self.back_sums.add(value);
     }
 
     /// Makes the back the new front: the aggregate of every suffix, youngest first.
     #[inline(never)]
     fn turn_over(&mut self) {
-        let mut sums = PivotSums::default();
+        let mut older = PivotSums::default();
         for value in self.back.iter().rev() {
-            sums.add(*value);
-            self.front.push(sums.aggregate());
+            older.add(*value);
+            self.front.push(older.sums.aggregate());
         }
-        self.front_pivot = sums.pivot;
+        self.front_pivot = older.pivot;
         self.back.clear();
-        self.sums = PivotSums::default();
+        self.back_sums = PivotSums::default();
     }
 }
