@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// Updates follow Welford (1962), merging Chan, Golub and LeVeque (1979). The mean is carried as an unevaluated
 /// sum of two `f64` (Knuth's two-sum), so a large common offset does not swallow the spread: the relative error of
-/// [`variance`](Self::variance) stays below `8 n u` (`u = 2⁻⁵³`) for offsets up to `10¹²` standard deviations,
+/// [`variance`](Self::variance) stays below `8 n u` (`u = 2⁻⁵³`) for offsets up to `10¹⁰` standard deviations,
 /// where the textbook update loses every digit.
 ///
 /// `merge` is commutative and associative within that error, exact for count, minimum and maximum.
