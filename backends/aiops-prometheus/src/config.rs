@@ -1,4 +1,5 @@
 use std::fmt::Display;
+use std::time::Duration;
 
 /// A configuration value outside its range: names the field, the value and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,5 +32,21 @@ pub(crate) fn in_range<T: PartialOrd + Display>(
         Ok(())
     } else {
         Err(ConfigError::new(field, value, format_args!("allowed {min} to {max}")))
+    }
+}
+
+/// Upper bound of durations, far inside what every time type can add.
+pub(crate) const CENTURY: Duration = Duration::from_secs(36_525 * 86_400);
+
+pub(crate) fn duration_in_range(
+    field: &'static str,
+    value: Duration,
+    min: Duration,
+    max: Duration,
+) -> Result<(), ConfigError> {
+    if value >= min && value <= max {
+        Ok(())
+    } else {
+        Err(ConfigError::new(field, format_args!("{value:?}"), format_args!("allowed {min:?} to {max:?}")))
     }
 }

@@ -32,6 +32,7 @@ mod line;
 mod parser;
 
 pub use encode::Encoder;
+pub(crate) use line::{read_float, seconds_to_millis};
 pub use parser::{ParseReport, Parser, ParserConfig};
 
 use std::borrow::Cow;

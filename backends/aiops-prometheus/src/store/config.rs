@@ -1,7 +1,8 @@
-use jiff::SignedDuration;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use crate::config::{ConfigError, in_range};
+use crate::config::{CENTURY, ConfigError, duration_in_range, in_range};
 
 /// Bounds and rules of a [`Store`](super::Store).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,13 +12,15 @@ pub struct StoreConfig {
     pub max_series: usize,
     /// Most points kept per series, oldest dropped first. Default 1,024; 2 to 1,000,000.
     pub max_samples_per_series: usize,
-    /// Points older than this, seen from the newest scrape, are dropped. Default 6 h; at least 1 s.
-    pub retention: SignedDuration,
+    /// Points older than this, seen from the newest scrape, are dropped. Default 6 h; 1 s to 100 years.
+    #[serde(with = "aiops_core::model::duration")]
+    pub retention: Duration,
     /// For how many steps of a request a sample stands for the present: the look-back delta. Default 5; 1 to 1,000.
     pub lookback_steps: u32,
     /// A scrape more than this before a series' newest point means the clock was set back: the points after it are
-    /// dropped, and the series goes on. A smaller step back is out-of-order and dropped. Default 60 s; not negative.
-    pub clock_step_tolerance: SignedDuration,
+    /// dropped, and the series goes on. A smaller step back is out-of-order and dropped. Default 60 s; at most 100 years.
+    #[serde(with = "aiops_core::model::duration")]
+    pub clock_step_tolerance: Duration,
     /// Whether timestamps in the page are kept. Such samples go stale by look-back only. Default true.
     pub honor_timestamps: bool,
     /// Whether labels of the page win over labels of the target. Otherwise a label in conflict is renamed to
@@ -30,9 +33,9 @@ impl Default for StoreConfig {
         Self {
             max_series: 20_000,
             max_samples_per_series: 1_024,
-            retention: SignedDuration::from_hours(6),
+            retention: Duration::from_secs(6 * 3_600),
             lookback_steps: 5,
-            clock_step_tolerance: SignedDuration::from_secs(60),
+            clock_step_tolerance: Duration::from_secs(60),
             honor_timestamps: true,
             honor_labels: false,
         }
@@ -48,17 +51,7 @@ impl StoreConfig {
         in_range("max_series", self.max_series, 1, 10_000_000)?;
         in_range("max_samples_per_series", self.max_samples_per_series, 2, 1_000_000)?;
         in_range("lookback_steps", self.lookback_steps, 1, 1_000)?;
-        let century = SignedDuration::from_hours(24 * 36_525);
-        if self.retention < SignedDuration::from_secs(1) || self.retention > century {
-            return Err(ConfigError::new("retention", self.retention, "allowed 1 s to 100 years"));
-        }
-        if self.clock_step_tolerance.is_negative() || self.clock_step_tolerance > century {
-            return Err(ConfigError::new(
-                "clock_step_tolerance",
-                self.clock_step_tolerance,
-                "allowed 0 to 100 years",
-            ));
-        }
-        Ok(())
+        duration_in_range("retention", self.retention, Duration::from_secs(1), CENTURY)?;
+        duration_in_range("clock_step_tolerance", self.clock_step_tolerance, Duration::ZERO, CENTURY)
     }
 }

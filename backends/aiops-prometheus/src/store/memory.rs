@@ -78,11 +78,33 @@ struct Series {
     written: u64,
 }
 
+/// How the scrapes of one target went. Counts are since the target is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct TargetHealth {
+    /// Scrapes tried.
+    pub scrapes: u64,
+    /// Scrapes that failed.
+    pub failures: u64,
+    /// Failures since the last success.
+    pub consecutive_failures: u64,
+    /// Samples read.
+    pub samples: u64,
+    /// Lines of pages that could not be read.
+    pub malformed_lines: u64,
+    /// Samples read but dropped by the store.
+    pub dropped_samples: u64,
+    /// Time of the last successful scrape, milliseconds since the Unix epoch.
+    pub last_success_ms: Option<i64>,
+    /// Why the last scrape failed; none after a success.
+    pub last_error: Option<String>,
+}
+
 /// The series a target had in its last scrape.
 #[derive(Debug, Default)]
 struct TargetState {
     live: BTreeSet<SeriesId>,
     written: u64,
+    health: TargetHealth,
 }
 
 /// The store. Not synchronised: wrap it in a lock; every call is short and none does I/O.
@@ -96,7 +118,7 @@ struct TargetState {
 /// let target: LabelMap = [("job".to_owned(), "api".to_owned())].into();
 /// let page = Page::parse(b"requests_total 5\n", Format::PrometheusText, ParserConfig::default())?;
 /// store.record(&target, 1_000, &page);
-/// store.record_failure(&target, 2_000);
+/// store.record_failure(&target, 2_000, "connection refused");
 /// let up = store.points(&Selector::name("up"), 0, 2_000);
 /// let values: Vec<f64> = up.iter().flat_map(|(_, points)| points).map(|point| point.value).collect();
 /// assert_eq!(values, [1.0, 0.0]);
@@ -168,15 +190,30 @@ impl Store {
             }
         }
         report.went_stale = self.replace_live(target, at_ms, live);
+        if let Some(state) = self.targets.get_mut(target) {
+            state.health.scrapes += 1;
+            state.health.consecutive_failures = 0;
+            state.health.samples += page.report.samples;
+            state.health.malformed_lines += page.report.malformed;
+            state.health.dropped_samples += report.dropped;
+            state.health.last_success_ms = Some(at_ms);
+            state.health.last_error = None;
+        }
         self.append_own("up", target, at_ms, 1.0);
         self.evict_by_age(at_ms);
         report
     }
 
     /// Records a failed scrape: `up` = 0, and a stale marker for every series the target had.
-    pub fn record_failure(&mut self, target: &LabelMap, at_ms: i64) -> AppendReport {
+    pub fn record_failure(&mut self, target: &LabelMap, at_ms: i64, reason: &str) -> AppendReport {
         self.writes += 1;
         let went_stale = self.replace_live(target, at_ms, BTreeSet::new());
+        if let Some(state) = self.targets.get_mut(target) {
+            state.health.scrapes += 1;
+            state.health.failures += 1;
+            state.health.consecutive_failures += 1;
+            state.health.last_error = Some(reason.to_owned());
+        }
         self.append_own("up", target, at_ms, 0.0);
         self.evict_by_age(at_ms);
         AppendReport { went_stale, ..AppendReport::default() }
@@ -228,6 +265,11 @@ impl Store {
     #[must_use]
     pub fn metadata(&self) -> &BTreeMap<String, FamilyMetadata> {
         &self.metadata
+    }
+
+    /// How the scrapes of each target went, by target labels.
+    pub fn targets(&self) -> impl Iterator<Item = (&LabelMap, &TargetHealth)> {
+        self.targets.iter().map(|(labels, state)| (labels, &state.health))
     }
 
     /// Counters of what was stored and dropped.
@@ -354,6 +396,6 @@ impl Store {
     }
 }
 
-fn clamp_millis(duration: jiff::SignedDuration) -> i64 {
+fn clamp_millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
