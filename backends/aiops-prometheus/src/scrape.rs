@@ -174,7 +174,9 @@ impl Scraper {
         for target in targets {
             let (url, labels) = target.resolve()?;
             if let Some(instance) = labels.get("instance").filter(|_| wanted.contains_key(&labels)) {
-                return Err(ConfigError::new("target.labels", instance, "two targets have the same labels").into());
+                return Err(
+                    ConfigError::new("target.labels", instance, "two targets have the same labels").into()
+                );
             }
             if url.scheme() == "https" && self.https.get().is_none() {
                 let client = http_client(&self.config.tls, true, self.config.timeout, self.config.timeout)?;

@@ -9,7 +9,7 @@ pub type LabelMap = BTreeMap<String, String>;
 /// One condition on a label. A label that is absent has the empty value, as in PromQL.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Matcher {
+pub enum LabelMatcher {
     /// `label="value"`
     Equal {
         /// Label name.
@@ -33,7 +33,7 @@ pub enum Matcher {
     },
 }
 
-impl Matcher {
+impl LabelMatcher {
     /// Whether the labels meet the condition.
     #[must_use]
     pub fn matches(&self, labels: &LabelMap) -> bool {
@@ -46,7 +46,7 @@ impl Matcher {
     }
 }
 
-impl Display for Matcher {
+impl Display for LabelMatcher {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Equal { label, value } => write!(f, "{label}={}", Quoted(value)),
@@ -64,24 +64,24 @@ impl Display for Matcher {
 /// Series of one metric name, or of all, that meet every condition. Displays as a PromQL instant vector selector.
 ///
 /// ```
-/// use aiops_prometheus::{Matcher, Selector};
+/// use aiops_prometheus::{LabelMatcher, SeriesSelector};
 ///
-/// let selector = Selector::name("up")
-///     .with(Matcher::Equal { label: "job".into(), value: "a \"b\"".into() })
-///     .with(Matcher::OneOf { label: "instance".into(), values: vec!["10.0.0.1:80".into(), "b".into()] });
+/// let selector = SeriesSelector::name("up")
+///     .with(LabelMatcher::Equal { label: "job".into(), value: "a \"b\"".into() })
+///     .with(LabelMatcher::OneOf { label: "instance".into(), values: vec!["10.0.0.1:80".into(), "b".into()] });
 /// assert_eq!(selector.to_string(), r#"{__name__="up",job="a \"b\"",instance=~"10\\.0\\.0\\.1:80|b"}"#);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Selector {
+pub struct SeriesSelector {
     /// Metric name; `None` selects every metric.
     pub name: Option<String>,
     /// Conditions, all of which hold.
     #[serde(default)]
-    pub matchers: Vec<Matcher>,
+    pub matchers: Vec<LabelMatcher>,
 }
 
-impl Selector {
+impl SeriesSelector {
     /// Every series of a metric.
     #[must_use]
     pub fn name(name: impl Into<String>) -> Self {
@@ -96,7 +96,7 @@ impl Selector {
 
     /// Adds a condition.
     #[must_use]
-    pub fn with(mut self, matcher: Matcher) -> Self {
+    pub fn with(mut self, matcher: LabelMatcher) -> Self {
         self.matchers.push(matcher);
         self
     }
@@ -109,7 +109,7 @@ impl Selector {
     }
 }
 
-impl Display for Selector {
+impl Display for SeriesSelector {
     /// Always the long form `{__name__="…"}`, which every server understands for every name.
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match &self.name {

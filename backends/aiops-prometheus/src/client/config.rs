@@ -125,6 +125,9 @@ pub struct ClientConfig {
     /// Default 11,000; 2 to 11,000.
     #[serde(default = "default_max_points")]
     pub max_points_per_query: usize,
+    /// Queries of one fetch sent at the same time. Default 4; 1 to 64.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: usize,
 }
 
 fn default_timeout() -> Duration {
@@ -141,6 +144,10 @@ fn default_max_response_bytes() -> u64 {
 
 fn default_max_series() -> usize {
     50_000
+}
+
+fn default_concurrency() -> usize {
+    4
 }
 
 fn default_max_points() -> usize {
@@ -160,6 +167,7 @@ impl ClientConfig {
             max_response_bytes: default_max_response_bytes(),
             max_series: default_max_series(),
             max_points_per_query: default_max_points(),
+            concurrency: default_concurrency(),
         }
     }
 
@@ -187,6 +195,7 @@ impl ClientConfig {
         )?;
         in_range("max_response_bytes", self.max_response_bytes, 1 << 10, 4 << 30)?;
         in_range("max_series", self.max_series, 1, usize::MAX)?;
+        in_range("concurrency", self.concurrency, 1, 64)?;
         in_range("max_points_per_query", self.max_points_per_query, 2, 11_000)
     }
 }

@@ -25,7 +25,7 @@ use reqwest::{Client, Method, Url, header};
 use serde::de::DeserializeOwned;
 
 use crate::http::{BodyError, SetUpError, excerpt, http_client, read_body};
-use crate::selector::{LabelMap, Selector};
+use crate::selector::{LabelMap, SeriesSelector};
 use crate::store::{Grid, Point};
 use decode::{MetadataData, QueryData, decode, decode_error};
 use plan::{Stitcher, chunks};
@@ -158,7 +158,7 @@ impl PrometheusClient {
     /// See [`ClientError`]; without a selector [`ClientError::Request`].
     pub async fn series(
         &self,
-        selectors: &[Selector],
+        selectors: &[SeriesSelector],
         from: Timestamp,
         to: Timestamp,
         ctx: &Context,
@@ -180,7 +180,7 @@ impl PrometheusClient {
     /// See [`ClientError`].
     pub async fn label_names(
         &self,
-        selectors: &[Selector],
+        selectors: &[SeriesSelector],
         from: Timestamp,
         to: Timestamp,
         ctx: &Context,
@@ -198,7 +198,7 @@ impl PrometheusClient {
     pub async fn label_values(
         &self,
         label: &str,
-        selectors: &[Selector],
+        selectors: &[SeriesSelector],
         from: Timestamp,
         to: Timestamp,
         ctx: &Context,
@@ -326,7 +326,7 @@ const NO_CACHE: Parameter = Parameter("nocache", "1");
 /// VictoriaMetrics hides the last 30 s by default; whoever watches an incident needs them. Prometheus ignores both.
 const LATENCY_OFFSET: Parameter = Parameter("latency_offset", "1ms");
 
-fn between(selectors: &[Selector], from: Timestamp, to: Timestamp) -> Vec<(&'static str, String)> {
+fn between(selectors: &[SeriesSelector], from: Timestamp, to: Timestamp) -> Vec<(&'static str, String)> {
     let selectors = selectors.iter().map(|selector| ("match[]", selector.to_string()));
     let ends = [("start", from), ("end", to)].map(|(name, at)| (name, seconds(at.as_millisecond())));
     selectors.chain(ends).collect()

@@ -7,7 +7,7 @@ use super::page::{Page, ScrapedSample};
 use super::ring::{Appended, Point, Ring};
 use crate::config::ConfigError;
 use crate::exposition::FamilyType;
-use crate::selector::{LabelMap, Selector};
+use crate::selector::{LabelMap, SeriesSelector};
 
 /// Identity of a stored series.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -112,14 +112,14 @@ struct TargetState {
 /// ```
 /// use aiops_prometheus::exposition::{Format, ParserConfig};
 /// use aiops_prometheus::store::{Page, Store, StoreConfig};
-/// use aiops_prometheus::{LabelMap, Selector};
+/// use aiops_prometheus::{LabelMap, SeriesSelector};
 ///
 /// let mut store = Store::new(StoreConfig::default())?;
 /// let target: LabelMap = [("job".to_owned(), "api".to_owned())].into();
 /// let page = Page::parse(b"requests_total 5\n", Format::PrometheusText, ParserConfig::default())?;
 /// store.record(&target, 1_000, &page);
 /// store.record_failure(&target, 2_000, "connection refused");
-/// let up = store.points(&Selector::name("up"), 0, 2_000);
+/// let up = store.points(&SeriesSelector::name("up"), 0, 2_000);
 /// let values: Vec<f64> = up.iter().flat_map(|(_, points)| points).map(|point| point.value).collect();
 /// assert_eq!(values, [1.0, 0.0]);
 /// # Ok::<(), aiops_prometheus::ConfigError>(())
@@ -242,7 +242,12 @@ impl Store {
     /// The points of every selected series in `(after_ms, upto_ms]`, in order of series name and labels; series without
     /// a point there are left out. O(log series + series of the name · points).
     #[must_use]
-    pub fn points(&self, selector: &Selector, after_ms: i64, upto_ms: i64) -> Vec<(SeriesId, Vec<Point>)> {
+    pub fn points(
+        &self,
+        selector: &SeriesSelector,
+        after_ms: i64,
+        upto_ms: i64,
+    ) -> Vec<(SeriesId, Vec<Point>)> {
         self.select(selector)
             .map(|(id, series)| (id.clone(), series.ring.between(after_ms, upto_ms)))
             .filter(|(_, points)| !points.is_empty())
@@ -251,7 +256,7 @@ impl Store {
 
     /// The identities of every selected series, in order.
     #[must_use]
-    pub fn series(&self, selector: &Selector) -> Vec<SeriesId> {
+    pub fn series(&self, selector: &SeriesSelector) -> Vec<SeriesId> {
         self.select(selector).map(|(id, _)| id.clone()).collect()
     }
 
@@ -279,7 +284,10 @@ impl Store {
         StoreStats { series: self.series.len() as u64, points, ..self.stats }
     }
 
-    fn select<'a>(&'a self, selector: &'a Selector) -> impl Iterator<Item = (&'a SeriesId, &'a Series)> + 'a {
+    fn select<'a>(
+        &'a self,
+        selector: &'a SeriesSelector,
+    ) -> impl Iterator<Item = (&'a SeriesId, &'a Series)> + 'a {
         // Series are ordered by name first, so one metric is one stretch of the map.
         let start = SeriesId { name: selector.name.clone().unwrap_or_default(), labels: LabelMap::new() };
         self.series
