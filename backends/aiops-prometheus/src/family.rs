@@ -72,9 +72,9 @@ impl MetricSelection {
 
     /// The signals that metrics of these names give, in order of name. `kind` is the declared type of a family.
     #[must_use]
-    pub fn signals<'a>(
+    pub fn signals(
         &self,
-        names: &BTreeSet<&'a str>,
+        names: &BTreeSet<&str>,
         kind: impl Fn(&str) -> Option<FamilyType>,
     ) -> BTreeSet<SignalName> {
         let mut signals = BTreeSet::new();

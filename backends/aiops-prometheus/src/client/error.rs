@@ -164,14 +164,16 @@ fn transient_status(status: u16) -> bool {
 }
 
 fn is_tls(error: &reqwest::Error) -> bool {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        // hyper wraps the handshake's failure in an io::Error, whose own `source` skips what it wraps.
-        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.is::<rustls::Error>() {
             return true;
         }
-        source = cause.source();
+        // The handshake's failure comes wrapped in io::Errors, whose own `source` skips what they wrap.
+        cause = match error.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().map(|inner| inner as &(dyn std::error::Error + 'static)),
+            None => error.source(),
+        };
     }
     false
 }

@@ -24,6 +24,8 @@ pub struct EmbeddedSource {
 }
 
 type RawSeries = (LabelMap, Vec<Point>);
+/// Upper bound of a bucket and its rate at each grid time.
+type BucketRates = (f64, Vec<Option<f64>>);
 
 impl EmbeddedSource {
     /// Reads from `store`.
@@ -169,7 +171,7 @@ fn evaluate(
             }
         }
         SignalName::Quantile(_, q) => {
-            let mut histograms: BTreeMap<LabelMap, Vec<(f64, Vec<Option<f64>>)>> = BTreeMap::new();
+            let mut histograms: BTreeMap<LabelMap, Vec<BucketRates>> = BTreeMap::new();
             for (mut labels, points) in series {
                 // A bucket without a bound is none; Prometheus ignores it too.
                 let bound = labels.remove("le").and_then(|le| le.parse::<f64>().ok());
@@ -179,7 +181,7 @@ fn evaluate(
             }
             for (labels, buckets) in histograms {
                 let at = |index: usize| {
-                    let bucket = |(upper_bound, counts): &(f64, Vec<Option<f64>>)| {
+                    let bucket = |(upper_bound, counts): &BucketRates| {
                         let count = counts.get(index).copied().flatten()?;
                         Some(Bucket { upper_bound: *upper_bound, count })
                     };

@@ -39,7 +39,7 @@ fn grid(request: &FetchRequest, len: usize) -> Result<Grid> {
             .with("step", format!("{:?}", request.step))
     };
     let step_ms = i64::try_from(request.step.as_millis()).map_err(|_| invalid())?;
-    if step_ms == 0 || request.step.subsec_nanos() % 1_000_000 != 0 {
+    if step_ms == 0 || !request.step.subsec_nanos().is_multiple_of(1_000_000) {
         return Err(invalid());
     }
     let start_ms = request.range.start().as_nanosecond().div_euclid(1_000_000);
