@@ -1,4 +1,4 @@
-//! Prometheus and VictoriaMetrics source, and an embedded exposition scraper for aiops.
+#![doc = include_str!("../README.md")]
 
 pub mod client;
 mod config;

@@ -323,7 +323,8 @@ impl Parameter {
 
 /// VictoriaMetrics shifts a cached range to multiples of its step; without its cache it keeps to the grid asked for.
 const NO_CACHE: Parameter = Parameter("nocache", "1");
-/// VictoriaMetrics hides the last 30 s by default; whoever watches an incident needs them. Prometheus ignores both.
+/// VictoriaMetrics repeats older values over the last 30 s; whoever watches an incident needs the true ones. Versions
+/// that do not know the parameter need the flag `-search.latencyOffset=1s`. Prometheus ignores both parameters.
 const LATENCY_OFFSET: Parameter = Parameter("latency_offset", "1ms");
 
 fn between(selectors: &[SeriesSelector], from: Timestamp, to: Timestamp) -> Vec<(&'static str, String)> {

@@ -10,12 +10,12 @@ use super::{FamilyType, Format};
 /// let mut page = Encoder::new(Format::PrometheusText);
 /// page.family("http_requests_total", FamilyType::Counter, "Requests served.");
 /// page.sample("http_requests_total", [("code", "200")], 12.0, None);
-/// assert_eq!(
-///     page.finish(),
-///     "# HELP http_requests_total Requests served.\n\
-///      # TYPE http_requests_total counter\n\
-///      http_requests_total{code=\"200\"} 12\n",
-/// );
+/// let lines = [
+///     "# HELP http_requests_total Requests served.",
+///     "# TYPE http_requests_total counter",
+///     "http_requests_total{code=\"200\"} 12",
+/// ];
+/// assert!(page.finish().lines().eq(lines));
 /// ```
 #[derive(Debug, Clone)]
 pub struct Encoder {

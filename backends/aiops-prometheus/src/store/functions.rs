@@ -113,9 +113,9 @@ pub struct Bucket {
 /// ```
 /// use aiops_prometheus::store::{Bucket, histogram_quantile};
 ///
-/// let buckets = [(0.1, 50.0), (0.5, 100.0), (f64::INFINITY, 100.0)];
+/// let buckets = [(0.5, 50.0), (1.0, 100.0), (f64::INFINITY, 100.0)];
 /// let buckets = buckets.map(|(upper_bound, count)| Bucket { upper_bound, count });
-/// assert_eq!(histogram_quantile(0.75, &buckets), Some(0.3));
+/// assert_eq!(histogram_quantile(0.75, &buckets), Some(0.75));
 /// ```
 #[must_use]
 pub fn histogram_quantile(q: f64, buckets: &[Bucket]) -> Option<f64> {

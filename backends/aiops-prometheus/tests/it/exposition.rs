@@ -195,7 +195,7 @@ fn reads_what_is_odd_but_legal() {
     for (line, expected) in cases {
         let (seen, report) = parse(line, Format::PrometheusText);
         assert_eq!(report.malformed, 0, "{line}");
-        assert_eq!(seen, [expected.clone()], "{line}");
+        assert_eq!(seen, std::slice::from_ref(expected), "{line}");
     }
     assert_eq!(
         parse("", Format::PrometheusText),
@@ -318,7 +318,7 @@ proptest! {
             let family = if format == Format::OpenMetrics { "a" } else { "a_total" };
             // Blanks at the start separate; a carriage return at the end belongs to the line end.
             let text = help.trim_start_matches([' ', '\t']);
-            let text = if text.ends_with('\r') { &text[..text.len() - 1] } else { text };
+            let text = text.strip_suffix('\r').unwrap_or(text);
             prop_assert_eq!(&seen[0], &Seen::Help(family.into(), text.into()));
             prop_assert_eq!(&seen[1], &Seen::Type(family.into(), FamilyType::Counter));
         }

@@ -120,8 +120,7 @@ async fn the_loop_goes_on_whatever_happens_and_ends_with_its_context() {
     let scraper = scraper();
     let ctx = clock().0.with_cancellation(cancellation);
     scraper.set_targets(&[Target::new(&stub.url).with("job", "x")], &ctx).unwrap();
-    let rounds =
-        scraper.run(Duration::from_secs(1), &ctx).await.unwrap();
+    let rounds = scraper.run(Duration::from_secs(1), &ctx).await.unwrap();
     assert_eq!(rounds, 9);
     let points = scraper.store().with(|store| store.points(&SeriesSelector::name("a"), 0, i64::MAX));
     let shown: Vec<_> = points[0].1.iter().map(|p| (p.at_ms, (!p.is_stale()).then_some(p.value))).collect();

@@ -107,7 +107,7 @@ async fn a_finding_can_be_read_again_by_name_and_label() {
             selector = selector.with_matcher(label, MatchOp::Equal, value);
         }
         let again = source.fetch(&request(30).with_selector(selector), &Context::system()).await.unwrap();
-        assert_eq!(again.metrics, [series.clone()], "{}", series.key());
+        assert_eq!(again.metrics, std::slice::from_ref(series), "{}", series.key());
     }
     let none = Selector::all().with_metric("depth").with_matcher("service", MatchOp::NotEqual, "orders");
     let none = source.fetch(&request(30).with_selector(none), &Context::system()).await.unwrap();
