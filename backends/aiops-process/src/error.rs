@@ -102,6 +102,12 @@ pub enum ProcessError {
         /// The key.
         key: OperationKey,
     },
+    /// The key was withdrawn before it was presented: whoever asked for its status was told that it never runs.
+    #[error("key {key} was withdrawn")]
+    Withdrawn {
+        /// The key.
+        key: OperationKey,
+    },
     /// The record of this key was evicted from the bounded table, or its run was cut off: whether it ran
     /// to its end is not known, so it is not run again.
     #[error("outcome of key {key} is not known")]

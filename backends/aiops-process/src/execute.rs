@@ -10,9 +10,9 @@ use crate::change::{ChangeKind, ChangeRecord};
 use crate::error::ProcessError;
 use crate::http;
 use crate::operation::{Operation, OperationRequest, Outcome};
-use crate::plan::{Plan, Step};
+use crate::plan::{Plan, Step, bounds_of};
 use crate::replica::Phase;
-use crate::spec::{CachePurge, LogRotation, RotationMethod};
+use crate::spec::{CachePurge, LogRotation, RolloutPolicy, RotationMethod};
 use crate::supervisor::{Inner, Service};
 
 /// Longest wait for the answer to a cache purge.
@@ -34,7 +34,7 @@ impl Inner {
         let revised = preview.from_revision != preview.to_revision;
         let sequence = self.change_log().push(ChangeRecord {
             sequence: 0,
-            started: self.now.now(),
+            started: self.clock.now(),
             finished: None,
             service: name.to_owned(),
             kind: kind_of(&request.operation),
@@ -45,17 +45,18 @@ impl Inner {
             commit: commit.filter(|_| revised).map(|(_, commit)| commit),
             replicas: resized.then_some(preview.replicas),
         });
+        let bounds = bounds_of(&service.spec, &request.operation)?;
         let instances = match step {
-            Step::Replace(indices) => self.replace(service, indices).await?,
+            Step::Replace(indices) => self.replace(service, indices, bounds).await?,
             Step::NewRevision(_) | Step::OldRevision(_) => {
                 let wanted = service.lock().wanted;
-                self.replace(service, (0..wanted).collect()).await?
+                self.replace(service, (0..wanted).collect(), bounds).await?
             }
             Step::Resize(_) => self.resize(name, preview.replicas).await?,
             Step::Purge => self.purge(service).await?,
             Step::Rotate => self.rotate(service).await?,
         };
-        self.change_log().finish(sequence, self.now.now());
+        self.change_log().finish(sequence, self.clock.now());
         Ok(Outcome {
             instances,
             from_revision: preview.from_revision,
@@ -73,6 +74,7 @@ impl Inner {
         operation: &Operation,
     ) -> Option<(u64, String)> {
         let mut state = service.lock();
+        state.generation = state.generation.saturating_add(1);
         match step {
             Step::NewRevision(config) => {
                 let number = state.revisions.as_mut()?.add(config.clone(), summary).number;
@@ -98,14 +100,18 @@ impl Inner {
     }
 
     /// Replaces replicas, at most `max_unavailable + max_surge` at a time, while `max_surge` extra ones serve.
-    async fn replace(self: &Arc<Self>, service: &Service, indices: Vec<u32>) -> Result<Vec<String>, ProcessError> {
+    async fn replace(
+        self: &Arc<Self>,
+        service: &Service,
+        indices: Vec<u32>,
+        bounds: RolloutPolicy,
+    ) -> Result<Vec<String>, ProcessError> {
         let name = service.spec.name.as_str();
-        let rollout = service.spec.rollout;
         let count = u32::try_from(indices.len()).unwrap_or(u32::MAX);
-        let surge = rollout.max_surge.min(count);
+        let surge = bounds.max_surge.min(count);
         let wanted = service.lock().wanted;
         let extra: Vec<u32> = (wanted..wanted.saturating_add(surge)).collect();
-        let result = self.replace_in_batches(service, &extra, indices).await;
+        let result = self.replace_in_batches(service, &extra, indices, bounds.max_unavailable).await;
         self.stop_all(name, extra).await;
         result
     }
@@ -115,6 +121,7 @@ impl Inner {
         service: &Service,
         extra: &[u32],
         mut indices: Vec<u32>,
+        max_unavailable: u32,
     ) -> Result<Vec<String>, ProcessError> {
         let name = service.spec.name.as_str();
         self.start_all(name, extra.to_vec()).await?;
@@ -123,7 +130,7 @@ impl Inner {
             service.lock().slots.get(index).is_some_and(|slot| slot.state.phase() == Phase::Ready)
         };
         indices.sort_by_key(|index| (ready(index), *index));
-        let budget = usize::try_from(service.spec.rollout.max_unavailable).unwrap_or(usize::MAX);
+        let budget = usize::try_from(max_unavailable).unwrap_or(usize::MAX);
         let batch = budget.saturating_add(extra.len()).max(1);
         let mut replaced = Vec::new();
         for batch in indices.chunks(batch) {
@@ -202,7 +209,7 @@ const fn kind_of(operation: &Operation) -> ChangeKind {
         Operation::Start { .. } => ChangeKind::Start,
         Operation::PurgeCache { .. } => ChangeKind::CachePurge,
         Operation::RotateLogs { .. } => ChangeKind::LogRotation,
-        Operation::Throttle { .. } => ChangeKind::Throttle,
+        Operation::Throttle { .. } | Operation::SetLimit { .. } => ChangeKind::Throttle,
     }
 }
 

@@ -3,6 +3,7 @@
 #[cfg(not(unix))]
 compile_error!("aiops-process runs on Unix-like systems: it relies on process groups and signals");
 
+mod adapter;
 mod change;
 mod endpoints;
 mod error;
@@ -18,10 +19,7 @@ mod spec;
 mod supervisor;
 mod view;
 
-use std::sync::Arc;
-
-use jiff::Timestamp;
-
+pub use adapter::ProcessMitigator;
 pub use change::{ChangeKind, ChangeRecord};
 pub use endpoints::Endpoints;
 pub use error::{ConfigError, ProcessError};
@@ -37,19 +35,3 @@ pub use spec::{
 };
 pub use supervisor::Supervisor;
 pub use view::{ReplicaView, ServiceView, exposition};
-
-/// Where the supervisor takes the time of changes and log lines from.
-#[derive(Clone)]
-pub struct Now(pub Arc<dyn Fn() -> Timestamp + Send + Sync>);
-
-impl Now {
-    fn now(&self) -> Timestamp {
-        (self.0)()
-    }
-}
-
-impl std::fmt::Debug for Now {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Now")
-    }
-}

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use crate::Now;
+use aiops_core::Clock;
 use crate::spec::LogCapture;
 
 /// Which stream a line came from.
@@ -86,7 +86,7 @@ impl LogRing {
         self: Arc<Self>,
         mut reader: impl AsyncRead + Unpin,
         stream: Stream,
-        now: Now,
+        clock: Arc<dyn Clock>,
     ) {
         let mut buffer = vec![0_u8; 8192];
         let mut line: Vec<u8> = Vec::new();
@@ -98,7 +98,7 @@ impl LogRing {
             };
             for &byte in buffer.iter().take(read) {
                 if byte == b'\n' {
-                    self.push(now.now(), stream, &line, cut);
+                    self.push(clock.now(), stream, &line, cut);
                     line.clear();
                     cut = 0;
                 } else if line.len() < self.limits.line_bytes {
@@ -109,7 +109,7 @@ impl LogRing {
             }
         }
         if !line.is_empty() {
-            self.push(now.now(), stream, &line, cut);
+            self.push(clock.now(), stream, &line, cut);
         }
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::error::ProcessError;
+use crate::spec::RolloutPolicy;
 
 /// What a supervisor can do to a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub enum Operation {
     RollingRestart {
         /// The service.
         service: String,
+        /// Other bounds than those of the specification.
+        bounds: Option<RolloutPolicy>,
     },
     /// Replace one replica.
     RestartReplica {
@@ -70,6 +73,15 @@ pub enum Operation {
     Throttle {
         /// The service.
         service: String,
+        /// Share of the present value that remains, above 0 and below 1; by default the declared factor.
+        factor: Option<f64>,
+    },
+    /// Set the declared throttle key to a value in a new revision.
+    SetLimit {
+        /// The service.
+        service: String,
+        /// The value.
+        limit: u32,
     },
 }
 
@@ -78,7 +90,7 @@ impl Operation {
     #[must_use]
     pub fn service(&self) -> &str {
         match self {
-            Self::RollingRestart { service }
+            Self::RollingRestart { service, .. }
             | Self::RestartReplica { service, .. }
             | Self::Scale { service, .. }
             | Self::RollOut { service, .. }
@@ -87,7 +99,8 @@ impl Operation {
             | Self::Start { service }
             | Self::PurgeCache { service }
             | Self::RotateLogs { service }
-            | Self::Throttle { service } => service,
+            | Self::SetLimit { service, .. }
+            | Self::Throttle { service, .. } => service,
         }
     }
 }
@@ -133,8 +146,9 @@ impl fmt::Display for OperationKey {
 pub struct OperationRequest {
     /// Idempotency key.
     pub key: OperationKey,
-    /// Fencing token; a request whose fence is older than the newest seen for its service is refused.
-    pub fence: u64,
+    /// Fencing token; a request whose fence is older than the newest seen for its service is refused. People's own
+    /// operations carry none and are not fenced.
+    pub fence: Option<u64>,
     /// Who asks; goes into the change log.
     pub author: String,
     /// Summary for the change log; by default one is made from the operation.
@@ -144,16 +158,16 @@ pub struct OperationRequest {
 }
 
 impl OperationRequest {
-    /// A request with fence 0 and a default summary.
+    /// A request without fence and with a default summary.
     #[must_use]
     pub fn new(key: OperationKey, author: impl Into<String>, operation: Operation) -> Self {
-        Self { key, fence: 0, author: author.into(), summary: None, operation }
+        Self { key, fence: None, author: author.into(), summary: None, operation }
     }
 
     /// Sets the fence.
     #[must_use]
     pub const fn with_fence(mut self, fence: u64) -> Self {
-        self.fence = fence;
+        self.fence = Some(fence);
         self
     }
 
@@ -224,7 +238,8 @@ pub(crate) struct OperationTable {
 
 #[derive(Debug)]
 struct Record {
-    operation: Operation,
+    /// Absent for a key that was withdrawn before it was ever presented.
+    operation: Option<Operation>,
     status: watch::Sender<OperationStatus>,
 }
 
@@ -254,7 +269,10 @@ impl OperationTable {
         request: &OperationRequest,
     ) -> Result<Option<watch::Receiver<OperationStatus>>, ProcessError> {
         match self.records.get(&request.key) {
-            Some(record) if record.operation == request.operation => Ok(Some(record.status.subscribe())),
+            Some(Record { operation: None, .. }) => Err(ProcessError::Withdrawn { key: request.key.clone() }),
+            Some(record) if record.operation.as_ref() == Some(&request.operation) => {
+                Ok(Some(record.status.subscribe()))
+            }
             Some(_) => Err(ProcessError::KeyReused { key: request.key.clone() }),
             None => Ok(None),
         }
@@ -265,21 +283,36 @@ impl OperationTable {
             return Ok(Admission::Known(known));
         }
         let service = request.operation.service();
-        let newest = self.fences.get(service).copied().unwrap_or(0);
-        if request.fence < newest {
-            return Err(ProcessError::StaleFence {
-                service: service.to_owned(),
-                fence: request.fence,
-                newest,
-            });
+        if let Some(fence) = request.fence {
+            let newest = self.fences.get(service).copied().unwrap_or(0);
+            if fence < newest {
+                return Err(ProcessError::StaleFence { service: service.to_owned(), fence, newest });
+            }
+            self.fences.insert(service.to_owned(), fence);
         }
-        self.fences.insert(service.to_owned(), request.fence);
-        let (status, _) = watch::channel(OperationStatus::Running);
-        let record = Record { operation: request.operation.clone(), status: status.clone() };
-        self.records.insert(request.key.clone(), record);
-        self.order.push_back(request.key.clone());
+        Ok(Admission::Run(self.insert(request.key.clone(), Some(request.operation.clone()), OperationStatus::Running)))
+    }
+
+    /// Makes sure that a key that was not presented so far never runs; answers its status.
+    pub(crate) fn withdraw(&mut self, key: &OperationKey) -> OperationStatus {
+        let status = self.status(key);
+        if status == OperationStatus::NotStarted && !self.records.contains_key(key) {
+            self.insert(key.clone(), None, OperationStatus::NotStarted);
+        }
+        status
+    }
+
+    fn insert(
+        &mut self,
+        key: OperationKey,
+        operation: Option<Operation>,
+        status: OperationStatus,
+    ) -> watch::Sender<OperationStatus> {
+        let status = watch::Sender::new(status);
+        self.records.insert(key.clone(), Record { operation, status: status.clone() });
+        self.order.push_back(key);
         self.evict();
-        Ok(Admission::Run(status))
+        status
     }
 
     pub(crate) fn status(&self, key: &OperationKey) -> OperationStatus {

@@ -1,8 +1,9 @@
 //! What an operation would do: the read-only half, shared by preview and execution.
 
-use crate::error::ProcessError;
+use crate::error::{ConfigError, ProcessError};
 use crate::operation::{ConfigChange, Operation, Preview};
 use crate::revision::merge;
+use crate::spec::{RolloutPolicy, ServiceSpec};
 use crate::supervisor::{Inner, Service, ServiceState, unknown_instance, unsupported};
 
 /// An operation resolved against the current state.
@@ -35,7 +36,7 @@ impl Plan {
         let spec = &service.spec;
         let current = state.revisions.as_ref().map(super::revision::RevisionStore::current);
         let all: Vec<u32> = (0..state.wanted).collect();
-        let gap = spec.rollout.max_unavailable.min(state.wanted);
+        let gap = bounds_of(spec, operation)?.max_unavailable.min(state.wanted);
         let name = &spec.name;
         let (summary, indices, unavailable, to, wanted) = match &step {
             Step::Replace(indices) if matches!(operation, Operation::RollingRestart { .. }) => {
@@ -47,7 +48,8 @@ impl Plan {
             Step::NewRevision(_) => {
                 let next = state.revisions.as_ref().map(super::revision::RevisionStore::next);
                 let number = next.unwrap_or_default();
-                let verb = if matches!(operation, Operation::Throttle { .. }) { "throttle" } else { "roll out" };
+                let limits = matches!(operation, Operation::Throttle { .. } | Operation::SetLimit { .. });
+                let verb = if limits { "throttle" } else { "roll out" };
                 (format!("{verb} {name} r{number}"), all, gap, next, state.wanted)
             }
             Step::OldRevision(number) => {
@@ -121,14 +123,24 @@ impl Step {
                 }
                 Ok(Self::OldRevision(target))
             }
-            Operation::Throttle { .. } => {
+            Operation::Throttle { .. } | Operation::SetLimit { .. } => {
                 let throttle = spec.throttle.as_ref().ok_or_else(|| unsupported(name, "a throttle"))?;
                 let mut config = revisions()?.current_config();
                 let value = config.get(&throttle.key).and_then(toml::Value::as_integer);
                 // A roll-out may have removed the key since the specification was checked.
                 let value = value.ok_or_else(|| unsupported(name, "an integer under its throttle key"))?;
-                let reduced = reduce(value, throttle.factor).max(throttle.minimum).min(value);
-                config.insert(throttle.key.clone(), toml::Value::Integer(reduced));
+                let limit = match operation {
+                    Operation::SetLimit { limit, .. } => i64::from(*limit).max(throttle.minimum),
+                    Operation::Throttle { factor, .. } => {
+                        let factor = factor.unwrap_or(throttle.factor);
+                        if !(factor > 0.0 && factor < 1.0) {
+                            return Err(ConfigError::new("throttle.factor", factor, "above 0 and below 1").into());
+                        }
+                        reduce(value, factor).max(throttle.minimum).min(value)
+                    }
+                    _ => value,
+                };
+                config.insert(throttle.key.clone(), toml::Value::Integer(limit));
                 Ok(Self::NewRevision(config))
             }
             Operation::PurgeCache { .. } => match spec.cache_purge {
@@ -140,6 +152,17 @@ impl Step {
                 None => Err(unsupported(name, "a log rotation")),
             },
         }
+    }
+}
+
+/// Bounds under which the replicas are replaced.
+pub(crate) fn bounds_of(spec: &ServiceSpec, operation: &Operation) -> Result<RolloutPolicy, ProcessError> {
+    match operation {
+        Operation::RollingRestart { bounds: Some(bounds), .. } => {
+            bounds.validate("bounds")?;
+            Ok(*bounds)
+        }
+        _ => Ok(spec.rollout),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::Now;
+use aiops_core::Clock;
 use crate::endpoints::EndpointsFile;
 use crate::error::ProcessError;
 use crate::http;
@@ -138,11 +138,11 @@ enum Instruction {
 }
 
 impl ReplicaTask {
-    pub(crate) fn spawn(state: Arc<ReplicaState>, launch: Launch, now: Now) -> Self {
+    pub(crate) fn spawn(state: Arc<ReplicaState>, launch: Launch, clock: Arc<dyn Clock>) -> Self {
         let (commands, receiver) = mpsc::channel(8);
         state.update(|facts| facts.revision = launch.revision);
         state.set_phase(Phase::Starting);
-        tokio::spawn(Runner { state, launch, now, commands: receiver }.run());
+        tokio::spawn(Runner { state, launch, clock, commands: receiver }.run());
         Self { commands }
     }
 
@@ -169,7 +169,7 @@ impl ReplicaTask {
 struct Runner {
     state: Arc<ReplicaState>,
     launch: Launch,
-    now: Now,
+    clock: Arc<dyn Clock>,
     commands: mpsc::Receiver<Instruction>,
 }
 
@@ -231,7 +231,7 @@ impl Runner {
     }
 
     fn note(&self, text: &str) {
-        self.state.log.push(self.now.now(), Stream::Supervisor, text.as_bytes(), 0);
+        self.state.log.push(self.clock.now(), Stream::Supervisor, text.as_bytes(), 0);
     }
 
     /// Runs the child once, until it exits or is stopped.
@@ -293,13 +293,13 @@ impl Runner {
         let pid = child.id();
         self.state.update(|facts| {
             facts.pid = pid;
-            facts.started = Some(self.now.now());
+            facts.started = Some(self.clock.now());
         });
         if let Some(stdout) = child.stdout.take() {
-            tokio::spawn(Arc::clone(&self.state.log).drain(stdout, Stream::Stdout, self.now.clone()));
+            tokio::spawn(Arc::clone(&self.state.log).drain(stdout, Stream::Stdout, Arc::clone(&self.clock)));
         }
         if let Some(stderr) = child.stderr.take() {
-            tokio::spawn(Arc::clone(&self.state.log).drain(stderr, Stream::Stderr, self.now.clone()));
+            tokio::spawn(Arc::clone(&self.state.log).drain(stderr, Stream::Stderr, Arc::clone(&self.clock)));
         }
         Ok((child, group))
     }

@@ -408,7 +408,7 @@ impl Default for RolloutPolicy {
 }
 
 impl RolloutPolicy {
-    fn validate(self, at: &str) -> Result<(), ConfigError> {
+    pub(crate) fn validate(self, at: &str) -> Result<(), ConfigError> {
         within(&format!("{at}.max_unavailable"), self.max_unavailable, 0, 1000)?;
         within(&format!("{at}.max_surge"), self.max_surge, 0, 1000)?;
         if self.max_unavailable == 0 && self.max_surge == 0 {

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
-use crate::Now;
+use aiops_core::Clock;
 use crate::change::{ChangeLog, ChangeRecord};
 use crate::endpoints::{Endpoints, EndpointsFile};
 use crate::error::ProcessError;
@@ -32,7 +33,7 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// All methods need a tokio runtime with time and I/O enabled.
 #[derive(Debug, Clone)]
 pub struct Supervisor {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub(crate) struct Inner {
     changes: Mutex<ChangeLog>,
     operations: Mutex<OperationTable>,
     closing: AtomicBool,
-    pub(crate) now: Now,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub(crate) struct Service {
 pub(crate) struct ServiceState {
     pub(crate) wanted: u32,
     pub(crate) wanted_before_stop: u32,
+    /// Grows with every operation on the service.
+    pub(crate) generation: u64,
     pub(crate) revisions: Option<RevisionStore>,
     pub(crate) slots: BTreeMap<u32, Slot>,
 }
@@ -69,6 +72,28 @@ pub(crate) struct ServiceState {
 pub(crate) struct Slot {
     pub(crate) state: Arc<ReplicaState>,
     task: Option<ReplicaTask>,
+}
+
+/// What became of a submitted request.
+#[derive(Debug)]
+pub(crate) enum Submission {
+    /// It runs now.
+    New(watch::Receiver<OperationStatus>),
+    /// Its key stands for an earlier run.
+    Known(watch::Receiver<OperationStatus>),
+}
+
+/// Waits for the end of a run.
+pub(crate) async fn outcome(
+    mut status: watch::Receiver<OperationStatus>,
+    key: OperationKey,
+) -> Result<Outcome, ProcessError> {
+    let ended = status.wait_for(|status| *status != OperationStatus::Running).await;
+    match ended.map(|status| status.clone()) {
+        Ok(OperationStatus::Completed(outcome)) => Ok(outcome),
+        Ok(OperationStatus::Failed(error)) => Err(error),
+        _ => Err(ProcessError::OutcomeUnknown { key }),
+    }
 }
 
 impl Service {
@@ -83,7 +108,7 @@ impl Supervisor {
     /// # Errors
     /// An invalid specification, a folder that cannot be written, a replica that does not become ready; what
     /// was started by then is stopped again.
-    pub async fn start(config: SupervisorConfig, now: Now) -> Result<Self, ProcessError> {
+    pub async fn start(config: SupervisorConfig, clock: Arc<dyn Clock>) -> Result<Self, ProcessError> {
         config.validate()?;
         create_directory(&config.state_directory)?;
         let state_directory = config
@@ -102,6 +127,7 @@ impl Supervisor {
             let state = ServiceState {
                 wanted: spec.replicas,
                 wanted_before_stop: spec.replicas,
+                generation: 0,
                 revisions: spec.config.clone().map(|config_| RevisionStore::new(config_, config.revisions)),
                 slots: BTreeMap::new(),
             };
@@ -121,7 +147,7 @@ impl Supervisor {
             services,
             endpoints: Arc::new(endpoints),
             closing: AtomicBool::new(false),
-            now,
+            clock,
         };
         let supervisor = Self { inner: Arc::new(inner) };
         for name in &supervisor.inner.order {
@@ -144,30 +170,35 @@ impl Supervisor {
     /// everything as it was and do not use up the key. Failures of the run itself are kept under the key.
     pub async fn apply(&self, request: OperationRequest) -> Result<Outcome, ProcessError> {
         let key = request.key.clone();
-        let mut status = match self.operations().known(&request)? {
-            Some(known) => known,
-            None => {
-                if self.inner.closing.load(Ordering::SeqCst) {
-                    return Err(ProcessError::ShuttingDown);
-                }
-                Plan::of(&self.inner, &request.operation)?;
-                let admission = self.operations().admit(&request)?;
-                match admission {
-                    Admission::Known(known) => known,
-                    Admission::Run(status) => {
-                        let receiver = status.subscribe();
-                        tokio::spawn(Arc::clone(&self.inner).run(request, Completion::new(status)));
-                        receiver
-                    }
-                }
-            }
-        };
-        let ended = status.wait_for(|status| *status != OperationStatus::Running).await;
-        match ended.map(|status| status.clone()) {
-            Ok(OperationStatus::Completed(outcome)) => Ok(outcome),
-            Ok(OperationStatus::Failed(error)) => Err(error),
-            _ => Err(ProcessError::OutcomeUnknown { key }),
+        let (Submission::New(status) | Submission::Known(status)) = self.submit(request)?;
+        outcome(status, key).await
+    }
+
+    /// Admits a request and starts its run unless the key is known.
+    pub(crate) fn submit(&self, request: OperationRequest) -> Result<Submission, ProcessError> {
+        if let Some(known) = self.operations().known(&request)? {
+            return Ok(Submission::Known(known));
         }
+        if self.inner.closing.load(Ordering::SeqCst) {
+            return Err(ProcessError::ShuttingDown);
+        }
+        Plan::of(&self.inner, &request.operation)?;
+        let admission = self.operations().admit(&request)?;
+        Ok(match admission {
+            Admission::Known(known) => Submission::Known(known),
+            Admission::Run(status) => {
+                let receiver = status.subscribe();
+                tokio::spawn(Arc::clone(&self.inner).run(request, Completion::new(status)));
+                Submission::New(receiver)
+            }
+        })
+    }
+
+    /// Like [`status`](Self::status), but a key that was never presented is withdrawn: it is refused from now on,
+    /// as long as its record is kept.
+    #[must_use]
+    pub fn withdraw(&self, key: &OperationKey) -> OperationStatus {
+        self.operations().withdraw(key)
     }
 
     /// What became of the operation with this key.
@@ -321,7 +352,7 @@ impl Inner {
                 config,
                 revision,
             };
-            slot.task = Some(ReplicaTask::spawn(Arc::clone(&slot.state), launch, self.now.clone()));
+            slot.task = Some(ReplicaTask::spawn(Arc::clone(&slot.state), launch, Arc::clone(&self.clock)));
         }
         Ok(Arc::clone(&slot.state))
     }

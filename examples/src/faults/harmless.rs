@@ -68,7 +68,7 @@ impl HarmlessPlan {
     pub fn draw(seed: u64, fault_at: Duration, end: Duration, faulty: Option<&str>) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6861_726d_6c65_7373);
         let (fault_at, end) = (fault_at.as_secs_f64(), end.as_secs_f64());
-        let mut between = |rng: &mut Rng, from: f64, to: f64| {
+        let between = |rng: &mut Rng, from: f64, to: f64| {
             Duration::from_secs_f64((from + rng.f64() * (to - from).max(0.0)).max(0.0))
         };
         let mut events = Vec::new();
@@ -98,13 +98,13 @@ impl HarmlessPlan {
     fn any(rng: &mut Rng) -> HarmlessEvent {
         match rng.u8(0..8) {
             0..=2 => {
-                let index = rng.usize(0..ROLL_OUTS.len());
-                let choice = rng.usize(0..3);
-                let (service, key, values) = ROLL_OUTS.get(index).copied().unwrap_or(ROLL_OUTS[0]);
-                let value = values.get(choice).copied().unwrap_or(values[0]);
-                HarmlessEvent::RollOut { service, key, value }
+                let (service, key, values) = *choose(rng, &ROLL_OUTS);
+                HarmlessEvent::RollOut { service, key, value: *choose(rng, &values) }
             }
-            3 => HarmlessEvent::Restart { service: *rng.choice(&["gateway", "orders", "worker"]).unwrap_or(&"worker") },
+            3 => {
+                let service = *choose(rng, &["gateway", "orders", "worker"]);
+                HarmlessEvent::Restart { service }
+            }
             4 => HarmlessEvent::Scale { service: "gateway", replicas: 3 },
             5 => HarmlessEvent::FlushCache,
             _ => HarmlessEvent::Load {
@@ -115,7 +115,63 @@ impl HarmlessPlan {
     }
 }
 
-/// Plays the events in their time; errors are passed over, as the people who make such changes are not our concern.
-pub async fn play(shop: &Shop, plan: HarmlessPlan, clock: &dyn Clock) {
-    let _ = (shop, plan, clock);
+/// One of at least one.
+fn choose<'a, T, const N: usize>(rng: &mut Rng, choices: &'a [T; N]) -> &'a T {
+    const { assert!(N > 0) };
+    let index = rng.usize(0..N);
+    #[allow(clippy::indexing_slicing, reason = "the generator stays below N")]
+    &choices[index]
+}
+
+/// Plays the events in their time, counted from now.
+///
+/// Errors are passed over: an operator's fence may be stale, or a service may not come up because it is broken,
+/// and the people who make such changes are not what is looked at.
+pub async fn play(shop: &Shop, plan: &HarmlessPlan, clock: &dyn Clock) {
+    let began = tokio::time::Instant::now();
+    let mut steps: Vec<(Duration, Step<'_>)> = Vec::new();
+    for (at, event) in &plan.0 {
+        steps.push((*at, Step::Event(event)));
+        if let HarmlessEvent::Load { lasting, .. } = event {
+            steps.push((at.saturating_add(*lasting), Step::OrdinaryLoad));
+        }
+    }
+    steps.sort_by_key(|(at, _)| *at);
+    for (at, step) in steps {
+        tokio::time::sleep_until(began + at).await;
+        match step {
+            Step::OrdinaryLoad => shop.traffic().set_level(1.0),
+            Step::Event(event) => happen(shop, event, clock).await,
+        }
+    }
+}
+
+enum Step<'a> {
+    Event(&'a HarmlessEvent),
+    OrdinaryLoad,
+}
+
+async fn happen(shop: &Shop, event: &HarmlessEvent, clock: &dyn Clock) {
+    let operation = match event {
+        HarmlessEvent::RollOut { service, key, value } => {
+            let overlay = Table::from_iter([((*key).to_owned(), Value::Integer(*value))]);
+            Operation::RollOut { service: (*service).to_owned(), change: ConfigChange::Overlay(overlay) }
+        }
+        HarmlessEvent::Restart { service } => {
+            Operation::RollingRestart { service: (*service).to_owned(), bounds: None }
+        }
+        HarmlessEvent::Scale { service, replicas } => {
+            Operation::Scale { service: (*service).to_owned(), replicas: *replicas }
+        }
+        HarmlessEvent::FlushCache => {
+            shop.flush_caches().await;
+            Operation::PurgeCache { service: "orders".to_owned() }
+        }
+        HarmlessEvent::Load { level, .. } => {
+            shop.traffic().set_level(*level);
+            return;
+        }
+    };
+    let request = OperationRequest::new(key_at(clock.now()), "deployer", operation);
+    let _ = shop.supervisor().apply(request).await;
 }

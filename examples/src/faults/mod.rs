@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aiops_process::{ConfigChange, Operation, OperationKey, OperationRequest};
 use fastrand::Rng;
-use jiff::Timestamp;
+use aiops_core::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -127,7 +127,8 @@ impl Injection {
     #[must_use]
     pub fn draw(fault: Fault, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6661_756c_7400);
-        let mut one_of = |services: [&'static str; 2]| if rng.bool() { services[0] } else { services[1] };
+        let which = rng.u8(0..4);
+        let mut one_of = |[first, second]: [&'static str; 2]| if rng.bool() { first } else { second };
         let (service, means) = match fault {
             Fault::MemoryLeak => {
                 (one_of(["orders", "inventory"]), Means::Setting(Setting::RetainedBytes(LEAK_BYTES)))
@@ -141,7 +142,7 @@ impl Injection {
             Fault::CrashLoop => ("orders", Means::DamageWarmFile),
             Fault::NoisyNeighbour => ("worker", Means::Backlog),
             Fault::BadConfiguration => {
-                let (service, key, value) = match rng.u8(0..4) {
+                let (service, key, value) = match which {
                     0 => ("inventory", "pool_size", 1),
                     1 => ("orders", "inventory_timeout_ms", 25),
                     2 => ("gateway", "upstream_timeout_ms", 30),

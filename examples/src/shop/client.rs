@@ -106,10 +106,6 @@ impl Caller {
         Self { peers, client, metrics }
     }
 
-    pub(crate) fn peers(&self) -> &Peers {
-        &self.peers
-    }
-
     /// Calls a replica of `service`; a replica that refuses the connection is passed over once.
     pub(crate) async fn call(
         &self,

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiops_core::Clock;
 use aiops_process::{ProcessError, Supervisor};
 use tempfile::TempDir;
 
@@ -135,7 +136,7 @@ impl Shop {
     ///
     /// # Errors
     /// A setting out of range, a process that does not start, no free port.
-    pub async fn start(config: ShopConfig, clock: aiops_process::Now) -> Result<Self, ShopError> {
+    pub async fn start(config: ShopConfig, clock: Arc<dyn Clock>) -> Result<Self, ShopError> {
         config.validate()?;
         let state = tempfile::Builder::new().prefix("shop-").tempdir()?;
         let run_folder = state.path().join("run");
@@ -167,6 +168,16 @@ impl Shop {
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         targets::of(&self.supervisor, &self.liveness)
+    }
+
+    /// Empties the product caches in the memory of all ready orders processes.
+    pub(crate) async fn flush_caches(&self) {
+        let caller = client::Caller::new(client::Peers::new(self.supervisor.endpoints_path().to_owned()), None);
+        for _ in self.supervisor.endpoints().of("orders") {
+            // A process that does not answer has no cache worth emptying.
+            let limit = Duration::from_secs(1);
+            let _ = caller.call("orders", axum::http::Method::POST, "/cache/flush", "shop", limit).await;
+        }
     }
 
     /// Folder of the operator's sockets.

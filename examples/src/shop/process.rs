@@ -32,7 +32,6 @@ const DRAIN: Duration = Duration::from_millis(1500);
 /// What a role gets to work with.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
-    pub(crate) service: String,
     pub(crate) instance: String,
     pub(crate) metrics: Metrics,
     pub(crate) caller: Caller,
@@ -75,7 +74,6 @@ fn run(arguments: &[String]) -> Result<(), ShopError> {
         let metrics = Metrics::new(service, instance, revision.unwrap_or_default())?;
         let peers = Peers::new(PathBuf::from(endpoints));
         let process = Process {
-            service: service.clone(),
             instance: instance.clone(),
             caller: Caller::new(Arc::clone(&peers), Some(metrics.clone())),
             metrics,
