@@ -1,7 +1,8 @@
 //! The supervisor behind the seams of `aiops-core`.
 
 use aiops_core::action::{
-    Action, ActionKind, ActionOutcome, ActionStatus, IdempotencyKey, Operation as CoreOperation, Preview, TargetState,
+    Action, ActionKind, ActionOutcome, ActionStatus, IdempotencyKey, Operation as CoreOperation, Preview,
+    TargetState,
 };
 use aiops_core::guard::{Intended, Receipt};
 use aiops_core::model::{Change, ChangeKind as CoreChangeKind, EntityId, EntityKind, Revision, TimeRange};
@@ -50,9 +51,9 @@ impl ProcessMitigator {
             EntityKind::Service => Some(target.name().to_owned()),
             EntityKind::Instance => {
                 let views = self.supervisor.view();
-                let owner = views.into_iter().find(|view| {
-                    view.replicas.iter().any(|replica| replica.instance == target.name())
-                });
+                let owner = views
+                    .into_iter()
+                    .find(|view| view.replicas.iter().any(|replica| replica.instance == target.name()));
                 owner.map(|view| view.service)
             }
             _ => None,
@@ -73,15 +74,15 @@ impl ProcessMitigator {
         }
         match &action.operation {
             CoreOperation::RollingRestart { max_unavailable, max_surge } => {
-                let bounds =
-                    RolloutPolicy { max_unavailable: *max_unavailable, max_surge: *max_surge };
+                let bounds = RolloutPolicy { max_unavailable: *max_unavailable, max_surge: *max_surge };
                 Ok(Operation::RollingRestart { service, bounds: Some(bounds) })
             }
             CoreOperation::Scale { replicas } => Ok(Operation::Scale { service, replicas: *replicas }),
             CoreOperation::Rollback { to } => {
-                let number = to.strip_prefix('r').and_then(|number| number.parse().ok()).ok_or_else(|| {
-                    Error::new(ErrorKind::Invalid, "a revision reads r7").with("revision", to)
-                })?;
+                let number =
+                    to.strip_prefix('r').and_then(|number| number.parse().ok()).ok_or_else(|| {
+                        Error::new(ErrorKind::Invalid, "a revision reads r7").with("revision", to)
+                    })?;
                 Ok(Operation::RollBack { service, to: Some(number) })
             }
             CoreOperation::CachePurge => Ok(Operation::PurgeCache { service }),
@@ -119,7 +120,9 @@ impl Mitigator for ProcessMitigator {
         ctx.check()?;
         let service = match self.service_of(&action.target) {
             Ok(service) => service,
-            Err(_) => return Ok(Preview::new(TargetState::default(), format!("would not find {}", action.target))),
+            Err(_) => {
+                return Ok(Preview::new(TargetState::default(), format!("would not find {}", action.target)));
+            }
         };
         let state = self.target_state(&service);
         if !state.exists {
@@ -146,7 +149,9 @@ impl Mitigator for ProcessMitigator {
         let status = match self.supervisor.submit(request).map_err(|error| refused(&error))? {
             Submission::New(status) => status,
             Submission::Known(_) => {
-                return Err(Error::new(ErrorKind::Conflict, "this key was dealt with before").with("key", &key));
+                return Err(
+                    Error::new(ErrorKind::Conflict, "this key was dealt with before").with("key", &key)
+                );
             }
         };
         // The run goes on in a task of its own; only the wait for its answer can be cut short.
@@ -162,9 +167,9 @@ impl Mitigator for ProcessMitigator {
             Ok(Err(error)) => {
                 Ok(Receipt::new(spent, ActionOutcome::Failed { reason: error.to_string() }, "supervisor"))
             }
-            Err(error) => {
-                Err(Error::new(ErrorKind::InDoubt, "stopped waiting for the answer").with("key", &key).caused_by(error))
-            }
+            Err(error) => Err(Error::new(ErrorKind::InDoubt, "stopped waiting for the answer")
+                .with("key", &key)
+                .caused_by(error)),
         }
     }
 
@@ -199,8 +204,7 @@ fn change(record: ChangeRecord) -> Change {
     };
     let id = format!("process-{}", record.sequence);
     let entity = EntityId::service(record.service);
-    let mut change =
-        Change::new(id, record.started, kind, entity, record.summary).with_author(record.author);
+    let mut change = Change::new(id, record.started, kind, entity, record.summary).with_author(record.author);
     if let Some(to) = record.to_revision {
         let from = record.from_revision.map(|number| format!("r{number}"));
         let mut revision = Revision::new(from, format!("r{to}"));

@@ -20,7 +20,10 @@ const PURGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Inner {
     /// Runs a request. The caller holds the gate of the service.
-    pub(crate) async fn execute(self: &Arc<Self>, request: &OperationRequest) -> Result<Outcome, ProcessError> {
+    pub(crate) async fn execute(
+        self: &Arc<Self>,
+        request: &OperationRequest,
+    ) -> Result<Outcome, ProcessError> {
         let name = request.operation.service();
         let service = self.service(name)?;
         // Resolved again: what was planned when the request was admitted may have changed while it waited.
@@ -141,7 +144,11 @@ impl Inner {
         Ok(replaced)
     }
 
-    async fn resize(self: &Arc<Self>, name: &str, (from, to): (u32, u32)) -> Result<Vec<String>, ProcessError> {
+    async fn resize(
+        self: &Arc<Self>,
+        name: &str,
+        (from, to): (u32, u32),
+    ) -> Result<Vec<String>, ProcessError> {
         if to >= from {
             self.start_all(name, (from..to).collect()).await
         } else {

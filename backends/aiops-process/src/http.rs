@@ -13,12 +13,7 @@ use tokio::net::TcpStream;
 ///
 /// # Errors
 /// A short text: refused, closed, timed out.
-pub(crate) async fn status(
-    method: Method,
-    port: u16,
-    path: &str,
-    timeout: Duration,
-) -> Result<u16, String> {
+pub(crate) async fn status(method: Method, port: u16, path: &str, timeout: Duration) -> Result<u16, String> {
     let exchange = async {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.map_err(|e| e.to_string())?;
         let (mut sender, connection) =

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
-use aiops_core::Clock;
 use crate::spec::LogCapture;
+use aiops_core::Clock;
 
 /// Which stream a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

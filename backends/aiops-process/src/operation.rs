@@ -290,7 +290,11 @@ impl OperationTable {
             }
             self.fences.insert(service.to_owned(), fence);
         }
-        Ok(Admission::Run(self.insert(request.key.clone(), Some(request.operation.clone()), OperationStatus::Running)))
+        Ok(Admission::Run(self.insert(
+            request.key.clone(),
+            Some(request.operation.clone()),
+            OperationStatus::Running,
+        )))
     }
 
     /// Makes sure that a key that was not presented so far never runs; answers its status.

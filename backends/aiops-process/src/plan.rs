@@ -111,15 +111,10 @@ impl Step {
                 let revisions = revisions()?;
                 let current = revisions.current();
                 let target = to.or_else(|| revisions.previous());
-                let target = target.ok_or_else(|| ProcessError::NoPreviousRevision {
-                    service: name.to_owned(),
-                    current,
-                })?;
+                let target = target
+                    .ok_or_else(|| ProcessError::NoPreviousRevision { service: name.to_owned(), current })?;
                 if revisions.get(target).is_none() {
-                    return Err(ProcessError::UnknownRevision {
-                        service: name.to_owned(),
-                        revision: target,
-                    });
+                    return Err(ProcessError::UnknownRevision { service: name.to_owned(), revision: target });
                 }
                 Ok(Self::OldRevision(target))
             }
@@ -134,7 +129,9 @@ impl Step {
                     Operation::Throttle { factor, .. } => {
                         let factor = factor.unwrap_or(throttle.factor);
                         if !(factor > 0.0 && factor < 1.0) {
-                            return Err(ConfigError::new("throttle.factor", factor, "above 0 and below 1").into());
+                            return Err(
+                                ConfigError::new("throttle.factor", factor, "above 0 and below 1").into()
+                            );
                         }
                         reduce(value, factor).max(throttle.minimum).min(value)
                     }

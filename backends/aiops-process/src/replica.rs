@@ -15,13 +15,13 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use aiops_core::Clock;
 use crate::endpoints::EndpointsFile;
 use crate::error::ProcessError;
 use crate::http;
 use crate::log::{LogRing, Stream};
 use crate::port::Port;
 use crate::spec::{Readiness, ServiceSpec};
+use aiops_core::Clock;
 
 /// Where a replica stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -358,8 +358,7 @@ async fn probe(state: Arc<ReplicaState>, readiness: Option<Readiness>) {
         return std::future::pending().await;
     };
     let deadline = Instant::now() + readiness.deadline;
-    let check =
-        || http::status(Method::GET, state.port.get(), &readiness.path, readiness.timeout);
+    let check = || http::status(Method::GET, state.port.get(), &readiness.path, readiness.timeout);
     let passes = |answer: Result<u16, String>| answer.is_ok_and(|code| (200..300).contains(&code));
     while !passes(check().await) {
         if Instant::now() >= deadline {

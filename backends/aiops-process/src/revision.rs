@@ -45,8 +45,7 @@ impl RevisionStore {
         let revision = Revision { number, parent, commit: commit(&config), message: message.into(), config };
         self.revisions.insert(number, revision.clone());
         while self.revisions.len() > self.capacity {
-            let oldest =
-                self.revisions.keys().copied().find(|&kept| kept != self.current && kept != number);
+            let oldest = self.revisions.keys().copied().find(|&kept| kept != self.current && kept != number);
             match oldest {
                 Some(oldest) => self.revisions.remove(&oldest),
                 None => break,

@@ -412,7 +412,11 @@ impl RolloutPolicy {
         within(&format!("{at}.max_unavailable"), self.max_unavailable, 0, 1000)?;
         within(&format!("{at}.max_surge"), self.max_surge, 0, 1000)?;
         if self.max_unavailable == 0 && self.max_surge == 0 {
-            return Err(ConfigError::new(format!("{at}.max_surge"), 0, "at least 1 when max_unavailable is 0"));
+            return Err(ConfigError::new(
+                format!("{at}.max_surge"),
+                0,
+                "at least 1 when max_unavailable is 0",
+            ));
         }
         Ok(())
     }
@@ -511,7 +515,9 @@ impl Throttle {
 
 /// Durations are written as `"250ms"`, `"3s"`, `"1m 30s"`.
 mod duration {
-    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{deserialize, serialize};
+    pub(super) use jiff::fmt::serde::unsigned_duration::friendly::compact::required::{
+        deserialize, serialize,
+    };
 }
 
 const fn millis(value: u64) -> Duration {
@@ -545,7 +551,11 @@ fn inside(field: &str, path: &Path) -> Result<(), ConfigError> {
     if plain && path.components().next().is_some() {
         Ok(())
     } else {
-        Err(ConfigError::new(field, path.display(), "a relative path below the working directory, without `..`"))
+        Err(ConfigError::new(
+            field,
+            path.display(),
+            "a relative path below the working directory, without `..`",
+        ))
     }
 }
 

@@ -9,20 +9,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use aiops_core::Clock;
 use crate::change::{ChangeLog, ChangeRecord};
 use crate::endpoints::{Endpoints, EndpointsFile};
 use crate::error::ProcessError;
 use crate::log::LogSnapshot;
 use crate::operation::{
-    Admission, Completion, Operation, OperationKey, OperationRequest, OperationStatus, OperationTable, Outcome,
-    Preview,
+    Admission, Completion, Operation, OperationKey, OperationRequest, OperationStatus, OperationTable,
+    Outcome, Preview,
 };
 use crate::plan::Plan;
 use crate::replica::{Launch, ReplicaState, ReplicaTask};
 use crate::revision::{Revision, RevisionStore};
 use crate::spec::{ServiceSpec, SupervisorConfig};
 use crate::view::ServiceView;
+use aiops_core::Clock;
 
 /// How long a replica without a readiness probe may take to start.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -312,7 +312,8 @@ impl Inner {
         for index in indices {
             waits.push(self.launch(service, index)?);
         }
-        let limit = self.service(service)?.spec.readiness.as_ref().map_or(START_LIMIT, |probe| probe.deadline);
+        let limit =
+            self.service(service)?.spec.readiness.as_ref().map_or(START_LIMIT, |probe| probe.deadline);
         // The waits run side by side because every task runs on its own; the slowest one decides.
         let deadline = tokio::time::Instant::now() + limit;
         let mut names = Vec::new();
@@ -364,10 +365,12 @@ impl Inner {
         let path = folder.join(format!("r{}.toml", revisions.current()));
         std::fs::write(&path, revisions.current_config().to_string())
             .map_err(|error| ProcessError::io("write", &path, &error))?;
-        let entries = std::fs::read_dir(&folder).map_err(|error| ProcessError::io("list", &folder, &error))?;
+        let entries =
+            std::fs::read_dir(&folder).map_err(|error| ProcessError::io("list", &folder, &error))?;
         for entry in entries.flatten() {
             let name = entry.file_name();
-            let number = name.to_str().and_then(|name| name.strip_prefix('r')?.strip_suffix(".toml")?.parse().ok());
+            let number =
+                name.to_str().and_then(|name| name.strip_prefix('r')?.strip_suffix(".toml")?.parse().ok());
             if number.is_some_and(|number| revisions.get(number).is_none()) {
                 // A leftover file does no harm, so a failure to remove it is not an error.
                 let _ = std::fs::remove_file(entry.path());

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use aiops_core::jiff::Timestamp;
 use aiops_process::{ConfigChange, Operation, OperationKey, OperationRequest};
 use fastrand::Rng;
-use aiops_core::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 

@@ -28,8 +28,7 @@ pub(crate) struct Peers {
 
 impl Peers {
     pub(crate) fn new(path: PathBuf) -> Arc<Self> {
-        let peers =
-            Arc::new(Self { path, known: Mutex::default(), turn: AtomicUsize::new(0) });
+        let peers = Arc::new(Self { path, known: Mutex::default(), turn: AtomicUsize::new(0) });
         peers.refresh();
         peers
     }

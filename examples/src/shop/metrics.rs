@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
 };
 
 use super::ShopError;
@@ -77,7 +77,10 @@ impl Metrics {
     }
 
     /// Adds a collector of the process's own.
-    pub(crate) fn register(&self, collector: impl prometheus::core::Collector + 'static) -> Result<(), ShopError> {
+    pub(crate) fn register(
+        &self,
+        collector: impl prometheus::core::Collector + 'static,
+    ) -> Result<(), ShopError> {
         Ok(self.registry.register(Box::new(collector))?)
     }
 

@@ -90,13 +90,7 @@ pub struct ShopConfig {
 
 impl Default for ShopConfig {
     fn default() -> Self {
-        Self {
-            program: None,
-            requests_per_second: 60.0,
-            day: Duration::from_secs(25),
-            swing: 0.15,
-            seed: 0,
-        }
+        Self { program: None, requests_per_second: 60.0, day: Duration::from_secs(25), swing: 0.15, seed: 0 }
     }
 }
 
@@ -172,7 +166,8 @@ impl Shop {
 
     /// Empties the product caches in the memory of all ready orders processes.
     pub(crate) async fn flush_caches(&self) {
-        let caller = client::Caller::new(client::Peers::new(self.supervisor.endpoints_path().to_owned()), None);
+        let caller =
+            client::Caller::new(client::Peers::new(self.supervisor.endpoints_path().to_owned()), None);
         for _ in self.supervisor.endpoints().of("orders") {
             // A process that does not answer has no cache worth emptying.
             let limit = Duration::from_secs(1);

@@ -119,7 +119,12 @@ async fn connect(addresses: &[String]) -> Result<Connection, CallError> {
 
 impl Loan {
     /// One request on this connection.
-    pub(crate) async fn call(&mut self, method: Method, path: &str, timeout: Duration) -> Result<Bytes, PoolError> {
+    pub(crate) async fn call(
+        &mut self,
+        method: Method,
+        path: &str,
+        timeout: Duration,
+    ) -> Result<Bytes, PoolError> {
         let connection = self.connection.as_mut().ok_or(CallError::Connection)?;
         let request = Request::builder()
             .method(method)

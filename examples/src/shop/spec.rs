@@ -18,19 +18,16 @@ const MEMORY_LIMIT_MB: i64 = 96;
 pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> SupervisorConfig {
     let service = |name: &str, replicas: u32, config: &[(&str, i64)]| {
         let mut spec = ServiceSpec::new(name, program);
-        spec.args = [SUBCOMMAND, name, "{instance}", "{port}", "{config}", "{endpoints}"]
-            .map(str::to_owned)
-            .to_vec();
-        spec.env =
-            BTreeMap::from([(FOLDER_VARIABLE.to_owned(), run_folder.to_string_lossy().into_owned())]);
+        spec.args =
+            [SUBCOMMAND, name, "{instance}", "{port}", "{config}", "{endpoints}"].map(str::to_owned).to_vec();
+        spec.env = BTreeMap::from([(FOLDER_VARIABLE.to_owned(), run_folder.to_string_lossy().into_owned())]);
         spec.replicas = replicas;
         spec.max_replicas = 4;
         let mut table: Table =
             config.iter().map(|(key, value)| ((*key).to_owned(), Value::Integer(*value))).collect();
         table.insert("memory_limit_mb".to_owned(), Value::Integer(MEMORY_LIMIT_MB));
         spec.config = Some(table);
-        spec.readiness =
-            Some(Readiness { deadline: Duration::from_secs(5), ..Readiness::http("/healthz") });
+        spec.readiness = Some(Readiness { deadline: Duration::from_secs(5), ..Readiness::http("/healthz") });
         // Callers look at the endpoints file ten times a second.
         spec.stop = StopPolicy { drain: Duration::from_millis(250), grace: Duration::from_secs(3) };
         spec.restart = RestartPolicy {
@@ -41,7 +38,7 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
         spec.lifeline = true;
         spec
     };
-    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 20), ("queue_limit", 512)]);
+    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 15), ("queue_limit", 512)]);
     store.rollout = RolloutPolicy { max_unavailable: 0, max_surge: 1 };
     let inventory = service(
         "inventory",
@@ -60,8 +57,7 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
     );
     orders.cache_purge = Some(CachePurge::Directory { path: "cache".into() });
     let gateway = service("gateway", 2, &[("upstream_timeout_ms", 2000), ("log_every", 200)]);
-    let mut worker =
-        service("worker", 1, &[("concurrency", 48), ("interval_ms", 1500), ("sweep", 15)]);
+    let mut worker = service("worker", 1, &[("concurrency", 48), ("interval_ms", 1500), ("sweep", 15)]);
     worker.throttle = Some(Throttle { key: "concurrency".to_owned(), factor: 0.05, minimum: 1 });
     SupervisorConfig::new(state)
         .with_service(store)

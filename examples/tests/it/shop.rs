@@ -39,7 +39,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     for fault in Fault::ALL {
         for injection in variants(fault) {
             let name = format!("{fault}_in_{}_is_felt_and_healed", injection.service());
-            trials.push(Trial::test(name, move || runtime().block_on(felt_and_healed(injection.clone(), fault))));
+            trials.push(Trial::test(name, move || {
+                runtime().block_on(felt_and_healed(injection.clone(), fault))
+            }));
         }
     }
     trials
@@ -136,7 +138,8 @@ async fn felt_and_healed(injection: Injection, fault: Fault) -> Result<(), Faile
     let request = OperationRequest::new(OperationKey::new("heal"), "operator", operation);
     shop.supervisor().apply(request).await.unwrap();
     let acted = Instant::now();
-    let healed = wait(&shop, Duration::from_secs(12), |window| window.p95 < 0.1 && window.error_ratio < 0.01).await;
+    let healed =
+        wait(&shop, Duration::from_secs(12), |window| window.p95 < 0.1 && window.error_ratio < 0.01).await;
     println!(
         "{}: {} felt after {delay:?}; p95 {:.0} -> {:.0} ms, errors {:.3}; {kind} {service}; healed after {:?}",
         truth.fault,

@@ -48,7 +48,10 @@ fn serve(port: &str, config: &str) -> ExitCode {
             ("404 Not Found", String::new())
         };
         let length = body.len();
-        let _ = write!(stream, "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+        let _ = write!(
+            stream,
+            "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        );
     }
     ExitCode::SUCCESS
 }

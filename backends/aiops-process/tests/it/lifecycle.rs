@@ -143,7 +143,8 @@ async fn lifeline() {
     let leaf = read_pid(&file).unwrap();
     parent.kill().unwrap();
     parent.wait().unwrap();
-    until("the leaf ended by itself", || std::fs::read_to_string(&file).is_ok_and(|text| text == "ended")).await;
+    until("the leaf ended by itself", || std::fs::read_to_string(&file).is_ok_and(|text| text == "ended"))
+        .await;
     until("the leaf is gone", || !alive(leaf)).await;
 }
 
@@ -151,7 +152,8 @@ async fn missing_program() {
     let folder = tempfile::tempdir().unwrap();
     let mut spec = shell("ghost", "");
     spec.command = folder.path().join("no-such-program");
-    spec.readiness = Some(aiops_process::Readiness { deadline: ms(200), ..aiops_process::Readiness::http("/") });
+    spec.readiness =
+        Some(aiops_process::Readiness { deadline: ms(200), ..aiops_process::Readiness::http("/") });
     let config = SupervisorConfig::new(folder.path()).with_service(spec);
     let error = Supervisor::start(config, std::sync::Arc::new(aiops_core::SystemClock)).await.unwrap_err();
     assert!(matches!(error, ProcessError::NotReady { .. }), "{error}");

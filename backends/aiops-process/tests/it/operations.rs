@@ -5,8 +5,9 @@ use std::sync::Arc;
 use aiops_core::SystemClock;
 use aiops_core::jiff::Timestamp;
 use aiops_process::{
-    CachePurge, ChangeKind, ConfigChange, LogRotation, Operation, OperationKey, OperationRequest, OperationStatus,
-    Phase, ProcessError, RolloutPolicy, RotationMethod, Supervisor, SupervisorConfig, Throttle,
+    CachePurge, ChangeKind, ConfigChange, LogRotation, Operation, OperationKey, OperationRequest,
+    OperationStatus, Phase, ProcessError, RolloutPolicy, RotationMethod, Supervisor, SupervisorConfig,
+    Throttle,
 };
 use libtest_mimic::Trial;
 
@@ -245,7 +246,8 @@ async fn purge_post() {
 
 async fn rotate() {
     let mut copy = shell("copy", "exec sleep 1000");
-    copy.log_rotation = Some(LogRotation { file: "a.log".into(), keep: 2, method: RotationMethod::CopyTruncate });
+    copy.log_rotation =
+        Some(LogRotation { file: "a.log".into(), keep: 2, method: RotationMethod::CopyTruncate });
     let script = "trap 'echo reopened > signal' HUP; echo up > up; while :; do sleep 0.05; done";
     let mut signal = shell("signal", script);
     let method = RotationMethod::RenameAndHangup;

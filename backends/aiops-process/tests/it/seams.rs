@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aiops_core::action::{
-    Action, ActionOutcome, ActionStatus, BlastRadius, IdempotencyKey, IncidentId, Mode, Operation as CoreOperation,
-    Principal, Proposal, ProposalId, Share, Verdict,
+    Action, ActionOutcome, ActionStatus, BlastRadius, IdempotencyKey, IncidentId, Mode,
+    Operation as CoreOperation, Principal, Proposal, ProposalId, Share, Verdict,
 };
 use aiops_core::fake::{FixedGuard, InMemoryJournal};
 use aiops_core::guard::{ChainConfig, GuardChain, Intended, KillSwitch};
@@ -32,7 +32,6 @@ pub(crate) fn trials() -> Vec<Trial> {
 struct Bench {
     supervisor: Supervisor,
     mitigator: ProcessMitigator,
-    chain: GuardChain,
     kill_switch: KillSwitch,
     _folder: tempfile::TempDir,
 }
@@ -42,14 +41,8 @@ async fn bench() -> Bench {
     front.readiness.as_mut().unwrap().deadline = Duration::from_millis(700);
     let (supervisor, folder) = start(vec![front]).await;
     let kill_switch = KillSwitch::new();
-    let chain = GuardChain::builder(InMemoryJournal::default())
-        .guard(FixedGuard::new("test", Verdict::allow("test")))
-        .kill_switch(kill_switch.clone())
-        .config(ChainConfig::in_mode(Mode::Auto))
-        .build()
-        .unwrap();
     let mitigator = ProcessMitigator::new(supervisor.clone(), "pipeline");
-    Bench { supervisor, mitigator, chain, kill_switch, _folder: folder }
+    Bench { supervisor, mitigator, kill_switch, _folder: folder }
 }
 
 fn action(operation: CoreOperation, target: EntityId) -> Action {
@@ -62,17 +55,24 @@ fn restart() -> Action {
 }
 
 impl Bench {
+    /// Authorises and records an action, in a journal of its own: what ended before is not looked at here.
     async fn intend(&self, id: &str, action: Action) -> Intended<Action> {
         let ctx = Context::system();
+        let chain = GuardChain::builder(InMemoryJournal::default())
+            .guard(FixedGuard::new("test", Verdict::allow("test")))
+            .kill_switch(self.kill_switch.clone())
+            .config(ChainConfig::in_mode(Mode::Auto))
+            .build()
+            .unwrap();
         let proposal = Proposal::new(
             ProposalId::new(id),
             IncidentId::new("incident"),
             action,
             Principal::new("pipeline"),
-            Confidence::calibrated(0.9).unwrap(),
+            Confidence::calibrated(0.9, "test").unwrap(),
             "test",
         );
-        let authorized = self.chain.authorize(proposal, &self.mitigator, &ctx).await.unwrap();
+        let authorized = chain.authorize(proposal, &self.mitigator, &ctx).await.unwrap();
         authorized.record(&ctx).await.unwrap()
     }
 }
@@ -134,7 +134,9 @@ async fn failed() {
     assert!(apply(&bench.supervisor, roll_out).await.is_err());
     let receipt =
         bench.mitigator.execute(bench.intend("one", restart()).await, &Context::system()).await.unwrap();
-    assert!(matches!(&receipt.record().outcome, ActionOutcome::Failed { reason } if reason.contains("ready")));
+    assert!(
+        matches!(&receipt.record().outcome, ActionOutcome::Failed { reason } if reason.contains("ready"))
+    );
     let back = action(CoreOperation::Rollback { to: "r1".to_owned() }, EntityId::service("front"));
     let receipt = bench.mitigator.execute(bench.intend("two", back).await, &Context::system()).await.unwrap();
     assert_eq!(receipt.record().outcome, ActionOutcome::Completed);

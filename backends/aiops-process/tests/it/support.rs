@@ -19,8 +19,7 @@ pub(crate) fn web(name: &str, replicas: u32) -> ServiceSpec {
     spec.replicas = replicas;
     spec.config = Some(table("limit = 40\nbroken = false"));
     let readiness = Readiness::http("/healthz");
-    spec.readiness =
-        Some(Readiness { interval: ms(20), period: ms(50), deadline: ms(4000), ..readiness });
+    spec.readiness = Some(Readiness { interval: ms(20), period: ms(50), deadline: ms(4000), ..readiness });
     spec.restart = RestartPolicy { initial: ms(50), max: ms(400), ..RestartPolicy::default() };
     spec
 }
