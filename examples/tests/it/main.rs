@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 #![allow(clippy::print_stdout, reason = "figures are part of the report")]
 
+mod narrative;
 mod shop;
 
 use std::process::ExitCode;
@@ -16,5 +17,8 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Figures are wall-clock times on a small machine: one system at a time.
     arguments.test_threads = Some(1);
-    libtest_mimic::run(&arguments, shop::trials()).exit_code()
+    let trials = narrative::trials().into_iter().chain(shop::trials()).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    shop::close();
+    conclusion.exit_code()
 }

@@ -11,6 +11,7 @@ use aiops_examples::shop::{Shop, ShopConfig, TrafficWindow};
 use aiops_process::{Operation, OperationKey, OperationRequest};
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
 
 /// Beyond these a customer notices.
 const SLOW: f64 = 0.150;
@@ -123,36 +124,61 @@ async fn harmless() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The shop that all faults share; a fault that was not healed takes it down with it.
+static SHARED: Mutex<Option<Shop>> = Mutex::const_new(None);
+
+/// Stops the shared shop.
+pub(crate) fn close() {
+    runtime().block_on(async {
+        if let Some(shop) = SHARED.lock().await.take() {
+            shop.stop().await;
+        }
+    });
+}
+
 async fn felt_and_healed(injection: Injection, fault: Fault) -> Result<(), Failed> {
-    let shop = start(3).await;
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    let mut shared = SHARED.lock().await;
+    let shop = match shared.take() {
+        Some(shop) => shop,
+        None => {
+            let shop = start(3).await;
+            // Caches fill.
+            tokio::time::sleep(Duration::from_secs(5)).await;
+            shop
+        }
+    };
     let before = shop.traffic().last(Duration::from_secs(2));
     let injected = Instant::now();
     let truth = injection.inject(&shop, SystemClock.now()).await.unwrap();
     let felt = wait(&shop, Duration::from_secs(12), suffers).await;
     let delay = injected.elapsed();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     let worst = shop.traffic().last(Duration::from_secs(2));
     let (operation, kind) = right_operation(&truth);
     let service = operation.service().to_owned();
-    let request = OperationRequest::new(OperationKey::new("heal"), "operator", operation);
-    shop.supervisor().apply(request).await.unwrap();
+    let key = OperationKey::new(format!("heal-{fault}-{service}"));
+    let applied = shop.supervisor().apply(OperationRequest::new(key, "operator", operation)).await;
     let acted = Instant::now();
     let healed =
         wait(&shop, Duration::from_secs(12), |window| window.p95 < 0.1 && window.error_ratio < 0.01).await;
     println!(
-        "{}: {} felt after {delay:?}; p95 {:.0} -> {:.0} ms, errors {:.3}; {kind} {service}; healed after {:?}",
-        truth.fault,
+        "{fault}: {} felt after {:.1} s; p95 {:.0} -> {:.0} ms, errors {:.0} %; {kind} {service}; healed after {:.1} s",
         truth.detail,
+        delay.as_secs_f64(),
         before.p95 * 1e3,
         worst.p95 * 1e3,
-        worst.error_ratio,
-        acted.elapsed(),
+        worst.error_ratio * 100.0,
+        acted.elapsed().as_secs_f64(),
     );
     let last = shop.traffic().last(Duration::from_secs(2));
-    shop.stop().await;
+    if healed {
+        *shared = Some(shop);
+    } else {
+        shop.stop().await;
+    }
     assert_eq!(truth.fault, fault);
     assert!(felt, "customers felt nothing: {worst:?}");
+    assert!(applied.is_ok(), "{applied:?}");
     assert!(healed, "not healed: {last:?}");
     Ok(())
 }
