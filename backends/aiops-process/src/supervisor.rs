@@ -295,7 +295,12 @@ impl Inner {
         let result = match self.service(request.operation.service()) {
             Ok(service) => {
                 let _gate = service.gate.lock().await;
-                self.execute(&request).await
+                // The shutdown may have come while the request waited; nothing is started behind its back.
+                if self.closing.load(Ordering::SeqCst) {
+                    Err(ProcessError::ShuttingDown)
+                } else {
+                    self.execute(&request).await
+                }
             }
             Err(error) => Err(error),
         };

@@ -53,7 +53,7 @@ pub struct HarmlessPlan(pub Vec<(Duration, HarmlessEvent)>);
 /// Sensible values: service, key, choices.
 const ROLL_OUTS: [(&str, &str, [i64; 3]); 6] = [
     ("gateway", "log_every", [100, 150, 300]),
-    ("orders", "cache_entries", [380, 420, 450]),
+    ("orders", "cache_entries", [180, 220, 250]),
     ("orders", "warm_interval_ms", [1800, 2100, 2300]),
     ("inventory", "pool_size", [14, 18, 20]),
     ("inventory", "acquire_timeout_ms", [350, 450, 500]),

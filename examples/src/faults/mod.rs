@@ -5,11 +5,13 @@
 
 mod harmless;
 mod right_actions;
+mod scenario;
 
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use aiops_core::Clock;
 use aiops_core::jiff::Timestamp;
 use aiops_process::{ConfigChange, Operation, OperationKey, OperationRequest};
 use fastrand::Rng;
@@ -20,9 +22,10 @@ use crate::shop::{SPOOL, Setting, Shop, ShopError, send};
 
 pub use harmless::{HarmlessEvent, HarmlessPlan, play};
 pub use right_actions::{ActionTarget, RightAction, RightActions};
+pub use scenario::Scenario;
 
 /// Bytes that each request leaves behind in a process that leaks.
-const LEAK_BYTES: u64 = 512 * 1024;
+const LEAK_BYTES: u64 = 640 * 1024;
 
 /// Jobs in a backlog: many more than can be done while anyone watches.
 const BACKLOG: u32 = 120_000;
@@ -164,7 +167,11 @@ impl Injection {
     ///
     /// # Errors
     /// A process that does not answer, a file that cannot be written, a roll-out that fails.
-    pub async fn inject(&self, shop: &Shop, now: Timestamp) -> Result<Truth, ShopError> {
+    pub async fn inject(&self, shop: &Shop, clock: &dyn Clock) -> Result<Truth, ShopError> {
+        if matches!(self.means, Means::Setting(_)) {
+            settled(shop, self.service).await;
+        }
+        let now = clock.now();
         let detail = match &self.means {
             Means::Setting(setting) => {
                 for (instance, _) in shop.supervisor().endpoints().of(self.service) {
@@ -194,6 +201,21 @@ impl Injection {
             }
         };
         Ok(Truth { fault: self.fault, service: self.service.to_owned(), began: now, detail })
+    }
+}
+
+/// Waits, for 6 s at most, until a service has all its replicas and nobody works on it: a setting that reaches
+/// a process on its way out would be lost.
+async fn settled(shop: &Shop, service: &str) {
+    for _ in 0..60 {
+        let views = shop.supervisor().view();
+        let complete = views.iter().any(|view| view.service == service && view.ready == view.wanted);
+        let changes = shop.supervisor().changes(Timestamp::MIN);
+        let last = changes.iter().rev().find(|change| change.service == service);
+        if complete && last.is_none_or(|change| change.finished.is_some()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 

@@ -55,6 +55,13 @@ impl ProductCache {
         for (id, product) in warm {
             if !self.entries.contains_key(&id) {
                 self.insert(id, product);
+                // The file does not say how old an entry is. Ages are spread evenly, or else all entries would
+                // expire, and be fetched again, at the same moment.
+                let spread = f64::from(id.wrapping_mul(2_654_435_761) >> 16) / 65_536.0;
+                if let Some((inserted, _)) = self.entries.get_mut(&id) {
+                    let age = self.time_to_live.mul_f64(spread);
+                    *inserted = inserted.checked_sub(age).unwrap_or(*inserted);
+                }
             }
         }
     }
@@ -113,11 +120,15 @@ impl WarmFile {
 
     /// Replaces the file by what the cache holds.
     pub(crate) fn write(&self, cache: &ProductCache, writer: &str) -> io::Result<()> {
+        self.write_products(&cache.snapshot(), writer)
+    }
+
+    pub(crate) fn write_products(&self, products: &BTreeMap<u32, Product>, writer: &str) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder)?;
         }
         let mut text = format!("{HEADER}\n");
-        for (id, product) in cache.snapshot() {
+        for (id, product) in products {
             text.push_str(&format!("{id},{},{}\n", product.price_cents, product.name));
         }
         let temporary = self.path.with_extension(format!("{writer}.tmp"));
@@ -154,6 +165,9 @@ mod tests {
         cache.insert(7, product("lamp, green"));
         file.write(&cache, "a").unwrap();
         assert_eq!(file.read().unwrap(), BTreeMap::from([(7, product("lamp, green"))]));
+        let mut other = ProductCache::new(10, Duration::from_secs(60));
+        other.merge(file.read().unwrap());
+        assert_eq!(other.get(7), Some(&product("lamp, green")));
         fs::write(folder.path().join("products.dat"), "products 1\n7,1").unwrap();
         assert_eq!(file.read().unwrap_err().kind(), io::ErrorKind::InvalidData);
     }

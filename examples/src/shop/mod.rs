@@ -35,11 +35,11 @@ pub(crate) use admin::{Setting, send};
 pub(crate) use worker::SPOOL;
 
 pub use process::run_if_service;
-pub use targets::Target;
+pub use targets::{Target, file_sd};
 pub use traffic::{Traffic, TrafficWindow};
 
 /// Products on sale; ids are `0..PRODUCTS`.
-pub const PRODUCTS: u32 = 500;
+pub const PRODUCTS: u32 = 100;
 
 /// What can go wrong in and around the shop.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +115,14 @@ impl ShopConfig {
     }
 }
 
+/// Puts yesterday's warm file in its place, so that the day does not begin with an empty cache.
+fn warm_up(state: &Path) -> Result<(), ShopError> {
+    let products = (0..PRODUCTS)
+        .map(|id| (id, cache::Product { price_cents: store::price_of(id), name: store::name_of(id) }));
+    let file = cache::WarmFile::new(&state.join("services").join("orders").join("cache"));
+    Ok(file.write_products(&products.collect(), "start")?)
+}
+
 /// The running shop. When it is dropped all its processes are killed; [`stop`](Self::stop) ends them gracefully.
 #[derive(Debug)]
 pub struct Shop {
@@ -139,6 +147,7 @@ impl Shop {
             Some(program) => program.clone(),
             None => std::env::current_exe()?,
         };
+        warm_up(state.path())?;
         let specification = spec::supervisor(state.path(), &run_folder, &program);
         let supervisor = Supervisor::start(specification, clock).await?;
         let liveness = targets::LivenessPage::serve(supervisor.clone()).await?;
@@ -185,8 +194,8 @@ impl Shop {
         self.state.path().join("services").join(service)
     }
 
-    /// Sends the customers home, stops every process and removes their files.
-    pub async fn stop(self) {
+    /// Sends the customers home and stops every process. Their files are removed when the shop is dropped.
+    pub async fn stop(&self) {
         self.traffic.stop();
         self.supervisor.shutdown().await;
         self.liveness.stop();

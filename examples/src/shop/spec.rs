@@ -38,7 +38,7 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
         spec.lifeline = true;
         spec
     };
-    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 15), ("queue_limit", 512)]);
+    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 20), ("queue_limit", 512)]);
     store.rollout = RolloutPolicy { max_unavailable: 0, max_surge: 1 };
     let inventory = service(
         "inventory",
@@ -50,8 +50,8 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
         2,
         &[
             ("inventory_timeout_ms", 1500),
-            ("cache_entries", 400),
-            ("cache_ttl_ms", 30_000),
+            ("cache_entries", 200),
+            ("cache_ttl_ms", 120_000),
             ("warm_interval_ms", 2000),
         ],
     );

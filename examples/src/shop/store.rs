@@ -59,7 +59,7 @@ async fn record(
     headers: HeaderMap,
 ) -> Result<String, Failure> {
     store.io(&headers).await?;
-    Ok(format!("{},product {id}", price_of(id)))
+    Ok(format!("{},{}", price_of(id), name_of(id)))
 }
 
 async fn price(
@@ -93,8 +93,13 @@ async fn take(
     Ok(left.to_string())
 }
 
-const fn price_of(id: u32) -> u32 {
+/// Price in cents.
+pub(crate) const fn price_of(id: u32) -> u32 {
     500 + (id * 37) % 9_500
+}
+
+pub(crate) fn name_of(id: u32) -> String {
+    format!("product {id}")
 }
 
 impl Store {

@@ -22,6 +22,23 @@ pub struct Target {
     pub url: String,
 }
 
+impl Target {
+    /// `host:port` of the page.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        let bare = self.url.strip_prefix("http://").unwrap_or(&self.url);
+        bare.split_once('/').map_or(bare, |(address, _)| address)
+    }
+}
+
+/// The targets as a page for Prometheus' file-based service discovery. The scrape configuration needs
+/// `honor_labels: true`, since the pages name service and instance themselves.
+#[must_use]
+pub fn file_sd(targets: &[Target]) -> serde_json::Value {
+    let addresses: Vec<&str> = targets.iter().map(Target::address).collect();
+    serde_json::json!([{ "targets": addresses }])
+}
+
 /// The supervisor's liveness page.
 #[derive(Debug)]
 pub(crate) struct LivenessPage {

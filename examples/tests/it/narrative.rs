@@ -78,7 +78,7 @@ fn told() -> Result<(), Failed> {
         IncidentId::new("inc-1"),
         Action::new(operation, EntityId::service("orders"), radius),
         Principal::new("pipeline"),
-        Confidence::uncalibrated(0.8).unwrap(),
+        Confidence::calibrated(0.8, "test").unwrap(),
         "The revision before was good.",
     );
     case.push(instant(1), CasePart::Planned(vec![proposal.clone()]));
@@ -116,7 +116,8 @@ fn told() -> Result<(), Failed> {
         "   +1.0 s  Diagnosis, 80 % (uncalibrated): configuration in service/orders. It began right after a roll-out.\n",
         "           It rests on change-1, anomaly-1\n",
         "   +1.0 s  Proposed: roll back to r6 service/orders. The revision before was good.\n",
-        "   +2.0 s  It was allowed.\n           risk: no objection, medium, and the mode is auto\n",
+        "   +2.0 s  It was allowed.\n           mode: no objection, ",
+        "           risk: no objection, medium, and the mode is auto\n",
         "   +2.0 s  Action: roll back to r6 service/orders – done in 0.0 s.\n",
         "  +12.0 s  Telemetry is back to normal (2 checks).\n           ✓ latency of instance/gateway-0: 0.051 s\n",
         "  +12.0 s  Recovered, verified from telemetry.\n",

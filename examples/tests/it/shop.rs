@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use aiops_core::SystemClock;
 use aiops_core::action::ActionKind;
-use aiops_core::{Clock, SystemClock};
 use aiops_examples::faults::{ActionTarget, Fault, HarmlessPlan, Injection, RightActions, Truth, play};
-use aiops_examples::shop::{Shop, ShopConfig, TrafficWindow};
+use aiops_examples::shop::{Shop, ShopConfig, TrafficWindow, file_sd};
 use aiops_process::{Operation, OperationKey, OperationRequest};
 use libtest_mimic::{Failed, Trial};
 use tokio::runtime::Runtime;
@@ -92,8 +92,12 @@ async fn quiet() -> Result<(), Failed> {
     let pids: Vec<u32> =
         shop.supervisor().view().iter().flat_map(|view| view.replicas.iter().filter_map(|r| r.pid)).collect();
     assert_eq!(pids.len(), 8);
+    let page = file_sd(&shop.targets());
+    assert_eq!(page.as_array().unwrap().len(), 1);
+    assert_eq!(page[0]["targets"].as_array().unwrap().len(), 9);
     let endpoints = shop.supervisor().endpoints_path().to_owned();
     shop.stop().await;
+    drop(shop);
     assert!(!endpoints.exists());
     for pid in pids {
         assert!(!alive(pid), "process {pid} is still there");
@@ -112,7 +116,7 @@ fn alive(pid: u32) -> bool {
 
 async fn harmless() -> Result<(), Failed> {
     let shop = start(2).await;
-    let plan = HarmlessPlan::draw(11, Duration::from_secs(12), Duration::from_secs(18), None);
+    let plan = HarmlessPlan::draw(11, Duration::from_secs(10), Duration::from_secs(14), None);
     println!("harmless: {plan:?}");
     play(&shop, &plan, &SystemClock).await;
     let seen = shop.traffic().last(Duration::from_secs(15));
@@ -142,14 +146,13 @@ async fn felt_and_healed(injection: Injection, fault: Fault) -> Result<(), Faile
         Some(shop) => shop,
         None => {
             let shop = start(3).await;
-            // Caches fill.
-            tokio::time::sleep(Duration::from_secs(5)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
             shop
         }
     };
     let before = shop.traffic().last(Duration::from_secs(2));
     let injected = Instant::now();
-    let truth = injection.inject(&shop, SystemClock.now()).await.unwrap();
+    let truth = injection.inject(&shop, &SystemClock).await.unwrap();
     let felt = wait(&shop, Duration::from_secs(12), suffers).await;
     let delay = injected.elapsed();
     tokio::time::sleep(Duration::from_millis(1500)).await;
