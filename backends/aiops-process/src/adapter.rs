@@ -189,8 +189,11 @@ impl Mitigator for ProcessMitigator {
 impl ChangeFeed for Supervisor {
     async fn changes(&self, range: TimeRange, ctx: &Context) -> Result<Vec<Change>> {
         ctx.check()?;
-        let records = Self::changes(self, range.start());
-        Ok(records.into_iter().filter(|record| record.started < range.end()).map(change).collect())
+        let mut records = Self::changes(self, range.start());
+        records.retain(|record| record.started < range.end());
+        // The log is in the order of events; after a clock that jumped back that is not the order of time.
+        records.sort_by_key(|record| (record.started, record.sequence));
+        Ok(records.into_iter().map(change).collect())
     }
 }
 

@@ -117,3 +117,44 @@ fn commit(config: &toml::Table) -> String {
     let text = config.to_string();
     blake3::hash(text.as_bytes()).to_hex().chars().take(12).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(text: &str) -> toml::Table {
+        toml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn the_history_is_bounded_and_the_current_revision_stays() {
+        let mut store = RevisionStore::new(table("a = 0"), 3);
+        for value in 1..10 {
+            store.add(table(&format!("a = {value}")), "not rolled out");
+        }
+        let kept: Vec<u64> = store.iter().map(|revision| revision.number).collect();
+        assert_eq!((kept.as_slice(), store.current(), store.next()), ([1, 9, 10].as_slice(), 1, 11));
+        assert!(!store.select(5), "dropped long ago");
+        assert!(store.select(10));
+        assert_eq!(store.previous(), Some(1));
+        store.add(table("a = 10"), "");
+        store.add(table("a = 11"), "");
+        assert_eq!(store.previous(), None, "the one before was dropped");
+    }
+
+    #[test]
+    fn a_commit_depends_on_the_content_alone() {
+        let mut store = RevisionStore::new(table("a = 1\nb = 2"), 8);
+        let same = store.add(table("b = 2\na = 1"), "other words");
+        let other = store.add(table("a = 1\nb = 3"), "");
+        let first = store.get(1).unwrap().commit.clone();
+        assert_eq!((same.commit == first, other.commit == first, first.len()), (true, false, 12));
+    }
+
+    #[test]
+    fn an_overlay_merges_tables_and_replaces_the_rest() {
+        let mut base = table("a = 1\nlist = [1, 2]\n[t]\nx = 1\ny = 2");
+        merge(&mut base, table("a = 2\nlist = [3]\nnew = true\n[t]\ny = 3"));
+        assert_eq!(base, table("a = 2\nlist = [3]\nnew = true\n[t]\nx = 1\ny = 3"));
+    }
+}

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use crate::change::{ChangeLog, ChangeRecord};
 use crate::endpoints::{Endpoints, EndpointsFile};
-use crate::error::ProcessError;
+use crate::error::{ConfigError, ProcessError};
 use crate::log::LogSnapshot;
 use crate::operation::{
     Admission, Completion, Operation, OperationKey, OperationRequest, OperationStatus, OperationTable,
@@ -115,6 +115,11 @@ impl Supervisor {
             .state_directory
             .canonicalize()
             .map_err(|error| ProcessError::io("resolve", &config.state_directory, &error))?;
+        // Paths are handed to the services as text.
+        if state_directory.to_str().is_none() {
+            let shown = state_directory.display();
+            return Err(ConfigError::new("state_directory", shown, "a path in UTF-8").into());
+        }
         let endpoints = EndpointsFile::new(state_directory.join("endpoints.json"));
         endpoints.write().map_err(|error| ProcessError::io("write", endpoints.path(), &error))?;
         let mut services = BTreeMap::new();
@@ -124,6 +129,10 @@ impl Supervisor {
                 None => state_directory.join("services").join(&spec.name),
             };
             create_directory(&working_directory)?;
+            if working_directory.to_str().is_none() {
+                let field = format!("services.{}.working_directory", spec.name);
+                return Err(ConfigError::new(field, working_directory.display(), "a path in UTF-8").into());
+            }
             let state = ServiceState {
                 wanted: spec.replicas,
                 wanted_before_stop: spec.replicas,

@@ -1,4 +1,4 @@
-//! The supervised service: answers `/healthz` and `/config`, and writes a file upon `POST /purge`.
+//! The supervised service: answers `/healthz` (badly while a file `sick` exists) and `/config`, and writes a file upon `POST /purge`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
@@ -37,7 +37,10 @@ fn serve(port: &str, config: &str) -> ExitCode {
         while reader.read_line(&mut header).is_ok_and(|read| read > 2) {
             header.clear();
         }
-        let (status, body) = if line.starts_with("GET /healthz ") {
+        let sick = std::path::Path::new("sick").exists();
+        let (status, body) = if line.starts_with("GET /healthz ") && sick {
+            ("500 Internal Server Error", String::new())
+        } else if line.starts_with("GET /healthz ") {
             ("200 OK", String::new())
         } else if line.starts_with("GET /config ") {
             ("200 OK", text.clone())

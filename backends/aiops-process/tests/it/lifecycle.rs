@@ -13,6 +13,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_service_that_never_gets_ready_fails_the_start_and_leaves_nothing", never_ready),
         trial("a_crash_loop_backs_off_and_shows_in_the_restarts", crash_loop),
         trial("a_killed_replica_comes_back_on_its_port", comes_back),
+        trial("a_replica_that_fails_its_probe_leaves_the_endpoints_until_it_recovers", sick),
         trial("a_deaf_process_is_killed_after_its_grace_and_so_is_its_offspring", deaf),
         trial("dropping_the_supervisor_kills_the_groups", dropped),
         trial("output_is_bounded_and_never_blocks_the_child", chatter),
@@ -84,6 +85,23 @@ async fn comes_back() {
     .await;
     let after = view(&supervisor, "front").replicas[0].clone();
     assert_eq!((after.port, after.restarts), (before.port, 1));
+    supervisor.shutdown().await;
+}
+
+async fn sick() {
+    let (supervisor, folder) = start(vec![web("front", 1)]).await;
+    let pid = pids(&supervisor, "front");
+    let file = folder.path().join("services/front/sick");
+    std::fs::write(&file, "").unwrap();
+    until("it is taken out", || supervisor.endpoints().of("front").count() == 0).await;
+    let replica = view(&supervisor, "front").replicas[0].clone();
+    assert_eq!((replica.phase, replica.restarts), (Phase::Unready, 0));
+    let page = exposition(&supervisor.view());
+    assert!(page.contains("supervisor_process_up{service=\"front\",instance=\"front-0\"} 1\n"), "{page}");
+    assert!(page.contains("supervisor_process_ready{service=\"front\",instance=\"front-0\"} 0\n"), "{page}");
+    std::fs::remove_file(&file).unwrap();
+    until("it is back", || supervisor.endpoints().of("front").count() == 1).await;
+    assert_eq!(pids(&supervisor, "front"), pid, "the same process");
     supervisor.shutdown().await;
 }
 

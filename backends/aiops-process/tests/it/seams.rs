@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_failed_operation_is_a_receipt_not_an_error", failed),
         trial("a_key_that_was_called_not_started_never_runs", not_started),
         trial("a_preview_only_reads", preview),
+        trial("a_clock_that_jumps_back_does_not_disorder_the_feed", clock_jump),
         trial("changes_are_fed_with_revisions_in_order_of_time", feed),
     ]
 }
@@ -203,4 +204,23 @@ async fn feed() {
     let only_first = TimeRange::new(Timestamp::UNIX_EPOCH, changes[1].time).unwrap();
     assert_eq!(feed.changes(only_first, &ctx).await.unwrap().len(), 1);
     bench.supervisor.shutdown().await;
+}
+
+async fn clock_jump() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = aiops_core::ManualClock::at(Timestamp::from_second(1_000_000).unwrap());
+    let spec = crate::support::shell("idle", "exec sleep 1000");
+    let config = aiops_process::SupervisorConfig::new(folder.path()).with_service(spec);
+    let supervisor = Supervisor::start(config, std::sync::Arc::new(clock.clone())).await.unwrap();
+    let scale = |replicas| Operation::Scale { service: "idle".to_owned(), replicas };
+    apply(&supervisor, scale(2)).await.unwrap();
+    clock.set(Timestamp::from_second(999_000).unwrap());
+    apply(&supervisor, scale(3)).await.unwrap();
+    let all = TimeRange::new(Timestamp::UNIX_EPOCH, Timestamp::MAX).unwrap();
+    let feed: &dyn ChangeFeed = &supervisor;
+    let changes = feed.changes(all, &Context::system()).await.unwrap();
+    let seconds: Vec<i64> = changes.iter().map(|change| change.time.as_second()).collect();
+    assert_eq!(seconds, [999_000, 1_000_000]);
+    assert_eq!(changes[0].attributes.get("replicas.to"), Some("3"));
+    supervisor.shutdown().await;
 }
