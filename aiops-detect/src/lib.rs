@@ -5,5 +5,6 @@
 //! plain, versioned, serialisable value), and a detector is a pure function of that state and a window.
 
 pub mod rolling;
+pub mod sli;
 
 pub use rolling::{FittedRolling, RollingDetector, RollingFit};
