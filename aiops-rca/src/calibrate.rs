@@ -1,0 +1,228 @@
+//! From a score to the frequency with which such scores were right.
+
+use aiops_core::model::{Confidence, FittedHash};
+use aiops_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{out_of_range, within};
+
+/// Version of the format of a [`Calibrator`].
+pub const CALIBRATOR_VERSION: u32 = 1;
+
+/// Settings of [`Calibrator::fit`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct CalibrationConfig {
+    /// Fewest outcomes to fit on; default 30, 10 or more.
+    pub least_outcomes: usize,
+    /// Fewest outcomes a bin; default 5, 1 or more.
+    pub bin: usize,
+    /// Laplace smoothing: this many right and as many wrong outcomes are added to each bin; default 1, 0.1..=100.
+    pub smoothing: f64,
+}
+
+impl Default for CalibrationConfig {
+    fn default() -> Self {
+        Self { least_outcomes: 30, bin: 5, smoothing: 1.0 }
+    }
+}
+
+/// A bin: outcomes whose raw scores centre at `raw` were right with `probability`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Knot {
+    raw: f64,
+    probability: f64,
+    outcomes: usize,
+}
+
+/// Isotonic calibration (Zadrozny & Elkan 2002): bins of equal count, pooled until the smoothed frequency rises with the
+/// score (pool adjacent violators), linear in between, flat outside.
+///
+/// Serialisable; what is read back is checked. Its id, a hash of its bins, stands in every [`Confidence`] it gives.
+///
+/// ```
+/// use aiops_rca::{CalibrationConfig, Calibrator};
+/// let outcomes: Vec<(f64, bool)> = (0..100).map(|i| (f64::from(i) / 100.0, i % 10 < i / 10)).collect();
+/// let calibrator = Calibrator::fit(&outcomes, &CalibrationConfig::default())?;
+/// let (low, high) = (calibrator.confidence(0.1)?, calibrator.confidence(0.9)?);
+/// assert!(low.probability() < high.probability() && high.is_calibrated());
+/// # Ok::<(), aiops_core::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Parts", into = "Parts")]
+pub struct Calibrator {
+    knots: Vec<Knot>,
+    id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    version: u32,
+    knots: Vec<Knot>,
+}
+
+impl From<Calibrator> for Parts {
+    fn from(c: Calibrator) -> Self {
+        Self { version: CALIBRATOR_VERSION, knots: c.knots }
+    }
+}
+
+impl TryFrom<Parts> for Calibrator {
+    type Error = Error;
+    fn try_from(p: Parts) -> Result<Self> {
+        if p.version != CALIBRATOR_VERSION {
+            return Err(Error::new(ErrorKind::Unsupported, "a calibrator of another version")
+                .with("version", p.version)
+                .with("known", CALIBRATOR_VERSION));
+        }
+        Self::of(p.knots)
+    }
+}
+
+/// Outcomes pooled into one bin.
+#[derive(Debug, Clone, Copy)]
+struct Block {
+    sum: f64,
+    right: usize,
+    outcomes: usize,
+}
+
+impl Block {
+    fn probability(&self, smoothing: f64) -> f64 {
+        (count(self.right) + smoothing) / (count(self.outcomes) + 2.0 * smoothing)
+    }
+
+    fn pooled(self, other: Self) -> Self {
+        Self {
+            sum: self.sum + other.sum,
+            right: self.right + other.right,
+            outcomes: self.outcomes + other.outcomes,
+        }
+    }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of outcomes are far below 2^52")]
+fn count(n: usize) -> f64 {
+    n as f64
+}
+
+impl Calibrator {
+    /// Fits on pairs of raw score and whether the answer was right. The order of pairs does not matter. O(n log n).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for fewer pairs than `least_outcomes`, scores outside 0..=1, or a configuration out of range.
+    pub fn fit(outcomes: &[(f64, bool)], config: &CalibrationConfig) -> Result<Self> {
+        if config.least_outcomes < 10 {
+            return Err(out_of_range("least_outcomes", config.least_outcomes, "10 or more"));
+        }
+        if config.bin == 0 {
+            return Err(out_of_range("bin", config.bin, "1 or more"));
+        }
+        within("smoothing", config.smoothing, 0.1, 100.0)?;
+        if outcomes.len() < config.least_outcomes {
+            return Err(Error::new(ErrorKind::Invalid, "too few outcomes to calibrate on")
+                .with("outcomes", outcomes.len())
+                .with("least_outcomes", config.least_outcomes));
+        }
+        for (raw, _) in outcomes {
+            within("raw score", *raw, 0.0, 1.0)?;
+        }
+        let mut sorted = outcomes.to_vec();
+        sorted.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+        let mut pooled: Vec<Block> = Vec::new();
+        for block in equal_counts(&sorted, config.bin) {
+            pooled.push(block);
+            while let [.., before, last] = pooled.as_slice() {
+                if before.probability(config.smoothing) < last.probability(config.smoothing) {
+                    break;
+                }
+                let both = before.pooled(*last);
+                pooled.truncate(pooled.len() - 2);
+                pooled.push(both);
+            }
+        }
+        let knot = |b: &Block| Knot {
+            raw: b.sum / count(b.outcomes),
+            probability: b.probability(config.smoothing),
+            outcomes: b.outcomes,
+        };
+        Self::of(pooled.iter().map(knot).collect())
+    }
+
+    /// Checks the bins and names them.
+    fn of(knots: Vec<Knot>) -> Result<Self> {
+        let bad = |why: &str| Err(Error::new(ErrorKind::Malformed, format!("not a calibrator: {why}")));
+        if knots.is_empty() {
+            return bad("no bins");
+        }
+        let in_range = |v: f64| (0.0..=1.0).contains(&v);
+        if knots.iter().any(|k| !in_range(k.raw) || !in_range(k.probability)) {
+            return bad("a bin outside 0..=1");
+        }
+        let rises = |w: &[Knot]| matches!(w, [a, b] if a.raw < b.raw && a.probability <= b.probability);
+        if !knots.windows(2).all(rises) {
+            return bad("bins do not rise");
+        }
+        let text = serde_json::to_vec(&knots)
+            .map_err(|e| Error::new(ErrorKind::Internal, "a calibrator cannot be serialised").caused_by(e))?;
+        Ok(Self { knots, id: format!("isotonic-{}", FittedHash::of(&text).0) })
+    }
+
+    /// Names this fit.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Number of outcomes it rests on.
+    #[must_use]
+    pub fn outcomes(&self) -> usize {
+        self.knots.iter().map(|k| k.outcomes).sum()
+    }
+
+    /// Frequency with which answers of this raw score were right.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] outside 0..=1 or for NaN.
+    pub fn confidence(&self, raw: f64) -> Result<Confidence> {
+        within("raw score", raw, 0.0, 1.0)?;
+        let above = self.knots.partition_point(|k| k.raw < raw);
+        let (low, high) = (above.checked_sub(1).and_then(|i| self.knots.get(i)), self.knots.get(above));
+        let probability = match (low, high) {
+            (Some(a), Some(b)) => {
+                let t = (raw - a.raw) / (b.raw - a.raw);
+                a.probability + t * (b.probability - a.probability)
+            }
+            (Some(only), None) | (None, Some(only)) => only.probability,
+            (None, None) => raw,
+        };
+        Confidence::calibrated(probability.clamp(0.0, 1.0), self.id.clone())
+    }
+}
+
+/// Bins of at least `size` outcomes in order of score; equal scores stay together, a short rest joins the last bin.
+fn equal_counts(sorted: &[(f64, bool)], size: usize) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    let mut open: Option<(Block, f64)> = None;
+    for (raw, right) in sorted {
+        let one = Block { sum: *raw, right: usize::from(*right), outcomes: 1 };
+        open = match open {
+            Some((block, last)) if block.outcomes >= size && *raw > last => {
+                blocks.push(block);
+                Some((one, *raw))
+            }
+            Some((block, _)) => Some((block.pooled(one), *raw)),
+            None => Some((one, *raw)),
+        };
+    }
+    if let Some((rest, _)) = open {
+        match blocks.pop() {
+            Some(last) if rest.outcomes < size => blocks.push(last.pooled(rest)),
+            last => blocks.extend(last.into_iter().chain([rest])),
+        }
+    }
+    blocks
+}

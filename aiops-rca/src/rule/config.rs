@@ -1,0 +1,167 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aiops_core::Result;
+use aiops_core::model::{ChangeKind, duration};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{out_of_range, positive, within};
+use crate::picture::SymptomConfig;
+
+/// How changes are held against onsets (RCA-03).
+///
+/// Support = weight of the kind · exp(−lead / decay) · (1 − chance) · fit · distance^hops, where `lead` is the time from the
+/// change to the first onset, and `chance` the probability that some change falls so close before the onset at the rate
+/// at which changes were made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ChangeConfig {
+    /// Lead after which a change is only 37 % as suspect; default 10 min.
+    #[serde(with = "duration")]
+    pub decay: Duration,
+    /// Oldest change considered before the onset; default 4 h (RCA-10).
+    #[serde(with = "duration")]
+    pub reach: Duration,
+    /// Factor a hop from the suspect to what it needs; default 0.4, 0..=1.
+    pub distance: f64,
+    /// Factor when nothing tells what was changed; default 0.8, 0..=1.
+    pub vague: f64,
+    /// Factor when what was changed has to do with something else than what deviates; default 0.4, 0..=1.
+    pub misfit: f64,
+    /// Weights of kinds that differ from the defaults, 0..=1: deployment, configuration and feature flag 1.0, patch 0.8,
+    /// rollback 0.6, scaling 0.35, maintenance 0.25, restart 0.2.
+    #[serde(with = "kinds")]
+    pub weights: Vec<(ChangeKind, f64)>,
+}
+
+/// A table in files: `[{kind, weight}]`, since kinds have no order to be keys by.
+mod kinds {
+    use aiops_core::model::ChangeKind;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Row {
+        kind: ChangeKind,
+        weight: f64,
+    }
+
+    pub(super) fn serialize<S: Serializer>(rows: &[(ChangeKind, f64)], s: S) -> Result<S::Ok, S::Error> {
+        s.collect_seq(rows.iter().map(|(kind, weight)| Row { kind: *kind, weight: *weight }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<(ChangeKind, f64)>, D::Error> {
+        Ok(Vec::<Row>::deserialize(d)?.into_iter().map(|r| (r.kind, r.weight)).collect())
+    }
+}
+
+impl Default for ChangeConfig {
+    fn default() -> Self {
+        Self {
+            decay: Duration::from_secs(600),
+            reach: Duration::from_secs(4 * 3600),
+            distance: 0.4,
+            vague: 0.8,
+            misfit: 0.4,
+            weights: Vec::new(),
+        }
+    }
+}
+
+impl ChangeConfig {
+    pub(super) fn weight(&self, kind: ChangeKind) -> f64 {
+        let default = match kind {
+            ChangeKind::Deployment | ChangeKind::ConfigRollout | ChangeKind::FeatureFlag => 1.0,
+            ChangeKind::Patch => 0.8,
+            ChangeKind::Rollback => 0.6,
+            ChangeKind::Scaling => 0.35,
+            ChangeKind::Maintenance => 0.25,
+            _ => 0.2,
+        };
+        self.weights.iter().find(|(k, _)| *k == kind).map_or(default, |(_, w)| *w)
+    }
+}
+
+/// Settings of a [`RuleRca`](super::RuleRca).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct RuleRcaConfig {
+    /// How deviations become symptoms; the same as the localiser's.
+    pub symptoms: SymptomConfig,
+    /// How changes are held against onsets.
+    pub changes: ChangeConfig,
+    /// Most suspects looked at; default 4, 1..=100.
+    pub suspects: usize,
+    /// Most hypotheses told; default 6, 1..=100.
+    pub hypotheses: usize,
+    /// Exponent that turns scores of suspects into shares; default 2, 0.1..=10. Higher trusts the ranking more.
+    pub sharpness: f64,
+    /// Support of "none of the known causes", against which all are weighed; default 0.25, 0.01..=10.
+    pub doubt: f64,
+    /// Factor for transient causes once a restart did not help; default 0.4, 0..=1.
+    pub after_restart: f64,
+    /// Factor for a cause once its own remedy did not help; default 0.25, 0..=1.
+    pub after_remedy: f64,
+    /// Raw score below which the answer is inconclusive; default 0.12, 0..=1.
+    pub least: f64,
+    /// Score of the second system, as a share of the first one's, from which the two cannot be told apart; default 0.97, 0..=1.
+    pub ambiguous: f64,
+    /// Base support of mechanisms that differs from the defaults, by the mechanism's word, 0..=1.
+    pub mechanisms: BTreeMap<String, f64>,
+}
+
+impl Default for RuleRcaConfig {
+    fn default() -> Self {
+        Self {
+            symptoms: SymptomConfig::default(),
+            changes: ChangeConfig::default(),
+            suspects: 4,
+            hypotheses: 6,
+            sharpness: 2.0,
+            doubt: 0.25,
+            after_restart: 0.4,
+            after_remedy: 0.25,
+            least: 0.12,
+            ambiguous: 0.97,
+            mechanisms: BTreeMap::new(),
+        }
+    }
+}
+
+impl RuleRcaConfig {
+    /// Checks every field against its range.
+    ///
+    /// # Errors
+    /// [`Invalid`](aiops_core::ErrorKind::Invalid) with the field, its value and the allowed range.
+    pub fn validate(&self) -> Result<()> {
+        self.symptoms.validate()?;
+        positive("changes.decay", self.changes.decay)?;
+        for (field, value) in [
+            ("changes.distance", self.changes.distance),
+            ("changes.vague", self.changes.vague),
+            ("changes.misfit", self.changes.misfit),
+            ("after_restart", self.after_restart),
+            ("after_remedy", self.after_remedy),
+            ("least", self.least),
+            ("ambiguous", self.ambiguous),
+        ] {
+            within(field, value, 0.0, 1.0)?;
+        }
+        for (_, weight) in &self.changes.weights {
+            within("changes.weights", *weight, 0.0, 1.0)?;
+        }
+        for support in self.mechanisms.values() {
+            within("mechanisms", *support, 0.0, 1.0)?;
+        }
+        within("sharpness", self.sharpness, 0.1, 10.0)?;
+        within("doubt", self.doubt, 0.01, 10.0)?;
+        for (field, value) in [("suspects", self.suspects), ("hypotheses", self.hypotheses)] {
+            if !(1..=100).contains(&value) {
+                return Err(out_of_range(field, value, "1..=100"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,302 @@
+//! What ran out, restarts, overflows or answers late.
+
+use std::collections::BTreeMap;
+
+use aiops_core::model::{ChangeKind, Direction, EntityId, EntityKind, FaultType, NullFinding, Shape, time};
+
+use super::claim::Claim;
+use super::{Scene, null};
+use crate::picture::{Group, Picture, Symptom};
+use crate::roles::{MetricRole, Side};
+
+/// Support of a mechanism at full strength. Higher for what fails by itself, lower for what also follows from elsewhere:
+/// requests pile up in flight wherever anything is slow.
+fn base(mechanism: &str) -> f64 {
+    match mechanism {
+        "restarts" | "memory" => 1.0,
+        "lock" => 0.95,
+        "connection pool" | "disk" | "hardware" => 0.9,
+        "thread pool" => 0.8,
+        "network" | "gpu" | "file descriptors" => 0.7,
+        "cpu" | "queue" | "garbage collection" => 0.6,
+        "threads" | "cache" => 0.4,
+        _ => 0.3,
+    }
+}
+
+/// Claims about everything but changes.
+pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
+    let Some(group) = scene.picture.groups.get(&scene.system) else {
+        return dependency_without_telemetry(scene).into_iter().collect();
+    };
+    let load = load(scene, group);
+    let overloaded = load.iter().map(|c| c.support).fold(0.0, f64::max);
+    let mut claims = exhaustion(scene, group, overloaded);
+    claims.extend(restarts(scene, group));
+    claims.extend(load);
+    claims.extend(timeout(scene, group));
+    let own = claims.iter().map(|c| c.support).fold(0.0, f64::max);
+    claims.extend(slow(scene, group, own));
+    claims.extend(dependency_without_telemetry(scene));
+    claims
+}
+
+fn cite<'s, 'a: 's>(
+    symptoms: impl IntoIterator<Item = &'s Symptom<'a>>,
+) -> Vec<aiops_core::model::EvidenceId> {
+    symptoms.into_iter().map(|s| s.cited.id.clone()).collect()
+}
+
+fn told(s: &Symptom<'_>) -> String {
+    let a = s.anomaly();
+    format!("{} of {}: {:.4} against {:.4} {}", a.shape, a.series, a.value, a.baseline.center, a.unit)
+}
+
+/// Resources, pools, locks, queues: the strongest symptom of each.
+fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Claim> {
+    let mut by_mechanism: BTreeMap<&str, Vec<&Symptom<'_>>> = BTreeMap::new();
+    for s in group.harmful() {
+        let bounded =
+            matches!(s.class.role, MetricRole::Saturation | MetricRole::Resource | MetricRole::Efficiency);
+        if let (true, Some(mechanism)) = (bounded, s.class.mechanism.as_deref()) {
+            by_mechanism.entry(mechanism).or_default().push(s);
+        }
+    }
+    let mut claims = Vec::new();
+    for (mechanism, mut symptoms) in by_mechanism {
+        symptoms.sort_by(|a, b| b.strength.total_cmp(&a.strength).then_with(|| a.cited.id.cmp(&b.cited.id)));
+        let Some(strongest) = symptoms.first().copied() else { continue };
+        let mut support = strongest.strength
+            * scene.config.mechanisms.get(mechanism).copied().unwrap_or_else(|| base(mechanism));
+        let grows = symptoms.iter().any(|s| s.anomaly().shape == Shape::SteadyIncrease);
+        if mechanism == "memory" && !grows {
+            support *= 0.7;
+        }
+        // What fills up because somebody it calls is slow, or somebody sends more, did not fail by itself.
+        if strongest.class.role == MetricRole::Saturation && mechanism != "lock" {
+            let callee = scene.picture.callees(&scene.system).into_iter();
+            let slow = callee.filter_map(|c| scene.picture.groups.get(c)?.trouble());
+            let slow = slow.filter(|(_, since)| scene.picture.not_before(*since, strongest.onset()));
+            support *= 1.0 - 0.65 * slow.map(|(t, _)| t).fold(0.0, f64::max);
+        }
+        if mechanism != "memory" {
+            support *= 1.0 - 0.6 * overloaded;
+        }
+        let fault = match mechanism {
+            "hardware" => FaultType::Hardware,
+            "network" => FaultType::Network,
+            "cache" => FaultType::Unknown,
+            _ => FaultType::ResourceExhaustion,
+        };
+        let how = if grows { "grows steadily" } else { "left its norm" };
+        let statement = format!("{mechanism} of {} {how}: {}", scene.system, told(strongest));
+        let felt = group.harmful().filter(|s| s.class.role.is_request_path() && s.class.side == Side::Server);
+        let claim = Claim::new(fault, mechanism, statement, support)
+            .citing(cite(symptoms))
+            .citing(cite(felt).into_iter().take(4))
+            .next(format!(
+                "whether {mechanism} of {} returns to its norm after a restart, and stays",
+                scene.system
+            ));
+        claims.push(if matches!(fault, FaultType::Hardware) { claim } else { claim.transient() });
+    }
+    claims
+}
+
+/// Starts over and over, or is not there at all.
+fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
+    let of = |role: MetricRole| group.strongest(move |s| s.harmful && s.class.role == role);
+    let (restarted, gone) = (of(MetricRole::Restarts), of(MetricRole::Liveness));
+    let strongest =
+        [restarted, gone].into_iter().flatten().max_by(|a, b| a.strength.total_cmp(&b.strength))?;
+    let onset = strongest.onset();
+    // A roll-out restarts what it rolls out, once.
+    let rolled_out = scene.case.changes().iter().any(|c| {
+        let near = scene.picture.not_before(c.change.time, onset)
+            && time::elapsed(c.change.time, onset) <= scene.picture.resolution.saturating_mul(5);
+        near && c.change.kind != ChangeKind::Maintenance
+            && scene.picture.whole(&c.change.entity) == scene.system
+    });
+    let mut support = strongest.strength;
+    if rolled_out {
+        support *= if strongest.anomaly().ongoing { 0.6 } else { 0.2 };
+    }
+    let (mechanism, what) = match restarted {
+        Some(_) => ("crash loop", "is started over and over"),
+        None => ("unavailable", "is not ready"),
+    };
+    let statement = format!("{} {what}: {}", scene.system, told(strongest));
+    let claim = Claim::new(FaultType::Code, mechanism, statement, support)
+        .citing(cite(restarted.into_iter().chain(gone)))
+        .next(format!("last log lines of {} before it ended, and its exit status", scene.system))
+        .next("whether it starts without the state it keeps on disk, or on the revision before");
+    Some(claim)
+}
+
+/// More work than before, that no caller explains.
+fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
+    let rise = scene.config.symptoms.load_rise;
+    let mut claims = Vec::new();
+    let rising = |g: &Group<'_>| g.strongest(|s| s.is_load(rise)).is_some();
+    let driven = scene
+        .picture
+        .callers(&scene.system)
+        .into_iter()
+        .any(|c| scene.picture.groups.get(c).is_some_and(rising));
+    if let Some(s) = group.strongest(|s| s.is_load(rise) && s.class.caller.is_none()).filter(|_| !driven) {
+        let suffering: Vec<&EntityId> = scene
+            .picture
+            .callees(&scene.system)
+            .into_iter()
+            .filter(|c| {
+                let trouble = scene.picture.groups.get(*c).and_then(Group::trouble);
+                trouble.is_some_and(|(_, since)| scene.picture.not_before(s.onset(), since))
+            })
+            .collect();
+        let own_trouble = group.strongest(Symptom::is_serving_trouble);
+        let shared = suffering.iter().find(|c| scene.picture.callers(c).len() > 1);
+        let (mechanism, statement, support) = match shared {
+            Some(callee) => {
+                let text = format!(
+                    "{} sends far more to {callee}, which others need as well: {}",
+                    scene.system,
+                    told(s)
+                );
+                ("noisy neighbour", text, 0.95 * s.strength)
+            }
+            None => {
+                let text = format!("{} is sent far more than before: {}", scene.system, told(s));
+                // More work without anybody suffering is no fault.
+                let felt = if own_trouble.is_some() || !suffering.is_empty() { 0.8 } else { 0.2 };
+                ("overload", text, felt * s.strength)
+            }
+        };
+        let felt = suffering
+            .iter()
+            .filter_map(|c| scene.picture.groups.get(*c)?.strongest(Symptom::is_serving_trouble));
+        claims.push(
+            Claim::new(FaultType::Load, mechanism, statement, support)
+                .citing(cite([s]))
+                .citing(cite(own_trouble.into_iter().chain(felt)))
+                .next(format!("what the additional work of {} is, and who asked for it", scene.system)),
+        );
+    }
+    // One tenant or client among many, told by a label.
+    let tenant = group.strongest(|s| s.is_load(rise) && s.class.caller.is_some());
+    if let Some((s, name)) = tenant.and_then(|s| Some((s, s.class.caller.as_deref()?))) {
+        let known = scene.picture.topology.entities().find(|e| e.id.name() == name).map(|e| e.id.clone());
+        let trouble = group.trouble().map_or(0.3, |_| 0.9);
+        let statement = format!("{name} sends far more to {}: {}", scene.system, told(s));
+        let felt = group.strongest(Symptom::is_serving_trouble);
+        let mut claim = Claim::new(FaultType::Load, "noisy neighbour", statement, trouble * s.strength)
+            .citing(cite(std::iter::once(s).chain(felt)))
+            .next(format!("whether {} recovers when {name} sends less", scene.system));
+        claim.system = known.map(|k| scene.picture.whole(&k)).filter(|k| *k != scene.system);
+        claims.push(claim);
+    }
+    claims
+}
+
+/// Calls fail on the caller's side only, at a callee that is well: given up too early, or lost on the way.
+fn timeout(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
+    let failing = group.strongest(|s| {
+        s.harmful && s.class.role == MetricRole::Errors && s.class.side == Side::Client && s.peer.is_some()
+    })?;
+    let peer = failing.peer.as_ref()?;
+    let callee = scene.picture.groups.get(peer).filter(|g| g.measures_serving && !g.fresh)?;
+    if callee.trouble().is_some() {
+        return None;
+    }
+    let slower = group.strongest(|s| {
+        s.harmful
+            && s.class.role == MetricRole::Latency
+            && s.class.side == Side::Client
+            && s.peer.as_ref() == Some(peer)
+    });
+    let (fault, mechanism, why) = match slower {
+        Some(_) => (FaultType::Network, "network path", "is slow on the way to"),
+        None => (FaultType::Config, "timeout", "gives up on"),
+    };
+    let statement = format!("{} {why} {peer}, which itself answers as ever: {}", scene.system, told(failing));
+    let claim = Claim::new(fault, mechanism, statement, 0.55 * failing.strength)
+        .citing(cite(std::iter::once(failing).chain(slower)))
+        .next(format!("timeouts and retries that {} is set to for {peer}", scene.system));
+    Some(claim)
+}
+
+/// Answers late or wrongly, with nothing of its own to explain it.
+fn slow(scene: &Scene<'_>, group: &Group<'_>, own: f64) -> Option<Claim> {
+    let serving = group.strongest(|s| {
+        Symptom::is_serving_trouble(s) && matches!(s.class.role, MetricRole::Latency | MetricRole::Errors)
+    })?;
+    let callers = scene.picture.callers(&scene.system);
+    let felt: Vec<&Symptom<'_>> = callers
+        .iter()
+        .filter_map(|c| {
+            scene.picture.groups.get(*c)?.strongest(|s| s.harmful && s.class.role.is_request_path())
+        })
+        .collect();
+    let mechanism =
+        if serving.class.role == MetricRole::Latency { "slow responses" } else { "failing responses" };
+    // For those who call it, it is a dependency that does not serve.
+    let fault = if felt.is_empty() { FaultType::Unknown } else { FaultType::Dependency };
+    let support = 0.75 * serving.strength * (1.0 - own);
+    let statement = format!(
+        "{} has {mechanism} and nothing of its own that explains them: {}",
+        scene.system,
+        told(serving)
+    );
+    let claim = Claim::new(fault, mechanism, statement, support)
+        .citing(cite(std::iter::once(serving).chain(felt)))
+        .next(format!("profile of {}: where its time goes", scene.system))
+        .transient();
+    Some(claim)
+}
+
+/// Somebody of whom only callers tell.
+fn dependency_without_telemetry(scene: &Scene<'_>) -> Option<Claim> {
+    if scene.picture.groups.get(&scene.system).is_some_and(|g| g.has_metrics) {
+        return None;
+    }
+    let seen: Vec<&Symptom<'_>> = scene
+        .picture
+        .groups
+        .values()
+        .flat_map(|g| g.harmful())
+        .filter(|s| s.peer.as_ref() == Some(&scene.system))
+        .collect();
+    let strongest = seen.iter().map(|s| s.strength).fold(0.0, f64::max);
+    if strongest <= 0.0 {
+        return None;
+    }
+    let whose =
+        if scene.system.kind() == EntityKind::External { "outside our control" } else { "without telemetry" };
+    let statement = format!("{}, {whose}, fails those who call it", scene.system);
+    let claim = Claim::new(FaultType::Dependency, "failing responses", statement, 0.7 * strongest)
+        .citing(cite(seen))
+        .next(format!("state of {} by its own telemetry or status page", scene.system));
+    Some(claim)
+}
+
+/// What was looked for on the leader and not found.
+pub(super) fn null_findings(picture: &Picture<'_>, leader: &EntityId) -> Vec<NullFinding> {
+    let Some(group) = picture.groups.get(leader).filter(|g| g.has_metrics) else { return Vec::new() };
+    let mut nulls = Vec::new();
+    let none = |pick: &dyn Fn(&Symptom<'_>) -> bool| !group.symptoms.iter().any(|s| s.harmful && pick(s));
+    if none(&|s| matches!(s.class.role, MetricRole::Resource | MetricRole::Saturation)) {
+        nulls.push(null(format!("no resource, pool, lock or queue of {leader} left its norm")));
+    }
+    if none(&|s| matches!(s.class.role, MetricRole::Restarts | MetricRole::Liveness)) {
+        nulls.push(null(format!("{leader} did not restart and stayed ready, as far as it is measured")));
+    }
+    if none(&|s| s.class.role == MetricRole::Traffic && s.anomaly().direction() == Direction::Up) {
+        nulls.push(null(format!("{leader} is not sent more than before")));
+    }
+    let callees = picture.callees(leader);
+    if !callees.is_empty()
+        && callees.iter().all(|c| picture.groups.get(*c).and_then(Group::trouble).is_none())
+    {
+        nulls.push(null(format!("everything {leader} needs serves as before")));
+    }
+    nulls
+}

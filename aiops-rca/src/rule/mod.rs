@@ -1,0 +1,239 @@
+//! The cause, by rules: what changed, what ran out, who sends more, who answers late.
+
+mod attempts;
+mod changes;
+mod claim;
+mod config;
+mod mechanisms;
+mod words;
+
+use std::collections::BTreeMap;
+
+use aiops_core::model::{
+    Confidence, Diagnosis, DiagnosisStatus, EntityId, EvidenceKind, Hypothesis, NullFinding, Signal, Suspect,
+};
+use aiops_core::seam::Rca;
+use aiops_core::{Case, CasePart, Context, Error, ErrorKind, Result};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+pub use config::{ChangeConfig, RuleRcaConfig};
+
+use crate::calibrate::Calibrator;
+use crate::picture::Picture;
+use crate::roles::MetricRoles;
+use claim::Claim;
+
+/// Names failing system and fault type by rules over the ranked suspects.
+///
+/// For every suspect, rules claim causes with a support in 0..=1: a change shortly before the onset, a resource that runs out, a pool, lock
+/// or queue that fills while its callees are well, restarts over and over, a caller that sends far more, a callee that
+/// answers late with nothing of its own amiss. Earlier attempts of the case count: a restart that did not help speaks against
+/// transient causes and for configuration, code and state that outlives a restart. What was looked for and not found, changes that
+/// are refuted among it, stands in [`Diagnosis::null_findings`].
+///
+/// Raw score of a claim = share of the suspect · support / (all supports + doubt). It is a [`Confidence`] that is
+/// uncalibrated, until a [`Calibrator`] fitted on outcomes maps it.
+#[derive(Debug, Clone, Default)]
+pub struct RuleRca {
+    roles: MetricRoles,
+    config: RuleRcaConfig,
+    calibrator: Option<Calibrator>,
+}
+
+/// What the rules of one suspect need.
+pub(crate) struct Scene<'s> {
+    pub(crate) case: &'s Case,
+    pub(crate) picture: &'s Picture<'s>,
+    pub(crate) config: &'s RuleRcaConfig,
+    /// The service of the suspect.
+    pub(crate) system: EntityId,
+    /// First harmful onset of the system in the whole case.
+    pub(crate) onset: Option<Timestamp>,
+}
+
+impl RuleRca {
+    /// Without a calibrator every confidence is marked as uncalibrated.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) when the configuration is out of range.
+    pub fn new(roles: MetricRoles, config: RuleRcaConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { roles, config, calibrator: None })
+    }
+
+    /// The same with confidences mapped by `calibrator`.
+    #[must_use]
+    pub fn with_calibrator(mut self, calibrator: Calibrator) -> Self {
+        self.calibrator = Some(calibrator);
+        self
+    }
+
+    /// Diagnoses, without a runtime.
+    ///
+    /// # Errors
+    /// [`Internal`](ErrorKind::Internal) for a defect of the score.
+    pub fn analyze(&self, case: &Case) -> Result<Diagnosis> {
+        let Some(window) = case.window() else {
+            return Ok(nothing("no telemetry was read"));
+        };
+        let picture = Picture::of(window, case.anomalies(), &self.roles, &self.config.symptoms);
+        let suspects = self.suspects(case, &picture);
+        let Some((leader, _)) = suspects.first() else {
+            return Ok(nothing("no suspect was found"));
+        };
+        let leader = leader.clone();
+        let first_onsets = self.first_onsets(case);
+        let mut scored: Vec<(f64, Hypothesis)> = Vec::new();
+        let mut nulls = Vec::new();
+        for (system, share) in suspects {
+            let onset = first_onsets.get(&system).copied();
+            let scene =
+                Scene { case, picture: &picture, config: &self.config, system: system.clone(), onset };
+            let (claims, found_nothing) = scene.claims();
+            if system == leader {
+                nulls.extend(found_nothing);
+            }
+            let all: f64 = claims.iter().map(|c| c.support).sum::<f64>() + self.config.doubt;
+            for claim in claims.into_iter().filter(|c| c.support > 0.0) {
+                let raw = (share * claim.support / all).clamp(0.0, 1.0);
+                scored.push((raw, self.hypothesis(claim, &system, raw)?));
+            }
+        }
+        scored.sort_by(|(a, x), (b, y)| {
+            b.total_cmp(a).then_with(|| (&x.system, &x.statement).cmp(&(&y.system, &y.statement)))
+        });
+        let status = self.status(&scored, &picture, &leader, case);
+        let hypotheses = scored.into_iter().map(|(_, h)| h).take(self.config.hypotheses).collect();
+        let mut diagnosis = Diagnosis::new(hypotheses);
+        if let Some(status) = status {
+            diagnosis.status = status;
+        }
+        if window.observed.contains(Signal::Changes) || !window.changes.is_empty() {
+            nulls.extend(changes::null_findings(
+                case,
+                &picture,
+                &leader,
+                first_onsets.get(&leader).copied(),
+                &self.config.changes,
+            ));
+        } else {
+            nulls.push(null("changes were not looked at"));
+        }
+        nulls.extend(mechanisms::null_findings(&picture, &leader));
+        diagnosis.null_findings = nulls;
+        Ok(diagnosis)
+    }
+
+    /// Services of the first suspects, with their share of the suspicion; a part stands for its service.
+    fn suspects(&self, case: &Case, picture: &Picture<'_>) -> Vec<(EntityId, f64)> {
+        let ranked = case.ranking().map(|r| r.suspects.as_slice()).unwrap_or_default();
+        let mut scores: Vec<(EntityId, f64)> = Vec::new();
+        for Suspect { entity, score, .. } in ranked {
+            let whole = picture.whole(entity);
+            if score.is_finite() && *score > 0.0 && !scores.iter().any(|(known, _)| *known == whole) {
+                scores.push((whole, score.powf(self.config.sharpness)));
+            }
+        }
+        let sum: f64 = scores.iter().map(|(_, s)| s).sum();
+        scores.truncate(self.config.suspects);
+        scores.into_iter().map(|(e, s)| (e, if sum > 0.0 { s / sum } else { 0.0 })).collect()
+    }
+
+    /// First harmful onset of every system in all rounds: a later round may see the trouble begin later than it did.
+    fn first_onsets(&self, case: &Case) -> BTreeMap<EntityId, Timestamp> {
+        let mut first = BTreeMap::new();
+        let mut window = None;
+        for entry in case.entries() {
+            match &entry.part {
+                CasePart::Observed(w) => window = Some(w),
+                CasePart::Detected(anomalies) => {
+                    let Some(window) = window else { continue };
+                    let picture = Picture::of(window, anomalies, &self.roles, &self.config.symptoms);
+                    for (id, onset) in picture.groups.iter().filter_map(|(id, g)| Some((id, g.onset()?))) {
+                        let known = first.entry(id.clone()).or_insert(onset);
+                        *known = onset.min(*known);
+                    }
+                }
+                _ => {}
+            }
+        }
+        first
+    }
+
+    fn hypothesis(&self, claim: Claim, system: &EntityId, raw: f64) -> Result<Hypothesis> {
+        let confidence = match &self.calibrator {
+            Some(c) => c.confidence(raw)?,
+            None => Confidence::uncalibrated(raw)
+                .map_err(|e| Error::new(ErrorKind::Internal, "a score left 0..=1").caused_by(e))?,
+        };
+        let system = claim.system.unwrap_or_else(|| system.clone());
+        let mut h = Hypothesis::new(system, claim.fault, claim.statement, confidence, claim.citations);
+        h.mechanism = claim.mechanism;
+        h.change = claim.change;
+        h.next_checks = claim.next;
+        Ok(h)
+    }
+
+    /// `None` leaves it to the standing of the first hypothesis.
+    fn status(
+        &self,
+        scored: &[(f64, Hypothesis)],
+        picture: &Picture<'_>,
+        leader: &EntityId,
+        case: &Case,
+    ) -> Option<DiagnosisStatus> {
+        let dark = !picture.groups.get(leader).is_some_and(|g| g.has_metrics);
+        let blamed_by_change = scored.first().is_some_and(|(_, h)| h.change.is_some());
+        if dark && !blamed_by_change {
+            let gap = case
+                .evidence()
+                .iter()
+                .find(|e| e.kind == EvidenceKind::Gap && e.entity.as_ref() == Some(leader));
+            let mut missing = vec![
+                format!("request rate, errors and duration of {leader}"),
+                format!("processor, memory and saturation of {leader}"),
+            ];
+            missing.extend(gap.map(|g| format!("what was lost: {} ({})", g.statement, g.id)));
+            return Some(DiagnosisStatus::ObservabilityDark { missing });
+        }
+        let (top, first) = scored.first()?;
+        let rival = scored.iter().find(|(_, h)| h.system != first.system).map_or(0.0, |(raw, _)| *raw);
+        let unclear = *top < self.config.least || rival >= top * self.config.ambiguous;
+        unclear.then_some(DiagnosisStatus::Inconclusive)
+    }
+}
+
+impl Scene<'_> {
+    /// What the rules claim of the system, and what they looked for in vain.
+    fn claims(&self) -> (Vec<Claim>, Vec<NullFinding>) {
+        let changes = changes::claims(self);
+        let mut mechanisms = mechanisms::claims(self);
+        // A change on the system that fits explains its mechanism; it does not compete with it.
+        let explained = changes.iter().filter(|c| c.system.is_none()).map(|c| c.support).fold(0.0, f64::max);
+        for claim in &mut mechanisms {
+            claim.support *= 1.0 - explained;
+        }
+        let mut claims: Vec<Claim> = changes.into_iter().chain(mechanisms).collect();
+        let nulls = attempts::weigh(self, &mut claims);
+        (claims, nulls)
+    }
+}
+
+pub(crate) fn null(statement: impl Into<String>) -> NullFinding {
+    NullFinding { statement: statement.into() }
+}
+
+fn nothing(why: &str) -> Diagnosis {
+    let mut diagnosis = Diagnosis::new(Vec::new());
+    diagnosis.null_findings.push(null(why));
+    diagnosis
+}
+
+#[async_trait]
+impl Rca for RuleRca {
+    async fn diagnose(&self, case: &Case, ctx: &Context) -> Result<Diagnosis> {
+        ctx.check()?;
+        self.analyze(case)
+    }
+}
