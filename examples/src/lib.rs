@@ -9,4 +9,5 @@ compile_error!("the example system runs on Unix-like systems");
 pub mod faults;
 pub mod narrative;
 pub mod progress;
+pub mod self_heal;
 pub mod shop;

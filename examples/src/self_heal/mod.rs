@@ -1,0 +1,177 @@
+//! The shop breaks and heals: scrape → detect → localise → diagnose → guard → act → verify, live.
+
+mod baseline;
+mod compose;
+mod operator;
+mod options;
+mod record;
+mod watch;
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use aiops_core::pipeline::Look;
+use aiops_core::{Case, CaseStatus, Clock, Context, SystemClock};
+
+use crate::faults::{HarmlessPlan, Injection, Truth, play};
+use crate::narrative::narrative;
+use crate::progress::{Progress, Style};
+use crate::shop::{Shop, ShopConfig};
+
+pub use options::{FaultChoice, Options, PipelineChoice};
+pub use record::{RunRecord, Taken};
+
+/// Traffic before anything is judged; the baseline is learned from it.
+const WARM_UP: Duration = Duration::from_secs(18);
+/// Whatever happens, a run ends then.
+const LONGEST: Duration = Duration::from_secs(60);
+/// A run without a fault is watched for this long.
+const QUIET: Duration = Duration::from_secs(45);
+/// Watched after a recovery, so that a relapse is seen.
+const AFTERWARDS: Duration = Duration::from_secs(4);
+
+/// Anything that ends a run before it is over.
+pub type RunError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The progress view, shared between the run and the pipeline.
+pub(crate) type View = Arc<Mutex<Progress<std::io::Stderr>>>;
+
+/// Runs the example; the exit code is success when the shop is healthy at the end.
+pub fn main(options: &Options) -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("self_heal: {e}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(options)) {
+        Ok(record) if record.healthy_at_end => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::from(2),
+        Err(e) => {
+            eprintln!("self_heal: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One run from the start of the shop to its stop.
+///
+/// # Errors
+/// When the shop does not start, a file cannot be written, or telemetry cannot be set up.
+pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ctx = Context::new(Arc::clone(&clock));
+    let view: View = Arc::new(Mutex::new(Progress::new(std::io::stderr(), Style::detect())));
+    let seed = options.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64 % 1_000_000);
+    let injection = options.fault.draw(seed).map(|fault| Injection::draw(fault, seed));
+
+    stage(&view, "start", &format!("the shop: gateway → orders → inventory → store ⇐ worker (seed {seed})"));
+    let shop = Arc::new(Shop::start(ShopConfig::with_seed(seed), Arc::clone(&clock)).await?);
+    let outcome = watched(options, seed, injection, &shop, &view, &ctx).await;
+    stage(&view, "stop", "every process of the shop");
+    if let Some(shop) = Arc::into_inner(shop) {
+        shop.stop().await;
+    }
+    view.lock().unwrap_or_else(PoisonError::into_inner).finish();
+    let (record, cases) = outcome?;
+    report(options, &record, &cases)?;
+    Ok(record)
+}
+
+/// Everything between the start and the stop of the shop.
+async fn watched(
+    options: &Options,
+    seed: u64,
+    injection: Option<Injection>,
+    shop: &Arc<Shop>,
+    view: &View,
+    ctx: &Context,
+) -> Result<(RunRecord, Vec<Case>), RunError> {
+    let began = Instant::now();
+    let telemetry = watch::Telemetry::start(options, Arc::clone(shop), ctx).await?;
+    let fault_at = WARM_UP + Duration::from_millis(1_500 + seed % 2_000);
+    let faulty = injection.as_ref().map(Injection::service);
+    let harmless = HarmlessPlan::draw(seed, fault_at, LONGEST, faulty);
+    let clock = Arc::clone(ctx.clock());
+    let daily_life = {
+        let (shop, harmless) = (Arc::clone(shop), harmless.clone());
+        tokio::spawn(async move { play(&shop, &harmless, &*clock).await })
+    };
+
+    stage(view, "learn", "what is normal, from healthy telemetry");
+    while began.elapsed() < WARM_UP {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        sample(view, shop);
+    }
+    let pipeline = compose::pipeline(options, shop, &telemetry, view, ctx).await?;
+
+    let truth: Arc<Mutex<Option<Truth>>> = Arc::default();
+    let injected = injection.map(|injection| {
+        let (shop, truth, ctx) = (Arc::clone(shop), Arc::clone(&truth), ctx.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep_until((began + fault_at).into()).await;
+            match injection.inject(&shop, ctx.now()).await {
+                Ok(done) => *truth.lock().unwrap_or_else(PoisonError::into_inner) = Some(done),
+                Err(e) => eprintln!("the fault could not be injected: {e}"),
+            }
+        })
+    });
+    let end = if injected.is_some() { LONGEST } else { QUIET };
+
+    stage(view, "watch", "looking every second");
+    let mut cases: Vec<Case> = Vec::new();
+    let mut leave_at = began + end;
+    while Instant::now() < leave_at {
+        let looked = Instant::now();
+        match pipeline.step(ctx).await {
+            Ok(Look::Incident(case)) => {
+                if case.status() == Some(&CaseStatus::Recovered) && injected.is_some() {
+                    leave_at = leave_at.min(Instant::now() + AFTERWARDS);
+                }
+                cases.push(case);
+                stage(view, "watch", "looking every second");
+            }
+            Ok(Look::Quiet | Look::Unconfirmed { .. }) => {}
+            Err(e) => stage(view, "blind", &e.to_string()),
+        }
+        sample(view, shop);
+        tokio::time::sleep(Duration::from_secs(1).saturating_sub(looked.elapsed())).await;
+    }
+    let traffic = shop.traffic().last(Duration::from_secs(3));
+    daily_life.abort();
+    if let Some(injected) = injected {
+        injected.abort();
+    }
+    telemetry.stop().await;
+    let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
+    Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))
+}
+
+fn report(options: &Options, record: &RunRecord, cases: &[Case]) -> Result<(), RunError> {
+    for case in cases {
+        println!("{}", narrative(case));
+    }
+    if cases.is_empty() {
+        println!("Nothing happened that users felt.");
+    }
+    if let (Some(path), Some(case)) = (&options.case, cases.first()) {
+        std::fs::write(path, case.to_json()?)?;
+        println!("case file: {}", path.display());
+    }
+    if let Some(path) = &options.record {
+        std::fs::write(path, serde_json::to_vec_pretty(record)?)?;
+    }
+    println!("{}", record.summary());
+    Ok(())
+}
+
+pub(crate) fn stage(view: &View, stage: &str, detail: &str) {
+    view.lock().unwrap_or_else(PoisonError::into_inner).stage(stage, detail);
+}
+
+pub(crate) fn sample(view: &View, shop: &Shop) {
+    let seen = shop.traffic().last(Duration::from_secs(2));
+    view.lock().unwrap_or_else(PoisonError::into_inner).sample(seen.p95, seen.error_ratio);
+}

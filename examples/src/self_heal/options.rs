@@ -1,0 +1,84 @@
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, ValueEnum};
+
+use crate::faults::{Fault, UnknownFault};
+
+/// A little shop of real processes breaks, and heals itself.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "self_heal", version, about)]
+#[non_exhaustive]
+pub struct Options {
+    /// Fault to inject: a name, `any` (the seed decides) or `none`.
+    #[arg(long, default_value = "any")]
+    pub fault: FaultChoice,
+    /// Seed of traffic, harmless events and fault; default: another one each time.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Ask on the terminal before every action.
+    #[arg(long)]
+    pub suggest: bool,
+    /// Read telemetry through this Prometheus server instead of the embedded store.
+    #[arg(long, value_name = "URL")]
+    pub prometheus: Option<String>,
+    /// Where the server named by `--prometheus` finds what to scrape (a `file_sd_configs` file that this program keeps).
+    #[arg(long, value_name = "FILE", default_value = "self_heal-targets.json")]
+    pub targets: PathBuf,
+    /// Write the case file here.
+    #[arg(long, value_name = "FILE")]
+    pub case: Option<PathBuf>,
+    /// Write the scored record of the run here, with what was really broken.
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Which pipeline decides: ours, or one of two foolish ones to compare with.
+    #[arg(long, value_enum, default_value_t)]
+    pub pipeline: PipelineChoice,
+    /// Leave the calibration aside, as when it is being fitted: every action then needs consent.
+    #[arg(long)]
+    pub uncalibrated: bool,
+}
+
+/// Which fault to inject.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FaultChoice {
+    /// The seed decides.
+    Any,
+    /// No fault.
+    None,
+    /// This one.
+    One(Fault),
+}
+
+impl FaultChoice {
+    pub(super) fn draw(self, seed: u64) -> Option<Fault> {
+        match self {
+            Self::None => None,
+            Self::One(fault) => Some(fault),
+            Self::Any => fastrand::Rng::with_seed(seed ^ 0x7768_6963_6800).choice(Fault::ALL),
+        }
+    }
+}
+
+impl FromStr for FaultChoice {
+    type Err = UnknownFault;
+    fn from_str(text: &str) -> Result<Self, UnknownFault> {
+        match text {
+            "any" => Ok(Self::Any),
+            "none" => Ok(Self::None),
+            name => name.parse().map(Self::One),
+        }
+    }
+}
+
+/// Which pipeline decides.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum PipelineChoice {
+    /// Localisation by topology, causes by rule.
+    #[default]
+    Real,
+    /// Restarts whatever deviates most.
+    RestartTheLoudest,
+    /// Rolls back whatever was changed last.
+    BlameTheLastChange,
+}
