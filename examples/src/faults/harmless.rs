@@ -92,6 +92,14 @@ impl HarmlessPlan {
             }
         }
         events.sort_by_key(|(at, _)| *at);
+        // One more, one less, in turn: a change that changes nothing would be none.
+        let sizes = events.iter_mut().filter_map(|(_, event)| match event {
+            HarmlessEvent::Scale { replicas, .. } => Some(replicas),
+            _ => None,
+        });
+        for (replicas, size) in sizes.zip([3, 2].into_iter().cycle()) {
+            *replicas = size;
+        }
         Self(events)
     }
 

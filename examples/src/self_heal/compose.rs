@@ -8,7 +8,7 @@ use aiops_act::guards::{
     OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
 use aiops_act::{LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig};
-use aiops_compact::MetricCompactor;
+use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{ActionKind, Mode};
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{ChainConfig, GuardChain, GuardChainBuilder, Guarded};
@@ -97,7 +97,7 @@ fn localization() -> LocalizerConfig {
 fn planning() -> PlannerConfig {
     PlannerConfig {
         desired_replicas: Some("supervisor_replicas_desired".to_owned()),
-        throttle_to: 0.05,
+        throttle_to: 0.25,
         cooldown: Duration::from_secs(30),
         ..PlannerConfig::default()
     }

@@ -112,7 +112,7 @@ async fn watched(
         let (shop, truth, ctx) = (Arc::clone(shop), Arc::clone(&truth), ctx.clone());
         tokio::spawn(async move {
             tokio::time::sleep_until((began + fault_at).into()).await;
-            match injection.inject(&shop, ctx.now()).await {
+            match injection.inject(&shop, &**ctx.clock()).await {
                 Ok(done) => *truth.lock().unwrap_or_else(PoisonError::into_inner) = Some(done),
                 Err(e) => eprintln!("the fault could not be injected: {e}"),
             }

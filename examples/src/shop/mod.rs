@@ -39,7 +39,7 @@ pub use targets::{Target, file_sd};
 pub use traffic::{Traffic, TrafficWindow};
 
 /// Products on sale; ids are `0..PRODUCTS`.
-pub const PRODUCTS: u32 = 100;
+pub const PRODUCTS: u32 = 50;
 
 /// What can go wrong in and around the shop.
 #[derive(Debug, thiserror::Error)]

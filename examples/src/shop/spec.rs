@@ -57,8 +57,12 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
     );
     orders.cache_purge = Some(CachePurge::Directory { path: "cache".into() });
     let gateway = service("gateway", 2, &[("upstream_timeout_ms", 2000), ("log_every", 200)]);
-    let mut worker = service("worker", 1, &[("concurrency", 48), ("interval_ms", 1500), ("sweep", 15)]);
-    worker.throttle = Some(Throttle { key: "concurrency".to_owned(), factor: 0.05, minimum: 1 });
+    let mut worker = service(
+        "worker",
+        1,
+        &[("concurrency", 64), ("jobs_per_second", 600), ("interval_ms", 1500), ("sweep", 15)],
+    );
+    worker.throttle = Some(Throttle { key: "jobs_per_second".to_owned(), factor: 0.25, minimum: 1 });
     SupervisorConfig::new(state)
         .with_service(store)
         .with_service(inventory)

@@ -10,6 +10,7 @@ use axum::http::Method;
 use prometheus::{IntCounterVec, IntGauge};
 use serde::Deserialize;
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use super::process::Process;
 use super::{PRODUCTS, ShopError};
@@ -21,6 +22,7 @@ pub(crate) const SPOOL: &str = "spool";
 #[serde(deny_unknown_fields)]
 struct Config {
     concurrency: usize,
+    jobs_per_second: u32,
     interval_ms: u64,
     sweep: u32,
     memory_limit_mb: u64,
@@ -30,6 +32,7 @@ struct Config {
 struct Worker {
     process: Process,
     concurrency: usize,
+    pace: Duration,
     backlog: IntGauge,
     jobs: IntCounterVec,
 }
@@ -39,6 +42,7 @@ pub(crate) async fn run(process: Process) -> Result<(), ShopError> {
     let metrics = &process.metrics;
     let worker = Arc::new(Worker {
         concurrency: config.concurrency.max(1),
+        pace: Duration::from_secs(1) / config.jobs_per_second.max(1),
         backlog: metrics.gauge("worker_backlog", "Jobs known and not done.")?,
         jobs: metrics.counters("worker_jobs_total", "Jobs done, by outcome.", "outcome")?,
         process: process.clone(),
@@ -70,8 +74,12 @@ impl Worker {
 
     async fn run_jobs(self: &Arc<Self>, jobs: &[u32]) {
         let mut running = JoinSet::new();
+        let mut pace = tokio::time::interval(self.pace);
+        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
         for (done, &job) in jobs.iter().enumerate() {
             self.backlog.set(i64::try_from(jobs.len() - done).unwrap_or(i64::MAX));
+            pace.tick().await;
+            while running.try_join_next().is_some() {}
             if running.len() >= self.concurrency {
                 running.join_next().await;
             }

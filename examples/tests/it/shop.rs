@@ -157,6 +157,15 @@ async fn felt_and_healed(injection: Injection, fault: Fault) -> Result<(), Faile
     let delay = injected.elapsed();
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let worst = shop.traffic().last(Duration::from_secs(2));
+    // These come back after a mere restart.
+    let mut came_back = true;
+    if matches!(fault, Fault::CrashLoop | Fault::NoisyNeighbour) || truth.detail.starts_with("pool_size") {
+        let restart = Operation::RollingRestart { service: truth.service.clone(), bounds: None };
+        let key = OperationKey::new(format!("restart-{fault}"));
+        let _ = shop.supervisor().apply(OperationRequest::new(key, "operator", restart)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        came_back = suffers(&shop.traffic().last(Duration::from_secs(2)));
+    }
     let (operation, kind) = right_operation(&truth);
     let service = operation.service().to_owned();
     let key = OperationKey::new(format!("heal-{fault}-{service}"));
@@ -181,6 +190,7 @@ async fn felt_and_healed(injection: Injection, fault: Fault) -> Result<(), Faile
     }
     assert_eq!(truth.fault, fault);
     assert!(felt, "customers felt nothing: {worst:?}");
+    assert!(came_back, "a mere restart healed it");
     assert!(applied.is_ok(), "{applied:?}");
     assert!(healed, "not healed: {last:?}");
     Ok(())
