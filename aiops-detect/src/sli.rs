@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use aiops_core::model::{
-    EntityId, FetchRequest, MetricFrame, MetricKind, MetricSeries, Selector, SeriesKey, Signal, TelemetryWindow,
-    TimeAxis, Unit,
+    EntityId, FetchRequest, MetricFrame, MetricKind, MetricSeries, Selector, SeriesKey, Signal,
+    TelemetryWindow, TimeAxis, Unit,
 };
 use aiops_core::seam::{SourceCapability, TelemetrySource};
 use aiops_core::{Context, Error, ErrorKind, Result};
@@ -89,7 +89,8 @@ impl ErrorRatio {
         for series in window.metrics.iter().filter(|s| s.key().name == self.requests) {
             let labels = &series.key().labels;
             let mut key = SeriesKey::new(&self.name);
-            key.labels = self.by.iter().filter_map(|l| Some((l.clone(), labels.get(l)?.to_owned()))).collect();
+            key.labels =
+                self.by.iter().filter_map(|l| Some((l.clone(), labels.get(l)?.to_owned()))).collect();
             let service = self.service.as_ref().and_then(|l| labels.get(l)).map(EntityId::service);
             let entity = service.unwrap_or_else(|| series.entity().clone());
             groups.entry((entity, key)).or_default().push(series);
@@ -142,7 +143,8 @@ impl<S: TelemetrySource> SliSource<S> {
         for indicator in &indicators {
             indicator.validate()?;
             if !names.insert(&indicator.name) {
-                return Err(Error::new(ErrorKind::Invalid, "two indicators have one name").with("name", &indicator.name));
+                return Err(Error::new(ErrorKind::Invalid, "two indicators have one name")
+                    .with("name", &indicator.name));
             }
         }
         drop(names);
@@ -157,7 +159,8 @@ impl<S: TelemetrySource> SliSource<S> {
         }
         let mut selector = Selector::all();
         if !request.selector.metrics.is_empty() {
-            let own = request.selector.metrics.iter().filter(|m| self.indicators.iter().all(|i| i.name != **m));
+            let own =
+                request.selector.metrics.iter().filter(|m| self.indicators.iter().all(|i| i.name != **m));
             let needed = wanted.iter().map(|i| &i.requests);
             selector = own.chain(needed).fold(selector, |s, name| s.with_metric(name.clone()));
         }
@@ -176,7 +179,9 @@ impl<S: TelemetrySource> TelemetrySource for SliSource<S> {
         let wanted: Vec<&ErrorRatio> = self
             .indicators
             .iter()
-            .filter(|i| request.signals.contains(Signal::Metrics) && (asked.is_empty() || asked.contains(&i.name)))
+            .filter(|i| {
+                request.signals.contains(Signal::Metrics) && (asked.is_empty() || asked.contains(&i.name))
+            })
             .collect();
         let mut window = self.inner.fetch(&self.inner_request(request, &wanted), ctx).await?;
         if wanted.is_empty() {

@@ -1,8 +1,8 @@
 //! Two foolish ways to decide, to compare with. They get the same telemetry, guards and verifier.
 
 use aiops_core::model::{
-    Anomaly, ChangeKind, Confidence, Diagnosis, EntityId, EvidenceId, FaultType, Hypothesis, Ranking, Suspect,
-    TelemetryWindow, mechanism,
+    Anomaly, ChangeKind, Confidence, Diagnosis, EntityId, EvidenceId, FaultType, Hypothesis, Ranking,
+    Suspect, TelemetryWindow, mechanism,
 };
 use aiops_core::seam::{Localizer, Rca};
 use aiops_core::{Case, CitedAnomaly, Context, Result};
@@ -19,7 +19,12 @@ pub(super) struct Loudest;
 
 #[async_trait]
 impl Localizer for Loudest {
-    async fn localize(&self, window: &TelemetryWindow, anomalies: &[CitedAnomaly], _: &Context) -> Result<Ranking> {
+    async fn localize(
+        &self,
+        window: &TelemetryWindow,
+        anomalies: &[CitedAnomaly],
+        _: &Context,
+    ) -> Result<Ranking> {
         let loudness = |a: &Anomaly| if a.sigma.is_nan() { 0.0 } else { a.sigma.abs() };
         let suspects = anomalies.iter().map(|cited| {
             let entity: EntityId = window.topology.whole(&cited.anomaly.entity).clone();
@@ -42,7 +47,8 @@ impl Rca for BlameTheFirst {
         let blame = |s: &Suspect| {
             let statement = format!("{} deviates most", s.entity);
             let evidence: Vec<EvidenceId> = s.evidence.clone();
-            let mut cause = Hypothesis::new(s.entity.clone(), FaultType::Unknown, statement, sure()?, evidence);
+            let mut cause =
+                Hypothesis::new(s.entity.clone(), FaultType::Unknown, statement, sure()?, evidence);
             cause.mechanism = Some(mechanism::SLOW_WORK.to_owned());
             Ok(cause)
         };
@@ -64,8 +70,13 @@ impl Rca for BlameTheLastChange {
         let blame = |cited: &&aiops_core::CitedChange| {
             let change = &cited.change;
             let statement = format!("{} was the last change", change.summary);
-            let mut cause =
-                Hypothesis::new(change.entity.clone(), FaultType::Config, statement, sure()?, vec![cited.id.clone()]);
+            let mut cause = Hypothesis::new(
+                change.entity.clone(),
+                FaultType::Config,
+                statement,
+                sure()?,
+                vec![cited.id.clone()],
+            );
             cause.change = Some(change.id.clone());
             Ok(cause)
         };

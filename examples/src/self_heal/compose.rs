@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_act::guards::{
-    ActionCap, AllowList, AllowRule, BlastRadiusCap, BlastRadiusConfig, CircuitBreaker, ConfidenceBands, Cooldown,
-    OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+    ActionCap, AllowList, AllowRule, BlastRadiusCap, BlastRadiusConfig, CircuitBreaker, ConfidenceBands,
+    Cooldown, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
-use aiops_act::{LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig};
+use aiops_act::{
+    LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
+};
 use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{ActionKind, Mode};
 use aiops_core::fake::InMemoryJournal;
@@ -21,7 +23,7 @@ use aiops_process::ProcessMitigator;
 use aiops_rca::{Calibrator, LocalizerConfig, MetricRoles, RuleRca, RuleRcaConfig, TopologyLocalizer};
 
 use super::operator::{StandIn, Terminal};
-use super::watch::{ERRORS, LATENCY, REQUESTS, SERVICE, SCRAPE, Telemetry};
+use super::watch::{ERRORS, LATENCY, REQUESTS, SCRAPE, SERVICE, Telemetry};
 use super::{Options, PipelineChoice, RunError, View, baseline, stage};
 use crate::shop::Shop;
 
@@ -128,7 +130,11 @@ fn verification() -> VerifierConfig {
 
 /// Users meet the gateway: its errors and its latency open a case.
 fn looking() -> PipelineConfig {
-    let felt = Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(SERVICE, MatchOp::Equal, "gateway");
+    let felt = Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(
+        SERVICE,
+        MatchOp::Equal,
+        "gateway",
+    );
     let mut config = PipelineConfig::default();
     config.window = WINDOW;
     config.step = SCRAPE;
@@ -145,7 +151,13 @@ fn looking() -> PipelineConfig {
 fn guards(options: &Options, view: &View) -> Result<GuardChain, RunError> {
     let shop = AllowRule {
         id: "shop".to_owned(),
-        actions: [ActionKind::RollingRestart, ActionKind::Rollback, ActionKind::CachePurge, ActionKind::Throttle].into(),
+        actions: [
+            ActionKind::RollingRestart,
+            ActionKind::Rollback,
+            ActionKind::CachePurge,
+            ActionKind::Throttle,
+        ]
+        .into(),
         target_kind: EntityKind::Service,
         targets: ["gateway", "orders", "inventory", "store", "worker"]
             .into_iter()
@@ -185,7 +197,8 @@ impl CaseListener for Reporter {
         let (name, detail) = match &entry.part {
             CasePart::Detected(found) => ("detected", format!("{} signals left their norm", found.len())),
             CasePart::Localized(ranking) => {
-                let first: Vec<String> = ranking.suspects.iter().take(3).map(|s| s.entity.to_string()).collect();
+                let first: Vec<String> =
+                    ranking.suspects.iter().take(3).map(|s| s.entity.to_string()).collect();
                 ("suspects", first.join(", "))
             }
             CasePart::Diagnosed(diagnosis) => match diagnosis.cause() {
@@ -199,7 +212,9 @@ impl CaseListener for Reporter {
             CasePart::Decided(decision) => ("guards", decided(decision)),
             CasePart::Acted(receipt) => ("acted", receipt.action.to_string()),
             CasePart::Verified(report) => ("verified", format!("{:?}", report.recovery)),
-            CasePart::Closed(CaseStatus::Recovered) => ("closed", "recovered, verified from telemetry".to_owned()),
+            CasePart::Closed(CaseStatus::Recovered) => {
+                ("closed", "recovered, verified from telemetry".to_owned())
+            }
             CasePart::Closed(CaseStatus::Escalated { reason } | CaseStatus::Yielded { reason }) => {
                 ("closed", format!("a person takes over: {reason}"))
             }

@@ -21,7 +21,12 @@ impl Approver for StandIn {
         stage(&self.0, "asked", &format!("{} — {}", request.preview.effect, request.reasons.join("; ")));
         ctx.sleep(Duration::from_secs(1)).await?;
         let approver = Principal::new("on-call (simulated)");
-        Ok(ApprovalDecision { approver, granted: true, reason: "consents to everything".to_owned(), at: ctx.now() })
+        Ok(ApprovalDecision {
+            approver,
+            granted: true,
+            reason: "consents to everything".to_owned(),
+            at: ctx.now(),
+        })
     }
 }
 
@@ -44,7 +49,11 @@ impl Approver for Terminal {
         // Reading blocks, so it has a thread of its own; an answer after the wait is not heard.
         let answer = tokio::task::spawn_blocking(move || ask(&question));
         let answer = ctx
-            .bound(async { answer.await.map_err(|e| Error::new(ErrorKind::Internal, "nobody could be asked").caused_by(e)) })
+            .bound(async {
+                answer
+                    .await
+                    .map_err(|e| Error::new(ErrorKind::Internal, "nobody could be asked").caused_by(e))
+            })
             .await?;
         let granted = answer.as_deref().is_some_and(|a| matches!(a.trim(), "y" | "Y" | "yes"));
         let reason = answer.map_or_else(|| "no answer".to_owned(), |a| format!("answered {:?}", a.trim()));

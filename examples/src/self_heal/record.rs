@@ -69,7 +69,10 @@ impl RunRecord {
             (None, _) if self.cases == 0 => "quiet".to_owned(),
             (None, _) => format!("{} false alarms", self.false_alarms),
             (Some(_), true) => {
-                format!("recovered, verified from telemetry {:.1} s after the fault", self.seconds_to_recover.unwrap_or(f64::NAN))
+                format!(
+                    "recovered, verified from telemetry {:.1} s after the fault",
+                    self.seconds_to_recover.unwrap_or(f64::NAN)
+                )
             }
             (Some(_), false) if self.cases == 0 => "not noticed".to_owned(),
             (Some(_), false) => format!("not recovered ({})", self.endings.join("; ")),
@@ -112,7 +115,9 @@ pub(super) fn of(
         first_suspect_right: truth.and_then(|t| Some(first_suspect.as_ref()? == &t.service)),
         first_suspect,
         diagnosis: cause.map(|h| (service(h), h.fault.to_string(), h.mechanism.clone())),
-        raw: cause.and_then(|h| Some((h.confidence.probability(), service(h) == truth?.service && fits(h, truth?)))),
+        raw: cause.and_then(|h| {
+            Some((h.confidence.probability(), service(h) == truth?.service && fits(h, truth?)))
+        }),
         actions: on_fault.iter().flat_map(|c| taken(c, truth)).collect(),
         seconds_to_detect: since(first, |c| Some(c.opened_at())),
         seconds_to_recover: since(recovered, |c| c.entries().last().map(|e| e.at)),
@@ -122,15 +127,20 @@ pub(super) fn of(
 }
 
 fn first_suspect(case: &Case) -> Option<String> {
-    let rankings = case.entries().iter().filter_map(|e| if let CasePart::Localized(r) = &e.part { Some(r) } else { None });
+    let rankings = case
+        .entries()
+        .iter()
+        .filter_map(|e| if let CasePart::Localized(r) = &e.part { Some(r) } else { None });
     let suspect = rankings.into_iter().next()?.first()?;
     let whole = case.window().map_or(&suspect.entity, |w| w.topology.whole(&suspect.entity));
     Some(whole.name().to_owned())
 }
 
 fn first_cause(case: &Case) -> Option<&Hypothesis> {
-    let mut diagnoses =
-        case.entries().iter().filter_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None });
+    let mut diagnoses = case
+        .entries()
+        .iter()
+        .filter_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None });
     diagnoses.next()?.hypotheses.first()
 }
 

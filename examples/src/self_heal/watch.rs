@@ -81,7 +81,10 @@ impl Telemetry {
     }
 }
 
-fn with_changes(metrics: impl aiops_core::seam::TelemetrySource, changes: aiops_process::Supervisor) -> CompositeSource {
+fn with_changes(
+    metrics: impl aiops_core::seam::TelemetrySource,
+    changes: aiops_process::Supervisor,
+) -> CompositeSource {
     CompositeSource::new().with(metrics).with_changes(changes, CHANGES)
 }
 
@@ -91,8 +94,11 @@ fn selection() -> MetricSelection {
 
 /// Calls are told by the callers' own metric.
 fn mapping() -> EntityMapping {
-    let call =
-        CallMapping { metric: "http_client_requests_total".to_owned(), caller: Vec::new(), callee: vec!["peer_service".to_owned()] };
+    let call = CallMapping {
+        metric: "http_client_requests_total".to_owned(),
+        caller: Vec::new(),
+        callee: vec!["peer_service".to_owned()],
+    };
     EntityMapping { calls: vec![call], ..EntityMapping::default() }
 }
 
