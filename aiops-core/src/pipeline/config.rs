@@ -82,6 +82,9 @@ pub struct PipelineConfig {
     /// Longest time for a case; default 2 h.
     #[serde(with = "crate::model::duration")]
     pub case_timeout: Duration,
+    /// After an escalation, its symptoms open no other case for this long, or until they were gone; default 1 h.
+    #[serde(with = "crate::model::duration")]
+    pub hold_off: Duration,
     /// Length of the briefing; default 4,000 tokens.
     pub briefing: TokenBudget,
     /// Cases handled at once; default 1, 1..=64.
@@ -105,6 +108,7 @@ impl Default for PipelineConfig {
             action_timeout: minutes(5),
             verify_timeout: minutes(20),
             case_timeout: minutes(120),
+            hold_off: minutes(60),
             briefing: TokenBudget::default(),
             concurrency: 1,
             blind_after: 3,

@@ -35,6 +35,9 @@ impl Pipeline {
             Ok(status) => status,
             Err(e) => CaseStatus::Escalated { reason: e.to_string() },
         };
+        if matches!(status, CaseStatus::Escalated { .. }) {
+            self.hand_over(&case, ctx);
+        }
         // People are told even when the case ran out of time or was cancelled.
         let last_words = ctx.detached(self.config.stage_timeout);
         self.append(&mut case, |case| case.push(ctx.now(), CasePart::Closed(status.clone())));

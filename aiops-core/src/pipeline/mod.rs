@@ -114,7 +114,7 @@ impl Pipeline {
                     cases.push(case);
                     blind = 0;
                 }
-                Ok(Look::Quiet | Look::Unconfirmed { .. }) => blind = 0,
+                Ok(Look::Quiet | Look::Unconfirmed { .. } | Look::HandedOver) => blind = 0,
                 Err(e) => {
                     ctx.check()?;
                     blind = blind.saturating_add(1);

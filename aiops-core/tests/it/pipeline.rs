@@ -283,7 +283,9 @@ fn a_crash_leaves_the_target_held_until_somebody_looks() {
     assert!(escalation(&case).contains("nobody knows"));
     assert!(case.entries().iter().any(|e| matches!(e.part, CasePart::InDoubt { .. })));
 
-    let second = incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    // Another pipeline on the same journal finds the target held.
+    let other = rig_on(Parts::default(), rig.journal.clone(), rig.mitigator.clone());
+    let second = incident(block_on(other.pipeline.step(&ctx)).unwrap());
     assert!(matches!(second.status(), Some(CaseStatus::Yielded { .. })), "{:?}", second.status());
     assert!(rig.mitigator.executed().is_empty());
     assert_eq!(block_on(rig.pipeline.recover(&ctx)).unwrap().len(), 1);
@@ -312,6 +314,17 @@ fn a_denied_proposal_leaves_the_next_its_chance_and_none_is_an_escalation() {
     let nothing = rig(Parts { planned: vec![vec![]], ..Parts::default() });
     let case = incident(block_on(nothing.pipeline.step(&context())).unwrap());
     assert_eq!(escalation(&case), "no safe action is known");
+}
+
+#[test]
+fn what_a_person_took_over_opens_no_other_case_until_it_was_gone() {
+    let detected = vec![vec![slow_orders()], vec![slow_orders()], vec![], vec![slow_orders()]];
+    let rig = rig(Parts { detected, planned: vec![vec![]], ..Parts::default() });
+    let ctx = context();
+    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::HandedOver));
+    assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Quiet));
+    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
 }
 
 #[test]

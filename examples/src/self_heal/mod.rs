@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiops_core::pipeline::Look;
-use aiops_core::{Case, CaseStatus, Clock, Context, SystemClock};
+use aiops_core::{Case, Clock, Context, SystemClock};
 
 use crate::faults::{HarmlessPlan, Injection, Truth, play};
 use crate::narrative::narrative;
@@ -28,7 +28,7 @@ const WARM_UP: Duration = Duration::from_secs(18);
 const LONGEST: Duration = Duration::from_secs(60);
 /// A run without a fault is watched for this long.
 const QUIET: Duration = Duration::from_secs(45);
-/// Watched after a recovery, so that a relapse is seen.
+/// Watched after the case is over, so that a relapse is seen.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
 /// Anything that ends a run before it is over.
@@ -127,13 +127,14 @@ async fn watched(
         let looked = Instant::now();
         match pipeline.step(ctx).await {
             Ok(Look::Incident(case)) => {
-                if case.status() == Some(&CaseStatus::Recovered) && injected.is_some() {
+                // A case that was opened before the fault is a false alarm, and no reason to leave.
+                if injected.as_ref().is_some_and(|task| task.is_finished()) {
                     leave_at = leave_at.min(Instant::now() + AFTERWARDS);
                 }
                 cases.push(case);
                 stage(view, "watch", "looking every second");
             }
-            Ok(Look::Quiet | Look::Unconfirmed { .. }) => {}
+            Ok(Look::Quiet | Look::Unconfirmed { .. } | Look::HandedOver) => {}
             Err(e) => stage(view, "blind", &e.to_string()),
         }
         sample(view, shop);
