@@ -252,6 +252,8 @@ impl Runner {
             tokio::select! {
                 status = child.wait() => {
                     // The leader is gone; whatever it left behind in its group goes with the drop of `group`.
+                    // Nobody may see a ready replica without a process, so the phase changes first.
+                    self.state.set_phase(Phase::BackOff);
                     self.exited(status);
                     return End::Exited;
                 }

@@ -50,19 +50,18 @@ pub(crate) async fn run(process: Process) -> Result<(), ShopError> {
 }
 
 async fn product(State(inventory): State<Arc<Inventory>>, Path(id): Path<u32>) -> Result<Vec<u8>, Failure> {
-    let record = format!("/records/{id}");
-    let price = format!("/prices/{id}");
-    inventory.query([(Method::GET, price), (Method::GET, record)]).await
+    inventory.query([(Method::GET, format!("/records/{id}"))]).await
 }
 
 async fn reserve(State(inventory): State<Arc<Inventory>>, Path(id): Path<u32>) -> Result<Vec<u8>, Failure> {
     let stock = format!("/stock/{id}");
-    inventory.query([(Method::GET, stock.clone()), (Method::POST, stock)]).await
+    // Look, take, and look again: what is left is told.
+    inventory.query([(Method::GET, stock.clone()), (Method::POST, stock.clone()), (Method::GET, stock)]).await
 }
 
 impl Inventory {
-    /// Two statements on one connection; the answer of the second is returned.
-    async fn query(&self, statements: [(Method, String); 2]) -> Result<Vec<u8>, Failure> {
+    /// Statements on one connection, one after the other; the answer of the last is returned.
+    async fn query<const N: usize>(&self, statements: [(Method, String); N]) -> Result<Vec<u8>, Failure> {
         let result = async {
             let mut loan = self.pool.acquire().await?;
             let mut answer = Vec::new();

@@ -38,7 +38,7 @@ pub(crate) fn supervisor(state: &Path, run_folder: &Path, program: &Path) -> Sup
         spec.lifeline = true;
         spec
     };
-    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 20), ("queue_limit", 512)]);
+    let mut store = service("store", 1, &[("io_slots", 8), ("io_ms", 15), ("queue_limit", 512)]);
     store.rollout = RolloutPolicy { max_unavailable: 0, max_surge: 1 };
     let inventory = service(
         "inventory",

@@ -47,7 +47,6 @@ pub(crate) async fn run(process: Process) -> Result<(), ShopError> {
     });
     let routes = Router::new()
         .route("/records/{id}", get(record))
-        .route("/prices/{id}", get(price))
         .route("/stock/{id}", get(stock).post(take))
         .with_state(store);
     process.serve(routes, config.memory_limit_mb).await
@@ -60,15 +59,6 @@ async fn record(
 ) -> Result<String, Failure> {
     store.io(&headers).await?;
     Ok(format!("{},{}", price_of(id), name_of(id)))
-}
-
-async fn price(
-    State(store): State<Arc<Store>>,
-    Path(id): Path<u32>,
-    headers: HeaderMap,
-) -> Result<String, Failure> {
-    store.io(&headers).await?;
-    Ok(price_of(id).to_string())
 }
 
 async fn stock(

@@ -93,9 +93,9 @@ async fn sick() {
     let pid = pids(&supervisor, "front");
     let file = folder.path().join("services/front/sick");
     std::fs::write(&file, "").unwrap();
-    until("it is taken out", || supervisor.endpoints().of("front").count() == 0).await;
-    let replica = view(&supervisor, "front").replicas[0].clone();
-    assert_eq!((replica.phase, replica.restarts), (Phase::Unready, 0));
+    until("it is unready", || view(&supervisor, "front").replicas[0].phase == Phase::Unready).await;
+    assert_eq!(supervisor.endpoints().of("front").count(), 0);
+    assert_eq!(view(&supervisor, "front").replicas[0].restarts, 0);
     let page = exposition(&supervisor.view());
     assert!(page.contains("supervisor_process_up{service=\"front\",instance=\"front-0\"} 1\n"), "{page}");
     assert!(page.contains("supervisor_process_ready{service=\"front\",instance=\"front-0\"} 0\n"), "{page}");

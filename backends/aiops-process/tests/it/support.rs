@@ -21,6 +21,8 @@ pub(crate) fn web(name: &str, replicas: u32) -> ServiceSpec {
     let readiness = Readiness::http("/healthz");
     spec.readiness = Some(Readiness { interval: ms(20), period: ms(50), deadline: ms(4000), ..readiness });
     spec.restart = RestartPolicy { initial: ms(50), max: ms(400), ..RestartPolicy::default() };
+    // No restart is done within this time, which lets tests stop waiting for one.
+    spec.stop = StopPolicy { drain: ms(60), grace: ms(3000) };
     spec
 }
 
