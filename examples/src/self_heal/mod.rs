@@ -5,6 +5,7 @@ mod compose;
 mod operator;
 mod options;
 mod record;
+pub mod report;
 mod watch;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use aiops_core::pipeline::Look;
 use aiops_core::{Case, Clock, Context, SystemClock};
 
-use crate::faults::{HarmlessPlan, Injection, Truth, play};
+use crate::faults::{Fault, Scenario, Truth, play};
 use crate::narrative::narrative;
 use crate::progress::{Progress, Style};
 use crate::shop::{Shop, ShopConfig};
@@ -65,11 +66,11 @@ pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
     let ctx = Context::new(Arc::clone(&clock));
     let view: View = Arc::new(Mutex::new(Progress::new(std::io::stderr(), Style::detect())));
     let seed = options.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64 % 1_000_000);
-    let injection = options.fault.draw(seed).map(|fault| Injection::draw(fault, seed));
+    let fault = options.fault.draw(seed);
 
     stage(&view, "start", &format!("the shop: gateway → orders → inventory → store ⇐ worker (seed {seed})"));
     let shop = Arc::new(Shop::start(ShopConfig::with_seed(seed), Arc::clone(&clock)).await?);
-    let outcome = watched(options, seed, injection, &shop, &view, &ctx).await;
+    let outcome = watched(options, seed, fault, &shop, &view, &ctx).await;
     stage(&view, "stop", "every process of the shop");
     if let Some(shop) = Arc::into_inner(shop) {
         shop.stop().await;
@@ -84,20 +85,28 @@ pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
 async fn watched(
     options: &Options,
     seed: u64,
-    injection: Option<Injection>,
+    fault: Option<Fault>,
     shop: &Arc<Shop>,
     view: &View,
     ctx: &Context,
 ) -> Result<(RunRecord, Vec<Case>), RunError> {
     let began = Instant::now();
     let telemetry = watch::Telemetry::start(options, Arc::clone(shop), ctx).await?;
-    let fault_at = WARM_UP + Duration::from_millis(1_500 + seed % 2_000);
-    let faulty = injection.as_ref().map(Injection::service);
-    let harmless = HarmlessPlan::draw(seed, fault_at, LONGEST, faulty);
-    let clock = Arc::clone(ctx.clock());
+    let end = if fault.is_some() { LONGEST } else { QUIET };
+    let scenario = Scenario::draw(fault, seed, WARM_UP, end);
     let daily_life = {
-        let (shop, harmless) = (Arc::clone(shop), harmless.clone());
-        tokio::spawn(async move { play(&shop, &harmless, &*clock).await })
+        let (shop, scenario, clock) = (Arc::clone(shop), scenario.clone(), Arc::clone(ctx.clock()));
+        tokio::spawn(async move { play(&shop, scenario.harmless(), &*clock).await })
+    };
+    let truth: Arc<Mutex<Option<Truth>>> = Arc::default();
+    let injected = {
+        let (shop, truth, clock) = (Arc::clone(shop), Arc::clone(&truth), Arc::clone(ctx.clock()));
+        tokio::spawn(async move {
+            match scenario.play_fault(&shop, &*clock).await {
+                Ok(done) => *truth.lock().unwrap_or_else(PoisonError::into_inner) = done,
+                Err(e) => eprintln!("the fault could not be injected: {e}"),
+            }
+        })
     };
 
     stage(view, "learn", "what is normal, from healthy telemetry");
@@ -107,19 +116,6 @@ async fn watched(
     }
     let pipeline = compose::pipeline(options, shop, &telemetry, view, ctx).await?;
 
-    let truth: Arc<Mutex<Option<Truth>>> = Arc::default();
-    let injected = injection.map(|injection| {
-        let (shop, truth, ctx) = (Arc::clone(shop), Arc::clone(&truth), ctx.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep_until((began + fault_at).into()).await;
-            match injection.inject(&shop, &**ctx.clock()).await {
-                Ok(done) => *truth.lock().unwrap_or_else(PoisonError::into_inner) = Some(done),
-                Err(e) => eprintln!("the fault could not be injected: {e}"),
-            }
-        })
-    });
-    let end = if injected.is_some() { LONGEST } else { QUIET };
-
     stage(view, "watch", "looking every second");
     let mut cases: Vec<Case> = Vec::new();
     let mut leave_at = began + end;
@@ -128,7 +124,7 @@ async fn watched(
         match pipeline.step(ctx).await {
             Ok(Look::Incident(case)) => {
                 // A case that was opened before the fault is a false alarm, and no reason to leave.
-                if injected.as_ref().is_some_and(|task| task.is_finished()) {
+                if fault.is_some() && injected.is_finished() {
                     leave_at = leave_at.min(Instant::now() + AFTERWARDS);
                 }
                 cases.push(case);
@@ -142,9 +138,7 @@ async fn watched(
     }
     let traffic = shop.traffic().last(Duration::from_secs(3));
     daily_life.abort();
-    if let Some(injected) = injected {
-        injected.abort();
-    }
+    injected.abort();
     telemetry.stop().await;
     let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
     Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))

@@ -1,7 +1,7 @@
 //! A run against the truth, after it is over.
 
 use aiops_core::action::{ActionKind, Purpose};
-use aiops_core::model::{Hypothesis, Recovery, time::elapsed};
+use aiops_core::model::{Diagnosis, Hypothesis, Recovery, time::elapsed};
 use aiops_core::{Case, CasePart, CaseStatus};
 use serde::{Deserialize, Serialize};
 
@@ -47,8 +47,9 @@ pub struct RunRecord {
     pub first_suspect_right: Option<bool>,
     /// First diagnosed cause: service, fault, mechanism.
     pub diagnosis: Option<(String, String, Option<String>)>,
-    /// Confidence of that cause as a number, and whether its service is the truly faulty one.
-    pub raw: Option<(f64, bool)>,
+    /// Confidence of every hypothesis of the first diagnosis, and whether it names the truly faulty service and blames a
+    /// change exactly when one is at fault. What a calibration is fitted on, when the run was uncalibrated.
+    pub hypotheses: Vec<(f64, bool)>,
     /// Remedies run, in order.
     pub actions: Vec<Taken>,
     /// Seconds from fault to the opening of the first case on it.
@@ -99,7 +100,7 @@ pub(super) fn of(
     let healthy = traffic.requests > 0 && traffic.error_ratio < 0.02 && traffic.p95 < 0.25;
     let service = |h: &Hypothesis| h.system.name().to_owned();
     let first_suspect = first.and_then(|c| first_suspect(c));
-    let cause = first.and_then(|c| first_cause(c));
+    let cause = first.and_then(|c| first_diagnosis(c)?.hypotheses.first());
     let since = |case: Option<&&Case>, at: fn(&Case) -> Option<aiops_core::jiff::Timestamp>| {
         let (case, truth) = (case?, truth?);
         Some(elapsed(truth.began, at(case)?).as_secs_f64())
@@ -127,21 +128,21 @@ pub(super) fn of(
 }
 
 fn first_suspect(case: &Case) -> Option<String> {
-    let rankings = case
-        .entries()
-        .iter()
-        .filter_map(|e| if let CasePart::Localized(r) = &e.part { Some(r) } else { None });
-    let suspect = rankings.into_iter().next()?.first()?;
+    let ranking =
+        case.entries().iter().find_map(|e| if let CasePart::Localized(r) = &e.part { Some(r) } else { None });
+    let suspect = ranking?.first()?;
     let whole = case.window().map_or(&suspect.entity, |w| w.topology.whole(&suspect.entity));
     Some(whole.name().to_owned())
 }
 
-fn first_cause(case: &Case) -> Option<&Hypothesis> {
-    let mut diagnoses = case
-        .entries()
-        .iter()
-        .filter_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None });
-    diagnoses.next()?.hypotheses.first()
+fn first_diagnosis(case: &Case) -> Option<&Diagnosis> {
+    case.entries().iter().find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None })
+}
+
+fn judged(case: &Case, truth: &Truth) -> Vec<(f64, bool)> {
+    let hypotheses = first_diagnosis(case).map(|d| d.hypotheses.as_slice()).unwrap_or_default();
+    let right = |h: &Hypothesis| h.system.name() == truth.service && fits(h, truth);
+    hypotheses.iter().map(|h| (h.confidence.probability(), right(h))).collect()
 }
 
 /// Whether a cause would lead to a right action: the service is right, and a roll-out is blamed exactly when one is at fault.

@@ -1,0 +1,155 @@
+//! Many runs together: what was healed, how sure that figure is, and what went wrong.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use aiops_rca::{CalibrationConfig, Calibrator};
+
+use super::{RunError, RunRecord};
+
+/// Reads every `*.json` record in a folder, in the order of file names.
+///
+/// # Errors
+/// When the folder cannot be read or a file is no record: no run is left out silently.
+pub fn read(folder: &Path) -> Result<Vec<RunRecord>, RunError> {
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "json"));
+    files.sort();
+    files
+        .iter()
+        .map(|f| {
+            serde_json::from_slice(&std::fs::read(f)?).map_err(|e| format!("{}: {e}", f.display()).into())
+        })
+        .collect()
+}
+
+/// Fits a calibration on the hypotheses of uncalibrated runs.
+///
+/// # Errors
+/// When there are too few of them.
+pub fn calibrate(records: &[RunRecord]) -> Result<Calibrator, RunError> {
+    let outcomes: Vec<(f64, bool)> = records.iter().flat_map(|r| r.hypotheses.iter().copied()).collect();
+    Ok(Calibrator::fit(&outcomes, &CalibrationConfig::default())?)
+}
+
+/// Wilson's score interval at 95 % (Wilson 1927) for `hits` of `total`.
+#[must_use]
+pub fn wilson(hits: usize, total: usize) -> (f64, f64) {
+    if total == 0 {
+        return (0.0, 1.0);
+    }
+    #[allow(clippy::cast_precision_loss, reason = "counts of runs are small")]
+    let (n, p) = (total as f64, hits as f64 / total as f64);
+    let z = 1.959_963_984_540_054_f64;
+    let denominator = 1.0 + z * z / n;
+    let center = (p + z * z / (2.0 * n)) / denominator;
+    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / denominator;
+    ((center - half).max(0.0), (center + half).min(1.0))
+}
+
+/// The figures of all runs, by pipeline and fault, in Markdown.
+#[must_use]
+pub fn markdown(records: &[RunRecord]) -> String {
+    let mut by_pipeline: BTreeMap<&str, Vec<&RunRecord>> = BTreeMap::new();
+    for record in records {
+        by_pipeline.entry(&record.pipeline).or_default().push(record);
+    }
+    let mut out = String::new();
+    for (pipeline, records) in by_pipeline {
+        // Writing to a String cannot fail.
+        let _ = writeln!(out, "## {pipeline}: {} runs\n", records.len());
+        table(&mut out, &records);
+        failures(&mut out, &records);
+    }
+    out
+}
+
+fn table(out: &mut String, records: &[&RunRecord]) {
+    let head = "| fault | runs | healed | wrong first suspect | wrong action | median s to detect | median s to recovery |";
+    let _ = writeln!(out, "{head}\n|---|---|---|---|---|---|---|");
+    let mut faults: BTreeMap<_, Vec<&RunRecord>> = BTreeMap::new();
+    for record in records.iter().copied() {
+        if let Some(truth) = &record.truth {
+            faults.entry(truth.fault).or_default().push(record);
+        }
+    }
+    let broken: Vec<&RunRecord> = faults.values().flatten().copied().collect();
+    for (fault, records) in &faults {
+        row(out, &fault.to_string(), records);
+    }
+    row(out, "**all faults**", &broken);
+    let healed = broken.iter().filter(|r| r.healed).count();
+    let (low, high) = wilson(healed, broken.len());
+    let quiet = records.iter().filter(|r| r.truth.is_none());
+    let (none, alarmed) = quiet.fold((0, 0), |(n, a), r| (n + 1, a + usize::from(r.false_alarms > 0)));
+    let before: usize = broken.iter().map(|r| r.false_alarms).sum();
+    let _ = writeln!(
+        out,
+        "\nHealed {healed} of {} (95 % Wilson interval {:.0}–{:.0} %). Runs without a fault: {none}, of which {alarmed} \
+         alarmed; {before} alarms before a fault in the others.\n",
+        broken.len(),
+        low * 100.0,
+        high * 100.0
+    );
+}
+
+fn row(out: &mut String, name: &str, records: &[&RunRecord]) {
+    let count = |f: &dyn Fn(&RunRecord) -> bool| records.iter().filter(|r| f(r)).count();
+    let suspects = count(&|r| r.first_suspect.is_some());
+    let wrong_suspect = count(&|r| r.first_suspect_right == Some(false));
+    let actions: usize = records.iter().map(|r| r.actions.len()).sum();
+    let wrong: usize = records.iter().map(|r| r.actions.iter().filter(|a| !a.right).count()).sum();
+    let _ = writeln!(
+        out,
+        "| {name} | {} | {} | {wrong_suspect}/{suspects} | {wrong}/{actions} | {} | {} |",
+        records.len(),
+        count(&|r| r.healed),
+        median(records.iter().filter_map(|r| r.seconds_to_detect)),
+        median(records.iter().filter_map(|r| r.seconds_to_recover)),
+    );
+}
+
+fn median(values: impl Iterator<Item = f64>) -> String {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).map_or_else(|| "–".to_owned(), |m| format!("{m:.1}"))
+}
+
+fn failures(out: &mut String, records: &[&RunRecord]) {
+    let failed = records.iter().filter(|r| (r.truth.is_some() && !r.healed) || r.false_alarms > 0);
+    for record in failed {
+        let truth = record.truth.as_ref().map_or_else(
+            || "no fault".to_owned(),
+            |t| format!("{} in {} ({})", t.fault, t.service, t.detail),
+        );
+        let actions: Vec<String> =
+            record.actions.iter().map(|a| format!("{} {}", a.kind, a.target)).collect();
+        let _ = writeln!(
+            out,
+            "- seed {}, {truth}: first suspect {}, diagnosed {:?}, did [{}], ended [{}], served at the end: {}",
+            record.seed,
+            record.first_suspect.as_deref().unwrap_or("none"),
+            record.diagnosis,
+            actions.join(", "),
+            record.endings.join("; "),
+            record.healthy_at_end,
+        );
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wilson;
+
+    #[test]
+    fn wilson_agrees_with_the_published_example() {
+        // 81 of 263, Newcombe 1998, table I, method 3: 0.2553 to 0.3662.
+        let (low, high) = wilson(81, 263);
+        assert!((low - 0.2553).abs() < 5e-5 && (high - 0.3662).abs() < 5e-5, "{low} {high}");
+        assert_eq!(wilson(0, 0), (0.0, 1.0));
+        assert!(wilson(42, 42).0 > 0.91);
+    }
+}
