@@ -116,9 +116,7 @@ pub(super) fn of(
         first_suspect_right: truth.and_then(|t| Some(first_suspect.as_ref()? == &t.service)),
         first_suspect,
         diagnosis: cause.map(|h| (service(h), h.fault.to_string(), h.mechanism.clone())),
-        raw: cause.and_then(|h| {
-            Some((h.confidence.probability(), service(h) == truth?.service && fits(h, truth?)))
-        }),
+        hypotheses: first.zip(truth).map_or_else(Vec::new, |(case, truth)| judged(case, truth)),
         actions: on_fault.iter().flat_map(|c| taken(c, truth)).collect(),
         seconds_to_detect: since(first, |c| Some(c.opened_at())),
         seconds_to_recover: since(recovered, |c| c.entries().last().map(|e| e.at)),
