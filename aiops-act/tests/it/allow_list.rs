@@ -50,8 +50,8 @@ fn names_that_only_look_alike_do_not_fit() {
         assert!(allowed(&said(name)), "{name:?}");
     }
     for name in [
-        "оrders",       // Cyrillic о
-        "οrders",       // Greek omicron
+        "оrders",         // Cyrillic о
+        "οrders",         // Greek omicron
         "orders\u{200b}", // zero-width space
         "orde\u{0301}rs",
         "Orders",

@@ -92,7 +92,8 @@ fn a_used_up_cap_leaves_the_way_back_open_to_another_replica() {
     let chain = replica(&world);
     for n in 0..2 {
         world.go_to(n * 1000);
-        run(&chain, &world, propose(&format!("p{n}"), "inc", restart_of(EntityId::service("orders")))).unwrap();
+        run(&chain, &world, propose(&format!("p{n}"), "inc", restart_of(EntityId::service("orders"))))
+            .unwrap();
     }
     world.go_to(2000);
     let last = propose("last", "inc", rollback_of(EntityId::service("orders")));

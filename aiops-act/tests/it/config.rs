@@ -38,7 +38,11 @@ where
 
 fn defaults<C: Default + Serialize + DeserializeOwned + PartialEq + Debug>() -> Value {
     let written = serde_json::to_value(C::default()).unwrap();
-    assert_eq!(serde_json::from_value::<C>(written.clone()).unwrap(), C::default(), "what is written is read");
+    assert_eq!(
+        serde_json::from_value::<C>(written.clone()).unwrap(),
+        C::default(),
+        "what is written is read"
+    );
     assert_eq!(serde_json::from_value::<C>(json!({})).unwrap(), C::default(), "every field has a default");
     assert!(serde_json::from_value::<C>(json!({"no_such_field": 1})).is_err());
     written

@@ -166,7 +166,8 @@ fn what_cannot_be_undone_is_for_a_person() {
     assert!(asks(&claims(restart(), " \n")), "a blank reason");
     assert!(asks(&claims(back_to("r1"), "trust me")), "not of low risk");
     assert!(asks(&claims(Operation::Stop, "trust me")), "not of low risk");
-    let itself = action(back_to("r1"), orders()).with_rollback(RollbackPlan::Operation(Box::new(back_to("r1"))));
+    let itself =
+        action(back_to("r1"), orders()).with_rollback(RollbackPlan::Operation(Box::new(back_to("r1"))));
     assert!(asks(&rollback_says(itself)), "doing it again is no way back");
 }
 

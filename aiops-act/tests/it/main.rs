@@ -10,6 +10,7 @@
 mod allow_list;
 mod chains;
 mod config;
+mod feed;
 mod guards;
 mod oracle;
 mod planner;

@@ -43,8 +43,7 @@ struct Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let wish =
-        prop_oneof![Just(Wish::Restart), Just(Wish::Rollback), Just(Wish::Forged), Just(Wish::Undo)];
+    let wish = prop_oneof![Just(Wish::Restart), Just(Wish::Rollback), Just(Wish::Forged), Just(Wish::Undo)];
     let end = prop_oneof![
         Just(End::Helped),
         Just(End::DidNotHelp),
@@ -91,9 +90,12 @@ fn write(world: &World, books: &mut Vec<Line>, n: usize, step: Step) {
             && (step.at - l.step.at).max(0) <= 1800
     });
     let (proposal, kind, own, cooldown) = match (step.wish, latest) {
-        (Wish::Restart, _) | (Wish::Undo, None) => {
-            (propose(&id, incident, cool(restart_of(target))), ActionKind::RollingRestart, false, step.cooldown)
-        }
+        (Wish::Restart, _) | (Wish::Undo, None) => (
+            propose(&id, incident, cool(restart_of(target))),
+            ActionKind::RollingRestart,
+            false,
+            step.cooldown,
+        ),
         (Wish::Rollback, _) => {
             (propose(&id, incident, cool(rollback_of(target))), ActionKind::Rollback, false, step.cooldown)
         }

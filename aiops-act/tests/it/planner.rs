@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use aiops_act::{PlannerConfig, RemedyPlanner};
 use aiops_core::action::{
-    Action, IncidentId, Mode, Operation, Precondition, Principal, Proposal, ReceiptRecord, RollbackPlan, Share,
+    Action, IncidentId, Mode, Operation, Precondition, Principal, Proposal, ReceiptRecord, RollbackPlan,
+    Share,
 };
 use aiops_core::model::{
     Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EntityId, EntityKind, EvidenceId, FaultType,
@@ -96,7 +97,9 @@ fn what_ran_out_is_restarted() {
         assert_eq!(operations(&proposals), [restart()], "{cause:?}");
         let proposal = &proposals[0];
         assert_eq!(proposal.action.target, orders());
-        assert!(matches!(&proposal.action.rollback, RollbackPlan::NotNeeded { reason } if !reason.is_empty()));
+        assert!(
+            matches!(&proposal.action.rollback, RollbackPlan::NotNeeded { reason } if !reason.is_empty())
+        );
         assert_eq!(proposal.action.preconditions, [Precondition::Exists]);
         assert_eq!((&proposal.evidence, &proposal.reason), (&cause.citations, &cause.statement));
         assert_eq!((proposal.confidence.clone(), proposal.incident.as_str()), (cause.confidence, "inc"));
@@ -165,7 +168,8 @@ fn a_tenant_is_throttled_with_its_revision_as_the_way_back() {
 
 #[test]
 fn load_gets_one_copy_more() {
-    let metrics = vec![desired(EntityId::service("gateway"), &[Some(6.0)]), desired(orders(), &[Some(9.0), Some(2.0)])];
+    let metrics =
+        vec![desired(EntityId::service("gateway"), &[Some(6.0)]), desired(orders(), &[Some(9.0), Some(2.0)])];
     let proposals = plan(&case(vec![], metrics, vec![cause(FaultType::Load, None)]));
     assert_eq!(operations(&proposals), [Operation::Scale { replicas: 3 }]);
     let action = &proposals[0].action;
@@ -203,7 +207,8 @@ fn copies_are_taken_from_a_recent_sample() {
 #[test]
 fn most_and_least_copies() {
     let scaled = |now: f64| {
-        let proposals = plan(&case(vec![], vec![desired(orders(), &[Some(now)])], vec![cause(FaultType::Load, None)]));
+        let proposals =
+            plan(&case(vec![], vec![desired(orders(), &[Some(now)])], vec![cause(FaultType::Load, None)]));
         operations(&proposals)
     };
     assert_eq!(scaled(0.0), [Operation::Scale { replicas: 1 }]);

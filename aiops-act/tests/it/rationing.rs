@@ -142,9 +142,14 @@ fn the_longer_cooldown_counts_from_both_sides() {
     let with = |id: &str, cooldown| propose(id, "inc", restart_of(orders()).with_cooldown(secs(cooldown)));
     let world = World::new();
     world.done(&with("a", 100), None);
-    for (now, asked, ok) in
-        [(99, 0, false), (100, 0, true), (100, 100, true), (100, 200, false), (199, 200, false), (200, 200, true)]
-    {
+    for (now, asked, ok) in [
+        (99, 0, false),
+        (100, 0, true),
+        (100, 100, true),
+        (100, 200, false),
+        (199, 200, false),
+        (200, 200, true),
+    ] {
         world.go_to(now);
         let said = world.judge(&Cooldown, &with("z", asked));
         assert_eq!(allowed(&said), ok, "{now} s after, {asked} s asked");
