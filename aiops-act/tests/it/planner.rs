@@ -157,7 +157,7 @@ fn a_tenant_is_throttled_with_its_revision_as_the_way_back() {
     let throttle = Operation::Throttle { to: Share::new(0.25).unwrap() };
     let changes = vec![rollout("b", Some("r2"), "r3", -60), rollout("a", Some("r1"), "r2", -90)];
     let proposals = plan(&case(changes, vec![], tenant()));
-    assert_eq!(operations(&proposals), [throttle.clone()]);
+    assert_eq!(operations(&proposals), std::slice::from_ref(&throttle));
     assert_eq!(proposals[0].action.rollback, RollbackPlan::Operation(Box::new(back_to("r3"))));
     let mut other = rollout("x", Some("r1"), "r9", -10);
     other.entity = EntityId::service("gateway");

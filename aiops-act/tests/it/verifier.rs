@@ -219,7 +219,7 @@ fn a_finding_without_a_usable_baseline_proves_nothing() {
         spoilt(|a| a.baseline.center = f64::INFINITY),
     ] {
         assert_eq!(
-            verify(&Feed::latency(|_, _| BAD), &[anomaly.clone()]).recovery,
+            verify(&Feed::latency(|_, _| BAD), std::slice::from_ref(&anomaly)).recovery,
             Inconclusive,
             "{anomaly:?}"
         );

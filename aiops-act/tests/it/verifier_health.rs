@@ -253,7 +253,7 @@ fn symptoms_that_name_no_service_leave_traffic_unproven() {
     let load = SeriesKey::new("load");
     let feed = serving(|_, _| Some(100.0)).with(load.clone(), node.clone(), |_, _| GOOD);
     let symptom = slow_on(load, node);
-    assert_eq!(verdict(&said(&feed, traffic(), &[symptom.clone()])), (Inconclusive, LAST));
+    assert_eq!(verdict(&said(&feed, traffic(), std::slice::from_ref(&symptom))), (Inconclusive, LAST));
     assert_eq!(
         verdict(&said(&feed, traffic(), &[symptom, slow()])),
         (Recovered, FIRST),
