@@ -153,6 +153,7 @@ impl Verifier for TelemetryVerifier {
         let first = time::after(receipt.finished_at, self.config.settle.saturating_add(self.config.hold));
         let last = time::after(receipt.finished_at, self.config.deadline);
         loop {
+            ctx.check()?;
             let now = ctx.now();
             // Asked anew each time: a clock that was set back must not let a look reach to before the action.
             if now < first {

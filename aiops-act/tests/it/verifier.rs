@@ -295,6 +295,10 @@ fn the_end_of_the_context_is_an_error() {
     let error = verify_in(&feed, VerifierConfig::default(), &[slow()], &ctx).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled, "an ended context is not a broken source");
 
+    let late = Context::new(Arc::new(ManualClock::leaping(at(5000)))).with_timeout(secs(0));
+    let error = verify_in(&feed, VerifierConfig::default(), &[], &late).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "even where there is nothing to read");
+
     let feed = Feed::latency(|_, _| BAD);
     let error = verify_in(&feed, VerifierConfig::default(), &[slow()], &context().with_timeout(secs(100)));
     assert_eq!(error.unwrap_err().kind(), ErrorKind::Timeout);
