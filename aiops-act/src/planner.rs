@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use aiops_core::action::{
-    Action, ActionKind, BlastRadius, Operation, Precondition, Principal, Proposal, ProposalId, RollbackPlan,
-    Share,
+    Action, ActionKind, ActionOutcome, BlastRadius, Operation, Precondition, Principal, Proposal, ProposalId,
+    RollbackPlan, Share,
 };
-use aiops_core::model::{Change, DiagnosisStatus, EntityId, FaultType, Hypothesis, Standing, mechanism};
+use aiops_core::model::{
+    Change, DiagnosisStatus, EntityId, EntityKind, FaultType, Hypothesis, Standing, mechanism, time::elapsed,
+};
 use aiops_core::seam::Planner;
-use aiops_core::{Case, Context, Result};
+use aiops_core::{Case, CasePart, Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +22,12 @@ use crate::config::require;
 pub struct PlannerConfig {
     /// Most proposals for one diagnosis; default 3, 1..=10.
     pub proposals: usize,
-    /// Metric that tells how many copies of a service are wanted. Without it nothing is scaled.
+    /// Metric that tells how many copies of a service are wanted, not empty. Without it nothing is scaled.
     pub desired_replicas: Option<String>,
+    /// How old its last sample may be at the end of the window; default 2 min. On an older one nothing is scaled: meanwhile
+    /// somebody may have added more copies than the plan would.
+    #[serde(with = "aiops_core::model::duration")]
+    pub desired_age: Duration,
     /// Share that a throttled offender keeps, more than 0 and less than 1; default 0.25.
     pub throttle_to: f64,
     /// Copies that may be missing during a rolling restart; default 1, at least 1.
@@ -38,6 +44,7 @@ impl Default for PlannerConfig {
         Self {
             proposals: 3,
             desired_replicas: None,
+            desired_age: Duration::from_secs(120),
             throttle_to: 0.25,
             max_unavailable: 1,
             cooldown: Duration::from_secs(300),
@@ -51,14 +58,15 @@ impl Default for PlannerConfig {
 /// | cause | remedy | way back |
 /// |---|---|---|
 /// | a change with an earlier revision | roll back to it | forward again |
-/// | memory, connection pool, lock, slow work | rolling restart | not needed: the same revision starts anew |
+/// | memory, connection pool, lock, slow work, any other resource that ran out | rolling restart | not needed: the same revision starts anew |
 /// | crash loop | purge the cache the process starts from, else restart | not needed: a cache fills again |
 /// | tenant load | throttle the tenant | its revision before |
 /// | load | one copy more | one copy less |
 /// | anything else | nothing: a person decides | |
 ///
-/// Order: as the hypotheses are ordered, and for one hypothesis as in the table. Only findings are acted on, and what was
-/// tried in this case without recovery is not proposed again.
+/// Order: as the hypotheses are ordered, and for one hypothesis as in the table. Only findings are acted on, and a kind of
+/// action that was tried on a target in this case is not proposed for it again. What the pipeline did to undo an attempt is no
+/// attempt. A database is restarted or rolled back only while its replication is healthy.
 #[derive(Debug, Clone, Default)]
 pub struct RemedyPlanner {
     config: PlannerConfig,
@@ -74,6 +82,8 @@ impl RemedyPlanner {
         let throttles = config.throttle_to > 0.0 && config.throttle_to < 1.0;
         require(throttles, "throttle_to", config.throttle_to, "more than 0, less than 1")?;
         require(config.max_unavailable >= 1, "max_unavailable", config.max_unavailable, "1 or more")?;
+        let named = config.desired_replicas.as_ref().is_none_or(|name| !name.is_empty());
+        require(named, "desired_replicas", "\"\"", "the name of a metric")?;
         Ok(Self { config })
     }
 
@@ -111,7 +121,8 @@ impl RemedyPlanner {
 
     fn undo(&self, case: &Case, change: &Change) -> Result<Option<Action>> {
         let Some(revision) = &change.revision else { return Ok(None) };
-        let Some(to) = revision.from.clone() else { return Ok(None) };
+        // A change that ended where it began, as a restart does, has nothing to go back to.
+        let Some(to) = revision.from.clone().filter(|from| *from != revision.to) else { return Ok(None) };
         let forward = Operation::Rollback { to: revision.to.clone() };
         let undo = self.action(case, Operation::Rollback { to }, &change.entity)?;
         // Somebody may have rolled out again meanwhile: then this change is no longer what runs.
@@ -141,10 +152,17 @@ impl RemedyPlanner {
         let fleet = self.fleet(case).max(replicas).max(1);
         let share_of_fleet = Share::new(f64::from(replicas) / f64::from(fleet))?;
         let radius = BlastRadius { replicas, share_of_fleet };
-        Ok(Action::new(operation, target.clone(), radius).with_cooldown(self.config.cooldown))
+        let restarts = matches!(operation, Operation::RollingRestart { .. } | Operation::Rollback { .. });
+        let action = Action::new(operation, target.clone(), radius).with_cooldown(self.config.cooldown);
+        // Replication first, then the database. // ACT-07
+        Ok(if restarts && target.kind() == EntityKind::Database {
+            action.with_precondition(Precondition::ReplicationHealthy)
+        } else {
+            action
+        })
     }
 
-    /// Copies of `target` wanted at the end of the last window.
+    /// Copies of `target` wanted at the end of the last window, as far as that is told.
     fn desired(&self, case: &Case, target: &EntityId) -> Option<u32> {
         self.desired_by_entity(case).find(|(entity, _)| *entity == target).map(|(_, n)| n)
     }
@@ -154,10 +172,13 @@ impl RemedyPlanner {
     }
 
     fn desired_by_entity<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = (&'a EntityId, u32)> {
-        let series = case.window().into_iter().flat_map(|w| &w.metrics);
-        let named = series.filter(|s| self.config.desired_replicas.as_ref() == Some(&s.key().name));
-        named.filter_map(|s| {
-            let (_, last) = s.points().next_back()?;
+        let series = case.window().into_iter().flat_map(|w| w.metrics.iter().map(|s| (w.range.end(), s)));
+        let named = series.filter(|(_, s)| self.config.desired_replicas.as_ref() == Some(&s.key().name));
+        named.filter_map(|(end, s)| {
+            let (at, last) = s.points().next_back()?;
+            if elapsed(at, end) > self.config.desired_age {
+                return None;
+            }
             #[allow(
                 clippy::cast_possible_truncation,
                 clippy::cast_sign_loss,
@@ -167,6 +188,30 @@ impl RemedyPlanner {
             Some((s.entity(), copies))
         })
     }
+}
+
+/// What was tried in this case as a remedy.
+fn tried(case: &Case) -> Vec<&Action> {
+    let planned: Vec<&Proposal> = case
+        .entries()
+        .iter()
+        .filter_map(|e| if let CasePart::Planned(proposals) = &e.part { Some(proposals) } else { None })
+        .flatten()
+        .collect();
+    let mut tried: Vec<&Action> = Vec::new();
+    for (receipt, _) in case.attempts() {
+        let action = &receipt.action;
+        let undoes = tried.iter().any(|earlier| {
+            earlier.target == action.target
+                && matches!(&earlier.rollback, RollbackPlan::Operation(back) if **back == action.operation)
+        });
+        // Nobody planned it and it is the way back of an attempt: the pipeline undid that.
+        let undoing = undoes && !planned.iter().any(|p| p.action == *action);
+        if !undoing && !matches!(receipt.outcome, ActionOutcome::NotStarted { .. }) {
+            tried.push(action);
+        }
+    }
+    tried
 }
 
 /// The revision that `target` runs according to the last change the case knows.
@@ -184,20 +229,20 @@ impl Planner for RemedyPlanner {
         if diagnosis.status != DiagnosisStatus::Diagnosed {
             return Ok(Vec::new());
         }
-        let tried: Vec<(ActionKind, &EntityId)> =
-            case.attempts().map(|(receipt, _)| (receipt.action.kind(), &receipt.action.target)).collect();
+        let tried = tried(case);
+        let round = case.attempts().count() + 1;
         let mut proposals: Vec<Proposal> = Vec::new();
         for cause in diagnosis.hypotheses.iter().filter(|h| h.standing() == Standing::Finding) {
             for action in self.remedies(case, cause)? {
-                let repeated = tried.contains(&(action.kind(), &action.target))
+                let again = |t: &&Action| t.kind() == action.kind() && t.target == action.target;
+                let repeated = tried.iter().any(again)
                     || proposals
                         .iter()
                         .any(|p| p.action.operation == action.operation && p.action.target == action.target);
                 if repeated || proposals.len() >= self.config.proposals {
                     continue;
                 }
-                let id =
-                    ProposalId::new(format!("{}-{}-{}", case.id(), tried.len() + 1, proposals.len() + 1));
+                let id = ProposalId::new(format!("{}-{}-{}", case.id(), round, proposals.len() + 1));
                 let proposal = Proposal::new(
                     id,
                     case.id().clone(),

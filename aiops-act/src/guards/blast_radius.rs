@@ -1,4 +1,4 @@
-use aiops_core::action::{GuardId, Operation, Share, Verdict};
+use aiops_core::action::{GuardId, Operation, Verdict};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use crate::config::require;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BlastRadiusConfig {
-    /// Copies touched at most; default 10.
+    /// Copies touched at most; default 10, at least 1.
     pub replicas: u32,
     /// Share of the fleet at most, 0..=1; default 0.34.
     pub share_of_fleet: f64,
@@ -36,7 +36,8 @@ impl BlastRadiusCap {
     /// When a field is out of range.
     pub fn new(config: BlastRadiusConfig) -> Result<Self> {
         require(config.replicas > 0, "replicas", config.replicas, "1 or more")?;
-        Share::new(config.share_of_fleet)?;
+        let share = config.share_of_fleet;
+        require((0.0..=1.0).contains(&share), "share_of_fleet", share, "0..=1")?;
         Ok(Self(config))
     }
 }
@@ -50,22 +51,22 @@ impl Guardrail for BlastRadiusCap {
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
         let action = &review.proposal.action;
         let target = &review.preview.target;
-        let (Some(replicas), Some(fleet)) = (target.replicas, target.fleet) else {
-            return Ok(Verdict::needs_approval("how much is touched cannot be told"));
-        };
         // Scaling touches what it adds or removes; everything else may touch every copy of its target.
-        let real = match action.operation {
+        let real = target.replicas.map(|replicas| match action.operation {
             Operation::Scale { replicas: wanted } => wanted.abs_diff(replicas),
             _ => replicas,
-        };
-        let touched = real.max(action.blast_radius.replicas);
-        let share = f64::from(touched) / f64::from(fleet.max(1));
+        });
+        let touched = real.unwrap_or(0).max(action.blast_radius.replicas);
+        let share = target.fleet.map_or(0.0, |fleet| f64::from(touched) / f64::from(fleet.max(1)));
         let share = share.max(action.blast_radius.share_of_fleet.get());
+        // What is known to be too much is denied, even where the rest cannot be told.
         Ok(if touched > self.0.replicas {
             Verdict::deny(format!("touches {touched} replicas, at most {} are allowed", self.0.replicas))
         } else if share > self.0.share_of_fleet {
             let (is, allowed) = (share * 100.0, self.0.share_of_fleet * 100.0);
             Verdict::deny(format!("touches {is:.0} % of the fleet, at most {allowed:.0} % is allowed"))
+        } else if real.is_none() || target.fleet.is_none() {
+            Verdict::needs_approval("how much is touched cannot be told")
         } else {
             Verdict::allow(format!("touches {touched} replicas, {:.0} % of the fleet", share * 100.0))
         })

@@ -8,7 +8,7 @@ use aiops_core::{Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{guard_id, is_own_revert};
+use super::{guard_id, is_own_revert, was_own_revert};
 use crate::config::require;
 
 /// Settings of [`CircuitBreaker`].
@@ -17,7 +17,8 @@ use crate::config::require;
 pub struct BreakerConfig {
     /// Remedies in a row without recovery that open the breaker; default 3, 1..=100.
     pub failures: usize,
-    /// How long it stays open after the last of them; default 1 h.
+    /// How long it stays open, counted from the intent of the last of them and so longer than a verification takes;
+    /// default 1 h, more than 0 s.
     #[serde(with = "aiops_core::model::duration")]
     pub open_for: Duration,
 }
@@ -65,10 +66,11 @@ impl Guardrail for CircuitBreaker {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let known =
-            review.history.actions().rev().filter(|a| a.is_remedy()).filter_map(|a| Some((a, helped(a)?)));
+        let remedies = review.history.actions().rev().filter(|a| !was_own_revert(review.history, a));
+        let known = remedies.filter_map(|a| Some((a, helped(a)?)));
         let failed: Vec<&ActionTrace> = known.take_while(|(_, helped)| !helped).map(|(a, _)| a).collect();
-        let last = failed.first().map(|a| elapsed(a.intent.at, review.now));
+        // The latest in time, which after a clock jump need not be the last one written.
+        let last = failed.iter().map(|a| elapsed(a.intent.at, review.now)).min();
         Ok(match last {
             Some(since) if failed.len() >= self.0.failures && since < self.0.open_for => {
                 Verdict::deny(format!(

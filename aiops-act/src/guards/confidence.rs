@@ -49,7 +49,7 @@ impl ConfidenceBands {
     /// When thresholds are not in order within 0..=1.
     pub fn new(bands: BandsConfig, by_kind: BTreeMap<ActionKind, BandsConfig>) -> Result<Self> {
         bands.validate()?;
-        by_kind.values().try_for_each(BandsConfig::validate)?;
+        by_kind.iter().try_for_each(|(kind, bands)| bands.validate().map_err(|e| e.with("kind", kind)))?;
         Ok(Self { bands, by_kind })
     }
 }

@@ -1,4 +1,4 @@
-use aiops_core::action::{GuardId, Verdict};
+use aiops_core::action::{ActionTrace, GuardId, Verdict};
 use aiops_core::model::time::elapsed;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
@@ -21,19 +21,21 @@ impl Guardrail for Cooldown {
             return Ok(Verdict::allow("undoes our own action"));
         }
         let action = &review.proposal.action;
-        let same = review
+        // The longer of the two counts, and every earlier action is asked: a later proposal, or the undoing of one, cannot
+        // shorten what an earlier one asked for, and a clock jump cannot hide it.
+        let cooling = |earlier: &ActionTrace| {
+            let cooldown = action.cooldown.max(earlier.intent.proposal.action.cooldown);
+            let since = elapsed(earlier.intent.at, review.now);
+            (since < cooldown).then_some((since, cooldown))
+        };
+        let mut same = review
             .history
             .for_target(&action.target)
             .rev()
-            .find(|a| a.counts() && a.intent.proposal.action.kind() == action.kind());
-        let Some(last) = same else { return Ok(Verdict::allow("not done on this target before")) };
-        // The longer of the two counts: a later proposal cannot shorten what the earlier one asked for.
-        let cooldown = action.cooldown.max(last.intent.proposal.action.cooldown);
-        let since = elapsed(last.intent.at, review.now);
-        Ok(if since >= cooldown {
-            Verdict::allow(format!("last done {since:?} ago"))
-        } else {
-            Verdict::deny(format!("last done {since:?} ago, cooldown is {cooldown:?}"))
+            .filter(|a| a.counts() && a.intent.proposal.action.kind() == action.kind());
+        Ok(match same.find_map(cooling) {
+            Some((since, cooldown)) => Verdict::deny(format!("done {since:?} ago, cooldown is {cooldown:?}")),
+            None => Verdict::allow("not done on this target within the cooldown"),
         })
     }
 }

@@ -9,7 +9,7 @@ use aiops_core::{Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{guard_id, is_own_revert};
+use super::{guard_id, is_own_revert, was_own_revert};
 use crate::config::require;
 
 /// Settings of [`ActionCap`].
@@ -56,7 +56,7 @@ impl Guardrail for ActionCap {
         let undoing = is_own_revert(review);
         let (limit, what) =
             if undoing { (self.0.reverts, "undoings") } else { (self.0.remedies, "remedies") };
-        let mine = |a: &&ActionTrace| a.counts() && a.is_remedy() != undoing;
+        let mine = |a: &&ActionTrace| a.counts() && was_own_revert(review.history, a) == undoing;
         let done = review.history.for_incident(&review.proposal.incident).filter(mine).count();
         Ok(if done < limit {
             Verdict::allow(format!("{done} of {limit} {what} so far"))
@@ -70,9 +70,9 @@ impl Guardrail for ActionCap {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SpikeConfig {
-    /// Remedies over all incidents within `window`; default 20.
+    /// Actions over all incidents within `window`, undoings included; default 20, at least 1.
     pub actions: usize,
-    /// Default 1 h.
+    /// Default 1 h, more than 0 s.
     #[serde(with = "aiops_core::model::duration")]
     pub window: Duration,
 }
@@ -109,8 +109,9 @@ impl Guardrail for RateSpike {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let recent = |a: &&ActionTrace| elapsed(a.intent.at, review.now) <= self.0.window;
-        let done = review.history.actions().rev().take_while(recent).filter(|a| a.counts()).count();
+        // Every action is looked at: after a clock jump the journal is not in order of time.
+        let recent = |a: &&ActionTrace| a.counts() && elapsed(a.intent.at, review.now) <= self.0.window;
+        let done = review.history.actions().filter(recent).count();
         Ok(if done < self.0.actions {
             Verdict::allow(format!("{done} actions within {:?}", self.0.window))
         } else {

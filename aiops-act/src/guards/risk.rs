@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiops_core::action::{ActionKind, GuardId, Risk, Verdict};
+use aiops_core::action::{Action, ActionKind, GuardId, Operation, Risk, RollbackPlan, Verdict};
+use aiops_core::model::EntityKind;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -29,6 +30,9 @@ impl Default for TiersConfig {
 }
 
 /// Low risk runs alone; medium asks and waits; high is always for a person. // ACT-02
+///
+/// Whatever is done to a database, a network or a volume is high. An action is as risky as its way back, because that runs
+/// without being asked about again.
 #[derive(Debug, Clone, Default)]
 pub struct RiskTiers(TiersConfig);
 
@@ -46,13 +50,27 @@ impl RiskTiers {
         Ok(Self(config))
     }
 
-    fn class(&self, review: &Review<'_>) -> Risk {
-        let action = &review.proposal.action;
-        match self.0.classes.get(&action.kind()) {
-            // A class given for the kind replaces the kind's default, not what raises this very action above it.
-            Some(class) if action.risk() == action.kind().default_risk() => *class,
-            Some(class) => action.risk().max(*class),
-            None => action.risk(),
+    fn class(&self, action: &Action) -> Risk {
+        let own = self.class_of(&action.operation);
+        // Undoing is not asked about again, so consent to an action is consent to its way back.
+        let back = match &action.rollback {
+            RollbackPlan::Operation(back) => self.class_of(back),
+            RollbackPlan::NotNeeded { .. } | RollbackPlan::Impossible => Risk::Low,
+        };
+        let target = match action.target.kind() {
+            EntityKind::Database | EntityKind::Network | EntityKind::Volume => Risk::High,
+            _ => Risk::Low,
+        };
+        own.max(back).max(target).max(action.raised_risk.unwrap_or(Risk::Low))
+    }
+
+    /// A class given for the kind replaces the kind's default, not what this very operation is by nature.
+    fn class_of(&self, operation: &Operation) -> Risk {
+        match (operation, self.0.classes.get(&operation.kind())) {
+            // Scaling to zero is stopping.
+            (Operation::Scale { replicas: 0 }, _) => Risk::High,
+            (_, Some(class)) => *class,
+            (_, None) => operation.kind().default_risk(),
         }
     }
 }
@@ -67,7 +85,7 @@ impl Guardrail for RiskTiers {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let risk = self.class(review);
+        let risk = self.class(&review.proposal.action);
         Ok(match risk {
             Risk::Low => Verdict::allow("low risk"),
             Risk::Medium | Risk::High => {

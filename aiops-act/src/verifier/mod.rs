@@ -12,12 +12,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_core::action::ReceiptRecord;
-use aiops_core::model::{Anomaly, Recovery, RecoveryReport, SignalCheck, TimeRange, time};
+use aiops_core::model::{Anomaly, EntityId, Recovery, RecoveryReport, SignalCheck, TimeRange, time};
 use aiops_core::seam::{TelemetrySource, Verifier};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::read::Look;
 use crate::config::require;
 
 /// Settings of [`TelemetryVerifier`].
@@ -38,10 +40,14 @@ pub struct VerifierConfig {
     pub poll: Duration,
     /// How far from its baseline a signal may be, in σ of the baseline; default 3, more than 0.
     pub tolerance_sigma: f64,
-    /// Share of the samples within `hold` that must be there, 0.5..=1; default 0.8.
+    /// Share of the samples within `hold` that must be back, 0.5..=1; default 0.8. The newest one must be.
     pub share_back: f64,
-    /// Fewest samples within `hold` to judge a signal by; default 3.
+    /// Fewest samples within `hold` to judge a signal by; default 3, at least 1.
     pub min_samples: usize,
+    /// Share of the samples due within `hold` that must exist to judge a signal by, 0..=1; default 0.5.
+    pub coverage: f64,
+    /// A signal is silent when its newest sample is older than this many steps; default 2, at least 1.
+    pub silent_after: u32,
     /// How to see that the target lives; without it liveness is not checked.
     pub liveness: Option<LivenessCheck>,
     /// How to see that traffic is served; without it traffic is not checked.
@@ -58,6 +64,8 @@ impl Default for VerifierConfig {
             tolerance_sigma: 3.0,
             share_back: 0.8,
             min_samples: 3,
+            coverage: 0.5,
+            silent_after: 2,
             liveness: None,
             traffic: None,
         }
@@ -74,6 +82,9 @@ impl VerifierConfig {
         require(tolerance.is_finite() && tolerance > 0.0, "tolerance_sigma", tolerance, "more than 0")?;
         require((0.5..=1.0).contains(&self.share_back), "share_back", self.share_back, "0.5..=1")?;
         require(self.min_samples >= 1, "min_samples", self.min_samples, "1 or more")?;
+        require((0.0..=1.0).contains(&self.coverage), "coverage", self.coverage, "0..=1")?;
+        require(self.silent_after >= 1, "silent_after", self.silent_after, "1 or more")?;
+        self.liveness.as_ref().map_or(Ok(()), LivenessCheck::validate)?;
         self.traffic.as_ref().map_or(Ok(()), TrafficCheck::validate)
     }
 }
@@ -83,7 +94,8 @@ impl VerifierConfig {
 /// Signals are held against the baseline of the finding, not against what a detector has learned since, so a bad
 /// level that lasts does not become normal. Only the direction in which a signal left counts: a latency that is
 /// better than before is no reason for doubt. Each read looks at the last [`hold`](VerifierConfig::hold), and only at
-/// time after the action and [`settle`](VerifierConfig::settle). What cannot be read is inconclusive.
+/// time after the action and [`settle`](VerifierConfig::settle). What cannot be read, or fell silent, is inconclusive, and so
+/// is an incident of which no signal was detected: a living target alone proves nothing.
 #[derive(Debug)]
 pub struct TelemetryVerifier {
     source: Arc<dyn TelemetrySource>,
@@ -104,18 +116,29 @@ impl TelemetryVerifier {
         &self,
         receipt: &ReceiptRecord,
         detected: &[Anomaly],
+        now: Timestamp,
+        last: Timestamp,
         ctx: &Context,
     ) -> Result<RecoveryReport> {
-        let now = ctx.now();
-        let range = TimeRange::ending_at(now, self.config.hold);
-        let mut checks = signals::check(&*self.source, detected, range, &self.config, ctx).await?;
+        let look = Look {
+            source: &*self.source,
+            range: TimeRange::ending_at(now, self.config.hold),
+            limited: ctx.with_timeout(time::elapsed(now, last).max(self.config.poll)),
+            silent_after: self.config.silent_after,
+        };
+        let target = &receipt.action.target;
+        let mut checks = signals::check(&look, detected, &self.config, ctx).await?;
+        if detected.is_empty() {
+            let why = "no signal was detected that could be read again".to_owned();
+            checks.push(check(target, "symptoms", Recovery::Inconclusive, why));
+        }
         if let Some(liveness) = &self.config.liveness {
-            checks.extend(liveness.check(&*self.source, &receipt.action.target, range, detected, ctx).await?);
+            checks.extend(liveness.check(&look, target, detected, ctx).await?);
         }
         if let Some(traffic) = &self.config.traffic {
-            checks.extend(traffic.check(&*self.source, detected, range, ctx).await?);
+            checks.extend(traffic.check(&look, target, detected, ctx).await?);
         }
-        Ok(RecoveryReport::from_checks(now, checks))
+        Ok(RecoveryReport::from_checks(ctx.now(), checks))
     }
 }
 
@@ -129,23 +152,25 @@ impl Verifier for TelemetryVerifier {
     ) -> Result<RecoveryReport> {
         let first = time::after(receipt.finished_at, self.config.settle.saturating_add(self.config.hold));
         let last = time::after(receipt.finished_at, self.config.deadline);
-        ctx.sleep(time::elapsed(ctx.now(), first)).await?;
         loop {
-            let report = self.look(receipt, detected, ctx).await?;
+            ctx.check()?;
+            let now = ctx.now();
+            // Asked anew each time: a clock that was set back must not let a look reach to before the action.
+            if now < first {
+                ctx.sleep(time::elapsed(now, first)).await?;
+                continue;
+            }
+            let report = self.look(receipt, detected, now, last, ctx).await?;
             tracing::debug!(recovery = ?report.recovery, "verifying");
-            if report.recovery == Recovery::Recovered || ctx.now() >= last {
+            let left = time::elapsed(ctx.now(), last);
+            if report.recovery == Recovery::Recovered || left.is_zero() {
                 return Ok(report);
             }
-            ctx.sleep(self.config.poll).await?;
+            ctx.sleep(self.config.poll.min(left)).await?;
         }
     }
 }
 
-fn check(
-    entity: &aiops_core::model::EntityId,
-    what: impl Into<String>,
-    recovery: Recovery,
-    detail: String,
-) -> SignalCheck {
+fn check(entity: &EntityId, what: impl Into<String>, recovery: Recovery, detail: String) -> SignalCheck {
     SignalCheck { entity: entity.clone(), what: what.into(), recovery, detail }
 }

@@ -1,67 +1,86 @@
 //! The signals that detected the incident, against the baseline they left.
 
-use aiops_core::model::{Anomaly, Direction, MetricSeries, Recovery, SignalCheck, TimeRange};
-use aiops_core::seam::TelemetrySource;
+use std::collections::HashMap;
+
+use aiops_core::model::{Anomaly, Direction, FetchRequest, MetricSeries, Recovery, SignalCheck};
 use aiops_core::{Context, Result};
 
-use super::{VerifierConfig, check as verdict, read};
+use super::read::{Look, slots};
+use super::{VerifierConfig, check as verdict};
 
 pub(super) async fn check(
-    source: &dyn TelemetrySource,
+    look: &Look<'_>,
     detected: &[Anomaly],
-    range: TimeRange,
     config: &VerifierConfig,
     ctx: &Context,
 ) -> Result<Vec<SignalCheck>> {
+    // Findings of one read share it, so that all are judged on the same data. Only looked up, never walked.
+    let mut read: HashMap<FetchRequest, Result<Vec<MetricSeries>, String>> = HashMap::new();
     let mut checks = Vec::with_capacity(detected.len());
     for anomaly in detected {
-        let request = anomaly.reread.over(range);
-        let series = match read::metrics(source, &request, ctx).await? {
-            Ok(series) => series,
-            Err(why) => {
-                checks.push(verdict(
-                    &anomaly.entity,
-                    anomaly.series.to_string(),
-                    Recovery::Inconclusive,
-                    why,
-                ));
-                continue;
+        let request = anomaly.reread.over(look.range);
+        let answer = match read.remove(&request) {
+            Some(known) => known,
+            None => look.metrics(&request, ctx).await?,
+        };
+        let (recovery, detail) = match &answer {
+            Ok(series) => {
+                let same =
+                    series.iter().find(|s| *s.key() == anomaly.series && *s.entity() == anomaly.entity);
+                match same {
+                    Some(series) => judge(series, anomaly, look, config),
+                    None => (Recovery::Inconclusive, "the series is gone".to_owned()),
+                }
             }
+            Err(why) => (Recovery::Inconclusive, why.clone()),
         };
-        let same = series.iter().find(|s| *s.key() == anomaly.series && *s.entity() == anomaly.entity);
-        let (recovery, detail) = match same {
-            Some(series) => judge(series, anomaly, config),
-            None => (Recovery::Inconclusive, "the series is gone".to_owned()),
-        };
+        read.insert(request, answer);
         checks.push(verdict(&anomaly.entity, anomaly.series.to_string(), recovery, detail));
     }
     Ok(checks)
 }
 
-fn judge(series: &MetricSeries, anomaly: &Anomaly, config: &VerifierConfig) -> (Recovery, String) {
-    let baseline = anomaly.baseline;
-    let reach = config.tolerance_sigma * baseline.scale;
-    let back = |value: f64| match anomaly.direction() {
-        Direction::Up => value <= baseline.center + reach,
-        Direction::Down => value >= baseline.center - reach,
+/// NaN says that there was nothing to measure: it speaks neither for nor against a recovery.
+fn judge(
+    series: &MetricSeries,
+    anomaly: &Anomaly,
+    look: &Look<'_>,
+    config: &VerifierConfig,
+) -> (Recovery, String) {
+    let (center, reach) = (anomaly.baseline.center, config.tolerance_sigma * anomaly.baseline.scale);
+    if !center.is_finite() || !reach.is_finite() || reach < 0.0 {
+        return (Recovery::Inconclusive, "the finding has no usable baseline".to_owned());
+    }
+    let back = |value: f64| {
+        value.is_finite()
+            && match anomaly.direction() {
+                Direction::Up => value <= center + reach,
+                Direction::Down => value >= center - reach,
+            }
     };
-    // NaN compares false, so it is never "back".
     let (mut there, mut total) = (0_usize, 0_usize);
-    for (_, value) in series.points() {
+    for (_, value) in series.points().filter(|(_, value)| !value.is_nan()) {
         total += 1;
         there += usize::from(back(value));
     }
-    let detail = format!("{there} of {total} samples within {:.4} of {:.4}", reach, baseline.center);
-    if total < config.min_samples {
-        return (Recovery::Inconclusive, format!("{total} samples are too few to tell"));
+    let step = anomaly.reread.step;
+    let expected = slots(look.range, step);
+    if total < config.min_samples || share(total, expected) < config.coverage {
+        return (Recovery::Inconclusive, format!("{total} of {expected} samples are too few to tell"));
     }
-    // Counts of samples are far below 2^53.
-    #[allow(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
-    let share = there as f64 / total as f64;
-    let newest = series.points().next_back().is_some_and(|(_, value)| back(value));
-    if share >= config.share_back && newest {
-        (Recovery::Recovered, detail)
-    } else {
+    let detail = format!("{there} of {total} samples within {reach:.4} of {center:.4}");
+    // What was seen last speaks even where it is too old to prove a recovery.
+    let last = series.points().rfind(|(_, value)| !value.is_nan()).is_some_and(|(_, value)| back(value));
+    if share(there, total) < config.share_back || !last {
         (Recovery::NotRecovered, detail)
+    } else if look.newest(series, step).is_none() {
+        (Recovery::Inconclusive, "the series fell silent".to_owned())
+    } else {
+        (Recovery::Recovered, detail)
     }
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]
+fn share(part: usize, whole: usize) -> f64 {
+    part as f64 / whole as f64
 }

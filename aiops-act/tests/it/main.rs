@@ -1,0 +1,20 @@
+//! Integration tests of aiops-act.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail by panicking"
+)]
+
+mod allow_list;
+mod chains;
+mod config;
+mod feed;
+mod guards;
+mod oracle;
+mod planner;
+mod rationing;
+mod support;
+mod verifier;
+mod verifier_health;

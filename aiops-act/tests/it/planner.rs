@@ -1,0 +1,383 @@
+//! ACT-01: from a diagnosis to proposals, or to none.
+
+use std::sync::Arc;
+
+use aiops_act::{PlannerConfig, RemedyPlanner};
+use aiops_core::action::{
+    Action, IncidentId, Mode, Operation, Precondition, Principal, Proposal, ReceiptRecord, RollbackPlan,
+    Share,
+};
+use aiops_core::model::{
+    Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EntityId, EntityKind, EvidenceId, FaultType,
+    Hypothesis, MetricSeries, Recovery, RecoveryReport, Revision, SeriesKey, TelemetryWindow, TimeAxis,
+    TimeRange, mechanism,
+};
+use aiops_core::seam::Planner;
+use aiops_core::{Cancellation, Case, CasePart, Context, ErrorKind, ManualClock};
+use futures_lite::future::block_on;
+use serde_json::json;
+
+use crate::support::{action, at, back_to, orders, restart, secs, start, sure};
+
+const DESIRED: &str = "desired";
+
+fn config() -> PlannerConfig {
+    PlannerConfig { desired_replicas: Some(DESIRED.to_owned()), proposals: 10, ..PlannerConfig::default() }
+}
+
+fn context() -> Context {
+    Context::new(Arc::new(ManualClock::at(start())))
+}
+
+fn plan(case: &Case) -> Vec<Proposal> {
+    plan_as(config(), case)
+}
+
+fn plan_as(config: PlannerConfig, case: &Case) -> Vec<Proposal> {
+    block_on(RemedyPlanner::new(config).unwrap().plan(case, &context())).unwrap()
+}
+
+fn operations(proposals: &[Proposal]) -> Vec<Operation> {
+    proposals.iter().map(|p| p.action.operation.clone()).collect()
+}
+
+fn evidence(id: &str) -> Vec<EvidenceId> {
+    vec![serde_json::from_value(json!(id)).unwrap()]
+}
+
+fn cause(fault: FaultType, mechanism: Option<&str>) -> Hypothesis {
+    let mut cause = Hypothesis::new(orders(), fault, "because", sure(0.9), evidence("anomaly-1"));
+    cause.mechanism = mechanism.map(str::to_owned);
+    cause
+}
+
+fn blaming(change: &str) -> Hypothesis {
+    let mut cause = cause(FaultType::Config, None);
+    cause.change = Some(ChangeId(change.to_owned()));
+    cause
+}
+
+fn rollout(id: &str, from: Option<&str>, to: &str, seconds: i64) -> Change {
+    Change::new(id, at(seconds), ChangeKind::ConfigRollout, orders(), "a roll-out")
+        .with_revision(Revision::new(from.map(str::to_owned), to))
+}
+
+fn desired(entity: EntityId, samples: &[Option<f64>]) -> MetricSeries {
+    let from = at(-15 * i64::try_from(samples.len()).unwrap());
+    let times = TimeAxis::regular(from, secs(15), samples.len()).unwrap();
+    MetricSeries::new(SeriesKey::new(DESIRED), entity, times, samples.iter().copied()).unwrap()
+}
+
+fn case(changes: Vec<Change>, metrics: Vec<MetricSeries>, hypotheses: Vec<Hypothesis>) -> Case {
+    let mut window = TelemetryWindow::new(TimeRange::ending_at(start(), secs(600)));
+    (window.changes, window.metrics) = (changes, metrics);
+    let mut case = Case::open(IncidentId::new("inc"), start(), Mode::Auto);
+    case.observe(start(), window);
+    case.push(start(), CasePart::Diagnosed(Diagnosis::new(hypotheses)));
+    case
+}
+
+fn receipt(action: &Action, outcome: serde_json::Value) -> ReceiptRecord {
+    serde_json::from_value(json!({
+        "key": "k", "fence": 1, "action": action, "started_at": start(), "finished_at": start(), "outcome": outcome,
+    }))
+    .unwrap()
+}
+
+fn completed(action: &Action) -> ReceiptRecord {
+    receipt(action, json!("completed"))
+}
+
+#[test]
+fn what_ran_out_is_restarted() {
+    let restarted = [mechanism::MEMORY, mechanism::CONNECTION_POOL, mechanism::LOCK, mechanism::SLOW_WORK];
+    let causes = restarted.map(|m| cause(FaultType::Unknown, Some(m)));
+    for cause in causes.into_iter().chain([cause(FaultType::ResourceExhaustion, None)]) {
+        let proposals = plan(&case(vec![], vec![], vec![cause.clone()]));
+        assert_eq!(operations(&proposals), [restart()], "{cause:?}");
+        let proposal = &proposals[0];
+        assert_eq!(proposal.action.target, orders());
+        assert!(
+            matches!(&proposal.action.rollback, RollbackPlan::NotNeeded { reason } if !reason.is_empty())
+        );
+        assert_eq!(proposal.action.preconditions, [Precondition::Exists]);
+        assert_eq!((&proposal.evidence, &proposal.reason), (&cause.citations, &cause.statement));
+        assert_eq!((proposal.confidence.clone(), proposal.incident.as_str()), (cause.confidence, "inc"));
+    }
+}
+
+#[test]
+fn a_crash_loop_gets_its_cache_purged_else_a_restart() {
+    let proposals = plan(&case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::CRASH_LOOP))]));
+    assert_eq!(operations(&proposals), [Operation::CachePurge, restart()]);
+    assert!(proposals.iter().all(|p| matches!(p.action.rollback, RollbackPlan::NotNeeded { .. })));
+}
+
+#[test]
+fn a_change_is_undone_while_it_still_runs() {
+    let proposals = plan(&case(vec![rollout("c", Some("r1"), "r2", -60)], vec![], vec![blaming("c")]));
+    assert_eq!(operations(&proposals), [back_to("r1")]);
+    let action = &proposals[0].action;
+    assert_eq!(action.rollback, RollbackPlan::Operation(Box::new(back_to("r2"))));
+    assert!(action.preconditions.contains(&Precondition::Revision("r2".into())));
+    assert!(action.preconditions.contains(&Precondition::Exists));
+}
+
+#[test]
+fn the_change_says_whom_to_roll_back() {
+    let mut cause = blaming("c");
+    cause.system = EntityId::service("gateway");
+    let proposals = plan(&case(vec![rollout("c", Some("r1"), "r2", -60)], vec![], vec![cause]));
+    assert_eq!(proposals[0].action.target, orders(), "the one that was changed, not the one that suffers");
+}
+
+#[test]
+fn a_change_without_a_way_back_is_not_undone() {
+    let unknown_before = rollout("c", None, "r2", -60);
+    let nothing_changed = rollout("c", Some("r2"), "r2", -60);
+    let no_revision = Change::new("c", at(-60), ChangeKind::Maintenance, orders(), "a flush");
+    for change in [unknown_before, nothing_changed, no_revision] {
+        assert!(plan(&case(vec![change.clone()], vec![], vec![blaming("c")])).is_empty(), "{change:?}");
+    }
+    let someone_elses = case(vec![rollout("c", Some("r1"), "r2", -60)], vec![], vec![blaming("unheard of")]);
+    assert!(plan(&someone_elses).is_empty(), "a change the case does not know");
+}
+
+#[test]
+fn for_one_cause_the_change_comes_first() {
+    let mut cause = blaming("c");
+    cause.mechanism = Some(mechanism::MEMORY.to_owned());
+    let proposals = plan(&case(vec![rollout("c", Some("r1"), "r2", -60)], vec![], vec![cause]));
+    assert_eq!(operations(&proposals), [back_to("r1"), restart()]);
+}
+
+#[test]
+fn a_tenant_is_throttled_with_its_revision_as_the_way_back() {
+    let tenant = || vec![cause(FaultType::Load, Some(mechanism::TENANT_LOAD))];
+    let throttle = Operation::Throttle { to: Share::new(0.25).unwrap() };
+    let changes = vec![rollout("b", Some("r2"), "r3", -60), rollout("a", Some("r1"), "r2", -90)];
+    let proposals = plan(&case(changes, vec![], tenant()));
+    assert_eq!(operations(&proposals), std::slice::from_ref(&throttle));
+    assert_eq!(proposals[0].action.rollback, RollbackPlan::Operation(Box::new(back_to("r3"))));
+    let mut other = rollout("x", Some("r1"), "r9", -10);
+    other.entity = EntityId::service("gateway");
+    let proposals = plan(&case(vec![other], vec![], tenant()));
+    assert_eq!(operations(&proposals), [throttle]);
+    assert_eq!(proposals[0].action.rollback, RollbackPlan::Impossible, "what it runs is not known");
+}
+
+#[test]
+fn load_gets_one_copy_more() {
+    let metrics =
+        vec![desired(EntityId::service("gateway"), &[Some(6.0)]), desired(orders(), &[Some(9.0), Some(2.0)])];
+    let proposals = plan(&case(vec![], metrics, vec![cause(FaultType::Load, None)]));
+    assert_eq!(operations(&proposals), [Operation::Scale { replicas: 3 }]);
+    let action = &proposals[0].action;
+    assert_eq!(action.rollback, RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 2 })));
+    assert_eq!((action.blast_radius.replicas, action.blast_radius.share_of_fleet.get()), (1, 0.125));
+}
+
+#[test]
+fn nothing_is_scaled_on_copies_that_cannot_be_told() {
+    let load = || vec![cause(FaultType::Load, None)];
+    let bad = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -1e-9, 1e7, f64::MAX];
+    for value in bad {
+        let metrics = vec![desired(orders(), &[Some(2.0), Some(value)])];
+        assert!(plan(&case(vec![], metrics, load())).is_empty(), "{value}");
+    }
+    assert!(plan(&case(vec![], vec![], load())).is_empty(), "no such series");
+    assert!(plan(&case(vec![], vec![desired(orders(), &[])], load())).is_empty(), "no sample");
+    assert!(plan(&case(vec![], vec![desired(orders(), &[None])], load())).is_empty(), "only a gap");
+    let metrics = vec![desired(orders(), &[Some(2.0)])];
+    let unnamed = PlannerConfig { desired_replicas: None, ..config() };
+    assert!(plan_as(unnamed, &case(vec![], metrics, load())).is_empty(), "no metric is configured");
+}
+
+#[test]
+fn copies_are_taken_from_a_recent_sample() {
+    let load = || vec![cause(FaultType::Load, None)];
+    let with_gaps = |gaps: usize| {
+        let samples: Vec<_> = [Some(2.0)].into_iter().chain(std::iter::repeat_n(None, gaps)).collect();
+        plan(&case(vec![], vec![desired(orders(), &samples)], load()))
+    };
+    assert_eq!(operations(&with_gaps(7)), [Operation::Scale { replicas: 3 }], "2 min old");
+    assert!(with_gaps(8).is_empty(), "meanwhile somebody may have scaled");
+}
+
+#[test]
+fn most_and_least_copies() {
+    let scaled = |now: f64| {
+        let proposals =
+            plan(&case(vec![], vec![desired(orders(), &[Some(now)])], vec![cause(FaultType::Load, None)]));
+        operations(&proposals)
+    };
+    assert_eq!(scaled(0.0), [Operation::Scale { replicas: 1 }]);
+    assert_eq!(scaled(-0.0), [Operation::Scale { replicas: 1 }]);
+    assert_eq!(scaled(2.4), [Operation::Scale { replicas: 3 }]);
+    assert_eq!(scaled(1e6), [Operation::Scale { replicas: 1_000_001 }]);
+}
+
+#[test]
+fn the_blast_radius_is_every_copy_of_the_target() {
+    let metrics = vec![desired(EntityId::service("gateway"), &[Some(6.0)]), desired(orders(), &[Some(2.0)])];
+    let proposals = plan(&case(vec![], metrics, vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]));
+    let radius = proposals[0].action.blast_radius;
+    assert_eq!((radius.replicas, radius.share_of_fleet.get()), (2, 0.25));
+}
+
+#[test]
+fn what_nobody_knows_a_remedy_for_is_left_to_a_person() {
+    for fault in [
+        FaultType::Config,
+        FaultType::Code,
+        FaultType::Network,
+        FaultType::Hardware,
+        FaultType::Dependency,
+        FaultType::Security,
+        FaultType::Unknown,
+    ] {
+        for mechanism in [None, Some("cosmic rays"), Some("MEMORY")] {
+            assert!(plan(&case(vec![], vec![], vec![cause(fault, mechanism)])).is_empty(), "{fault}");
+        }
+    }
+}
+
+#[test]
+fn only_findings_of_a_diagnosed_case_are_acted_on() {
+    let finding = || cause(FaultType::Unknown, Some(mechanism::MEMORY));
+    let guess = || {
+        let mut guess = cause(FaultType::Unknown, Some(mechanism::CRASH_LOOP));
+        guess.citations.clear();
+        guess
+    };
+    let open = Case::open(IncidentId::new("inc"), start(), Mode::Auto);
+    assert!(plan(&open).is_empty(), "no diagnosis");
+    assert!(plan(&case(vec![], vec![], vec![])).is_empty(), "no hypothesis");
+    assert!(plan(&case(vec![], vec![], vec![guess(), finding()])).is_empty(), "a guess leads");
+    assert_eq!(operations(&plan(&case(vec![], vec![], vec![finding(), guess()]))), [restart()]);
+    for status in [DiagnosisStatus::Inconclusive, DiagnosisStatus::ObservabilityDark { missing: vec![] }] {
+        let mut diagnosis = Diagnosis::new(vec![finding()]);
+        diagnosis.status = status;
+        let mut case = case(vec![], vec![], vec![finding()]);
+        case.push(start(), CasePart::Diagnosed(diagnosis));
+        assert!(plan(&case).is_empty(), "the last diagnosis counts");
+    }
+}
+
+#[test]
+fn proposals_are_in_order_bounded_distinct_and_named() {
+    let causes = || {
+        let mut second = cause(FaultType::Unknown, Some(mechanism::LOCK));
+        second.statement = "said again".to_owned();
+        let mut third = cause(FaultType::Unknown, Some(mechanism::LOCK));
+        third.system = EntityId::service("gateway");
+        vec![cause(FaultType::Unknown, Some(mechanism::CRASH_LOOP)), second, third]
+    };
+    let proposals = plan(&case(vec![], vec![], causes()));
+    let told: Vec<_> = proposals.iter().map(|p| (p.id.as_str(), p.action.to_string())).collect();
+    let expected = [
+        ("inc-1-1", "cache purge service/orders"),
+        ("inc-1-2", "rolling restart service/orders"),
+        ("inc-1-3", "rolling restart service/gateway"),
+    ];
+    assert_eq!(told, expected.map(|(id, text)| (id, text.to_owned())));
+    assert_eq!(proposals[1].reason, "because", "the likelier cause proposes first");
+    let two = plan_as(PlannerConfig { proposals: 2, ..config() }, &case(vec![], vec![], causes()));
+    assert_eq!(two, proposals[..2]);
+    assert_eq!(plan(&case(vec![], vec![], causes())), proposals, "the same case, the same plan");
+}
+
+#[test]
+fn what_was_tried_is_not_proposed_again() {
+    let crash = || vec![cause(FaultType::Unknown, Some(mechanism::CRASH_LOOP))];
+    let mut case = case(vec![], vec![], crash());
+    let first = plan(&case);
+    case.push(start(), CasePart::Planned(first.clone()));
+    case.act(completed(&first[0].action));
+    case.push(start(), CasePart::Verified(RecoveryReport::from_checks(start(), vec![])));
+    let second = plan(&case);
+    assert_eq!(operations(&second), [restart()]);
+    assert_ne!(second[0].id, first[1].id, "ids are unique within the incident");
+    case.act(receipt(&second[0].action, json!({"failed": {"reason": "broke"}})));
+    assert!(plan(&case).is_empty());
+    assert_eq!(case.attempts().map(|(_, r)| r).collect::<Vec<_>>(), [Some(Recovery::Inconclusive), None]);
+}
+
+#[test]
+fn a_restart_with_other_parameters_is_the_same_thing_again() {
+    let mut case = case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]);
+    case.act(completed(&action(Operation::RollingRestart { max_unavailable: 9, max_surge: 9 }, orders())));
+    assert!(plan(&case).is_empty());
+}
+
+#[test]
+fn what_was_tried_elsewhere_or_never_begun_may_be_proposed() {
+    let mut case = case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]);
+    case.act(completed(&action(restart(), EntityId::service("gateway"))));
+    case.act(receipt(&action(restart(), orders()), json!({"not_started": {"reason": "no"}})));
+    assert_eq!(operations(&plan(&case)), [restart()]);
+}
+
+#[test]
+fn undoing_a_throttle_does_not_rule_a_rollback_out() {
+    let changes = vec![rollout("c", Some("r1"), "r2", -60)];
+    let mut case = case(changes, vec![], vec![cause(FaultType::Load, Some(mechanism::TENANT_LOAD))]);
+    let throttle = plan(&case);
+    case.push(start(), CasePart::Planned(throttle.clone()));
+    case.act(completed(&throttle[0].action));
+    let mut undo = throttle[0].action.clone();
+    undo.operation = back_to("r2");
+    undo.rollback = RollbackPlan::Impossible;
+    case.act(completed(&undo));
+    case.push(start(), CasePart::Diagnosed(Diagnosis::new(vec![blaming("c")])));
+    let proposals = plan(&case);
+    assert_eq!(operations(&proposals), [back_to("r1")], "the pipeline undid; nobody tried a roll-back");
+    // Once it was planned and tried, it was tried.
+    case.push(start(), CasePart::Planned(proposals.clone()));
+    case.act(completed(&proposals[0].action));
+    assert!(plan(&case).is_empty());
+}
+
+#[test]
+fn a_database_needs_healthy_replication_first() {
+    let database = EntityId::new(EntityKind::Database, "orders-db");
+    let mut leak = cause(FaultType::Unknown, Some(mechanism::MEMORY));
+    leak.system = database.clone();
+    let mut change = rollout("c", Some("r1"), "r2", -60);
+    change.entity = database;
+    leak.change = Some(ChangeId("c".into()));
+    let proposals = plan(&case(vec![change], vec![], vec![leak]));
+    assert_eq!(operations(&proposals), [back_to("r1"), restart()]);
+    for proposal in proposals {
+        assert!(proposal.action.preconditions.contains(&Precondition::ReplicationHealthy), "{proposal:?}");
+    }
+}
+
+#[test]
+fn settings_reach_the_actions() {
+    let config = PlannerConfig {
+        throttle_to: 0.5,
+        max_unavailable: 3,
+        cooldown: secs(42),
+        principal: Principal::new("me"),
+        ..config()
+    };
+    let causes = vec![
+        cause(FaultType::Unknown, Some(mechanism::MEMORY)),
+        cause(FaultType::Load, Some(mechanism::TENANT_LOAD)),
+    ];
+    let proposals = plan_as(config, &case(vec![], vec![], causes));
+    let rolling = Operation::RollingRestart { max_unavailable: 3, max_surge: 0 };
+    assert_eq!(operations(&proposals), [rolling, Operation::Throttle { to: Share::new(0.5).unwrap() }]);
+    assert!(proposals.iter().all(|p| p.action.cooldown == secs(42) && p.proposed_by == Principal::new("me")));
+}
+
+#[test]
+fn a_cancelled_plan_is_an_error() {
+    let cancelled = Cancellation::new();
+    cancelled.cancel();
+    let ctx = context().with_cancellation(cancelled);
+    let case = case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]);
+    let error = block_on(RemedyPlanner::default().plan(&case, &ctx)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
