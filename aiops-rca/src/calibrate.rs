@@ -145,11 +145,14 @@ impl Calibrator {
             }
         }
         let knot = |b: &Block| Knot {
-            raw: b.sum / count(b.outcomes),
-            probability: b.probability(config.smoothing),
+            raw: short(b.sum / count(b.outcomes)),
+            probability: short(b.probability(config.smoothing)),
             outcomes: b.outcomes,
         };
-        Self::of(pooled.iter().map(knot).collect())
+        let mut knots: Vec<Knot> = pooled.iter().map(knot).collect();
+        // Bins closer than the digits kept are one.
+        knots.dedup_by(|b, a| a.raw >= b.raw);
+        Self::of(knots)
     }
 
     /// Checks the bins and names them.
@@ -201,6 +204,12 @@ impl Calibrator {
         };
         Confidence::calibrated(probability.clamp(0.0, 1.0), self.id.clone())
     }
+}
+
+/// To nine digits: enough for any count of outcomes, and short enough that every reader of decimal text gets the same number,
+/// and so the same id.
+fn short(v: f64) -> f64 {
+    (v * 1e9).round() / 1e9
 }
 
 /// Bins of at least `size` outcomes in order of score; equal scores stay together, a short rest joins the last bin.

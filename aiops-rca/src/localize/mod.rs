@@ -155,7 +155,7 @@ impl TopologyLocalizer {
             let elsewhere: Vec<&&EntityId> = placed.iter().filter(|p| !here.contains(**p)).collect();
             let sick_here: Vec<&EntityId> = here.iter().copied().filter(|p| sick(p)).collect();
             let wholes: BTreeSet<EntityId> = sick_here.iter().map(|p| picture.whole(p)).collect();
-            let sick_elsewhere = elsewhere.iter().filter(|p| sick(*p)).count();
+            let sick_elsewhere = elsewhere.iter().filter(|p| sick(p)).count();
             let (Some(inside), Some(outside)) =
                 (share(sick_here.len(), here.len()), share(sick_elsewhere, elsewhere.len()))
             else {

@@ -153,7 +153,7 @@ pub(super) fn null_findings(
             ChangeKind::Deployment | ChangeKind::ConfigRollout | ChangeKind::FeatureFlag | ChangeKind::Patch
         )
     };
-    if !considered.iter().filter(|c| concerns(&picture.whole(&c.change.entity))).any(|c| is_new(c)) {
+    if !considered.iter().filter(|c| concerns(&picture.whole(&c.change.entity))).any(is_new) {
         nulls.push(null(format!(
             "no deployment or configuration roll-out of {leader}, or of what it needs, before its first symptom"
         )));

@@ -1,0 +1,102 @@
+use aiops_core::action::{
+    Action, ActionOutcome, BlastRadius, Fence, IdempotencyKey, Operation, ReceiptRecord, Share,
+};
+use aiops_core::model::{
+    EntityId, EvidenceKind, FaultType, MetricKind, Recovery, RecoveryReport, SeriesKey, Shape,
+};
+use aiops_core::{Case, CasePart};
+
+use crate::world::{World, at, rca, service};
+
+/// Receipts have no public constructor: they are read as a case file holds them.
+fn receipt(operation: Operation, target: EntityId) -> ReceiptRecord {
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.2).unwrap() };
+    let json = serde_json::json!({
+        "key": IdempotencyKey::new("k1"),
+        "fence": Fence(1),
+        "action": Action::new(operation, target, radius),
+        "started_at": at(61),
+        "finished_at": at(62),
+        "outcome": ActionOutcome::Completed,
+    });
+    serde_json::from_value(json).unwrap()
+}
+
+fn tried(case: &mut Case, operation: Operation, target: EntityId, recovery: Recovery) {
+    case.act(receipt(operation, target));
+    let mut report = RecoveryReport::from_checks(at(90), Vec::new());
+    report.recovery = recovery;
+    case.push(at(90), CasePart::Verified(report));
+}
+
+fn crashing() -> World {
+    let mut world = World::shop();
+    for copy in ["orders-1", "orders-2"] {
+        let id = EntityId::instance(copy);
+        world.deviates(
+            &id,
+            SeriesKey::new("rate(container_restarts_total)"),
+            MetricKind::Rate,
+            Shape::LevelShiftUp,
+            40,
+            0.0,
+            0.2,
+        );
+        world.deviates(
+            &id,
+            SeriesKey::new("process_resident_memory_bytes"),
+            MetricKind::Gauge,
+            Shape::SteadyIncrease,
+            38,
+            2e7,
+            9e7,
+        );
+    }
+    world
+}
+
+fn restart() -> Operation {
+    Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }
+}
+
+#[test]
+fn a_restart_that_did_not_help_speaks_against_transient_causes() {
+    let (mut case, _) = crashing().ranked();
+    let before = rca().analyze(&case).unwrap();
+    assert_eq!(before.cause().unwrap().mechanism.as_deref(), Some("memory"), "{before:#?}");
+    tried(&mut case, restart(), service("orders"), Recovery::NotRecovered);
+    let after = rca().analyze(&case).unwrap();
+    let cause = after.cause().unwrap();
+    assert_eq!(
+        (cause.fault, cause.mechanism.as_deref()),
+        (FaultType::Code, Some("crash loop")),
+        "{after:#?}"
+    );
+    let cited = |id: &aiops_core::model::EvidenceId| case.cited(id).unwrap().kind == EvidenceKind::Attempt;
+    assert!(cause.citations.iter().any(cited));
+    assert!(
+        after
+            .null_findings
+            .iter()
+            .any(|n| n.statement.contains("attempt-1") && n.statement.contains("did not help"))
+    );
+}
+
+#[test]
+fn a_relapse_counts_like_no_help() {
+    let (mut case, _) = crashing().ranked();
+    tried(&mut case, restart(), service("orders"), Recovery::Recovered);
+    let after = rca().analyze(&case).unwrap();
+    assert_eq!(after.cause().unwrap().mechanism.as_deref(), Some("crash loop"));
+    assert!(after.null_findings.iter().any(|n| n.statement.contains("only for a while")));
+}
+
+#[test]
+fn what_was_tried_elsewhere_or_could_not_be_judged_changes_nothing() {
+    for (target, recovery) in [("gateway", Recovery::NotRecovered), ("orders", Recovery::Inconclusive)] {
+        let (mut case, _) = crashing().ranked();
+        let before = rca().analyze(&case).unwrap();
+        tried(&mut case, restart(), service(target), recovery);
+        assert_eq!(rca().analyze(&case).unwrap().hypotheses, before.hypotheses);
+    }
+}

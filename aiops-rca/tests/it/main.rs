@@ -1,0 +1,18 @@
+//! Localisation and root cause on small made-up systems.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails may panic"
+)]
+
+mod attempts;
+mod calibration;
+mod causes;
+mod changes;
+mod dark;
+mod localize;
+mod properties;
+mod roles;
+mod world;
