@@ -1,1 +1,6 @@
-//! Criterion benches of aiops.
+//! Criterion benches of aiops, their inputs, and the floors they are measured against in the same run.
+//!
+//! `cargo bench -p aiops-benches` runs criterion; `cargo run --release -p aiops-benches --bin ratios` measures
+//! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
+
+pub mod rolling;

@@ -1,0 +1,73 @@
+use aiops_core::action::{GuardId, Operation, Share, Verdict};
+use aiops_core::seam::{Guardrail, Review};
+use aiops_core::{Context, Result};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::guard_id;
+use crate::config::require;
+
+/// Settings of [`BlastRadiusCap`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BlastRadiusConfig {
+    /// Copies touched at most; default 10.
+    pub replicas: u32,
+    /// Share of the fleet at most, 0..=1; default 0.34.
+    pub share_of_fleet: f64,
+}
+
+impl Default for BlastRadiusConfig {
+    fn default() -> Self {
+        Self { replicas: 10, share_of_fleet: 0.34 }
+    }
+}
+
+/// Caps what one action touches, by what it declares and by what the target really is: the larger counts. // ACT-05
+///
+/// What the mitigator cannot tell needs a person. Undoing is capped like everything else.
+#[derive(Debug, Clone, Default)]
+pub struct BlastRadiusCap(BlastRadiusConfig);
+
+impl BlastRadiusCap {
+    /// A cap as `config` says.
+    ///
+    /// # Errors
+    /// When a field is out of range.
+    pub fn new(config: BlastRadiusConfig) -> Result<Self> {
+        require(config.replicas > 0, "replicas", config.replicas, "1 or more")?;
+        Share::new(config.share_of_fleet)?;
+        Ok(Self(config))
+    }
+}
+
+#[async_trait]
+impl Guardrail for BlastRadiusCap {
+    fn id(&self) -> GuardId {
+        guard_id("blast-radius")
+    }
+
+    async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
+        let action = &review.proposal.action;
+        let target = &review.preview.target;
+        let (Some(replicas), Some(fleet)) = (target.replicas, target.fleet) else {
+            return Ok(Verdict::needs_approval("how much is touched cannot be told"));
+        };
+        // Scaling touches what it adds or removes; everything else may touch every copy of its target.
+        let real = match action.operation {
+            Operation::Scale { replicas: wanted } => wanted.abs_diff(replicas),
+            _ => replicas,
+        };
+        let touched = real.max(action.blast_radius.replicas);
+        let share = f64::from(touched) / f64::from(fleet.max(1));
+        let share = share.max(action.blast_radius.share_of_fleet.get());
+        Ok(if touched > self.0.replicas {
+            Verdict::deny(format!("touches {touched} replicas, at most {} are allowed", self.0.replicas))
+        } else if share > self.0.share_of_fleet {
+            let (is, allowed) = (share * 100.0, self.0.share_of_fleet * 100.0);
+            Verdict::deny(format!("touches {is:.0} % of the fleet, at most {allowed:.0} % is allowed"))
+        } else {
+            Verdict::allow(format!("touches {touched} replicas, {:.0} % of the fleet", share * 100.0))
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! Guards: each looks at one danger. A chain asks them all, twice.
+//!
+//! | guard | danger | requirement |
+//! |---|---|---|
+//! | [`AllowList`] | an action nobody listed | ACT-06 |
+//! | [`RiskTiers`] | an action too risky to run alone | ACT-02 |
+//! | [`ConfidenceBands`] | a diagnosis too unsure to act on | ACT-03 |
+//! | [`ActionCap`] | an automation loop within an incident | ACT-04 |
+//! | [`Cooldown`] | the same remedy again and again | ACT-04 |
+//! | [`RateSpike`] | many actions over all incidents | ACT-04 |
+//! | [`CircuitBreaker`] | remedies that do not help | ACT-04 |
+//! | [`BlastRadiusCap`] | touching too much at once | ACT-05 |
+//! | [`RollbackRequired`] | no way back | ACT-05 |
+//! | [`OneAtATime`] | actions that mask each other's effect | ACT-04 |
+//!
+//! Undoing an action of ours was authorised together with it ([`Review::reverts_own_action`]), so the guards that
+//! ask for consent or ration remedies let it pass; the others do not.
+
+mod allow_list;
+mod blast_radius;
+mod breaker;
+mod confidence;
+mod cooldown;
+mod rationing;
+mod risk;
+mod rollback;
+
+pub use allow_list::{AllowList, AllowRule, Pattern};
+pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig};
+pub use breaker::{BreakerConfig, CircuitBreaker};
+pub use confidence::{BandsConfig, ConfidenceBands};
+pub use cooldown::Cooldown;
+pub use rationing::{ActionCap, CapConfig, OneAtATime, RateSpike, SpikeConfig};
+pub use risk::{RiskTiers, TiersConfig};
+pub use rollback::RollbackRequired;
+
+use std::time::Duration;
+
+use aiops_core::action::GuardId;
+use aiops_core::seam::Review;
+
+/// As long as the chain's own default: a verification at its longest.
+const REVERT_WINDOW: Duration = Duration::from_secs(900);
+
+fn is_own_revert(review: &Review<'_>) -> bool {
+    review.reverts_own_action(REVERT_WINDOW).is_some()
+}
+
+fn guard_id(name: &str) -> GuardId {
+    GuardId(name.to_owned())
+}

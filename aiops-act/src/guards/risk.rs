@@ -1,0 +1,78 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aiops_core::action::{ActionKind, GuardId, Risk, Verdict};
+use aiops_core::seam::{Guardrail, Review};
+use aiops_core::{Context, Result};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{guard_id, is_own_revert};
+use crate::config::require;
+
+/// Settings of [`RiskTiers`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TiersConfig {
+    /// Classes that replace the defaults of [`ActionKind::default_risk`]. A kind that is high by default stays high, and
+    /// what an action itself declares can only be raised.
+    pub classes: BTreeMap<ActionKind, Risk>,
+    /// How long a person has to answer for a medium risk; default 5 min. Silence is a no.
+    #[serde(with = "aiops_core::model::duration")]
+    pub wait: Duration,
+}
+
+impl Default for TiersConfig {
+    fn default() -> Self {
+        Self { classes: BTreeMap::new(), wait: Duration::from_secs(300) }
+    }
+}
+
+/// Low risk runs alone; medium asks and waits; high is always for a person. // ACT-02
+#[derive(Debug, Clone, Default)]
+pub struct RiskTiers(TiersConfig);
+
+impl RiskTiers {
+    /// Tiers as `config` says.
+    ///
+    /// # Errors
+    /// When the wait is zero, or a class would lower a kind that is high by default.
+    pub fn new(config: TiersConfig) -> Result<Self> {
+        require(!config.wait.is_zero(), "wait", format!("{:?}", config.wait), "more than 0 s")?;
+        for (kind, class) in &config.classes {
+            let lowered = kind.default_risk() == Risk::High && *class < Risk::High;
+            require(!lowered, "classes", format!("{kind} = {class}"), "high stays high")?;
+        }
+        Ok(Self(config))
+    }
+
+    fn class(&self, review: &Review<'_>) -> Risk {
+        let action = &review.proposal.action;
+        match self.0.classes.get(&action.kind()) {
+            // A class given for the kind replaces the kind's default, not what raises this very action above it.
+            Some(class) if action.risk() == action.kind().default_risk() => *class,
+            Some(class) => action.risk().max(*class),
+            None => action.risk(),
+        }
+    }
+}
+
+#[async_trait]
+impl Guardrail for RiskTiers {
+    fn id(&self) -> GuardId {
+        guard_id("risk-tiers")
+    }
+
+    async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
+        if is_own_revert(review) {
+            return Ok(Verdict::allow("undoes our own action"));
+        }
+        let risk = self.class(review);
+        Ok(match risk {
+            Risk::Low => Verdict::allow("low risk"),
+            Risk::Medium | Risk::High => {
+                Verdict::NeedsApproval { reason: format!("{risk} risk"), wait: self.0.wait }
+            }
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Whether it is over, from telemetry alone. // VER-01, VER-02
+
+mod liveness;
+mod read;
+mod signals;
+mod traffic;
+
+pub use liveness::LivenessCheck;
+pub use traffic::TrafficCheck;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aiops_core::action::ReceiptRecord;
+use aiops_core::model::{Anomaly, Recovery, RecoveryReport, SignalCheck, TimeRange, time};
+use aiops_core::seam::{TelemetrySource, Verifier};
+use aiops_core::{Context, Result};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::config::require;
+
+/// Settings of [`TelemetryVerifier`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct VerifierConfig {
+    /// Time after the action that is not judged, while it takes effect; default 30 s.
+    #[serde(with = "aiops_core::model::duration")]
+    pub settle: Duration,
+    /// For how long the signals must be back; default 5 min.
+    #[serde(with = "aiops_core::model::duration")]
+    pub hold: Duration,
+    /// When to give up, counted from the end of the action; default 15 min, longer than `settle` and `hold` together.
+    #[serde(with = "aiops_core::model::duration")]
+    pub deadline: Duration,
+    /// Time between two reads; default 15 s.
+    #[serde(with = "aiops_core::model::duration")]
+    pub poll: Duration,
+    /// How far from its baseline a signal may be, in σ of the baseline; default 3, more than 0.
+    pub tolerance_sigma: f64,
+    /// Share of the samples within `hold` that must be there, 0.5..=1; default 0.8.
+    pub share_back: f64,
+    /// Fewest samples within `hold` to judge a signal by; default 3.
+    pub min_samples: usize,
+    /// How to see that the target lives; without it liveness is not checked.
+    pub liveness: Option<LivenessCheck>,
+    /// How to see that traffic is served; without it traffic is not checked.
+    pub traffic: Option<TrafficCheck>,
+}
+
+impl Default for VerifierConfig {
+    fn default() -> Self {
+        Self {
+            settle: Duration::from_secs(30),
+            hold: Duration::from_secs(300),
+            deadline: Duration::from_secs(900),
+            poll: Duration::from_secs(15),
+            tolerance_sigma: 3.0,
+            share_back: 0.8,
+            min_samples: 3,
+            liveness: None,
+            traffic: None,
+        }
+    }
+}
+
+impl VerifierConfig {
+    fn validate(&self) -> Result<()> {
+        require(!self.hold.is_zero(), "hold", format!("{:?}", self.hold), "more than 0 s")?;
+        require(!self.poll.is_zero(), "poll", format!("{:?}", self.poll), "more than 0 s")?;
+        let enough = self.deadline > self.settle.saturating_add(self.hold);
+        require(enough, "deadline", format!("{:?}", self.deadline), "longer than settle + hold")?;
+        let tolerance = self.tolerance_sigma;
+        require(tolerance.is_finite() && tolerance > 0.0, "tolerance_sigma", tolerance, "more than 0")?;
+        require((0.5..=1.0).contains(&self.share_back), "share_back", self.share_back, "0.5..=1")?;
+        require(self.min_samples >= 1, "min_samples", self.min_samples, "1 or more")?;
+        self.traffic.as_ref().map_or(Ok(()), TrafficCheck::validate)
+    }
+}
+
+/// Re-reads what detected the incident until it is back at its old baseline, and the target lives and serves.
+///
+/// Signals are held against the baseline of the finding, not against what a detector has learned since, so a bad
+/// level that lasts does not become normal. Only the direction in which a signal left counts: a latency that is
+/// better than before is no reason for doubt. Each read looks at the last [`hold`](VerifierConfig::hold), and only at
+/// time after the action and [`settle`](VerifierConfig::settle). What cannot be read is inconclusive.
+#[derive(Debug)]
+pub struct TelemetryVerifier {
+    source: Arc<dyn TelemetrySource>,
+    config: VerifierConfig,
+}
+
+impl TelemetryVerifier {
+    /// Verifies through `source`, which should not be the mitigator's own word.
+    ///
+    /// # Errors
+    /// When a field is out of range.
+    pub fn new(source: impl TelemetrySource, config: VerifierConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { source: Arc::new(source), config })
+    }
+
+    async fn look(
+        &self,
+        receipt: &ReceiptRecord,
+        detected: &[Anomaly],
+        ctx: &Context,
+    ) -> Result<RecoveryReport> {
+        let now = ctx.now();
+        let range = TimeRange::ending_at(now, self.config.hold);
+        let mut checks = signals::check(&*self.source, detected, range, &self.config, ctx).await?;
+        if let Some(liveness) = &self.config.liveness {
+            checks.extend(liveness.check(&*self.source, &receipt.action.target, range, detected, ctx).await?);
+        }
+        if let Some(traffic) = &self.config.traffic {
+            checks.extend(traffic.check(&*self.source, detected, range, ctx).await?);
+        }
+        Ok(RecoveryReport::from_checks(now, checks))
+    }
+}
+
+#[async_trait]
+impl Verifier for TelemetryVerifier {
+    async fn verify(
+        &self,
+        receipt: &ReceiptRecord,
+        detected: &[Anomaly],
+        ctx: &Context,
+    ) -> Result<RecoveryReport> {
+        let first = time::after(receipt.finished_at, self.config.settle.saturating_add(self.config.hold));
+        let last = time::after(receipt.finished_at, self.config.deadline);
+        ctx.sleep(time::elapsed(ctx.now(), first)).await?;
+        loop {
+            let report = self.look(receipt, detected, ctx).await?;
+            tracing::debug!(recovery = ?report.recovery, "verifying");
+            if report.recovery == Recovery::Recovered || ctx.now() >= last {
+                return Ok(report);
+            }
+            ctx.sleep(self.config.poll).await?;
+        }
+    }
+}
+
+fn check(
+    entity: &aiops_core::model::EntityId,
+    what: impl Into<String>,
+    recovery: Recovery,
+    detail: String,
+) -> SignalCheck {
+    SignalCheck { entity: entity.clone(), what: what.into(), recovery, detail }
+}

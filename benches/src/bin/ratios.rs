@@ -1,0 +1,81 @@
+//! Prints each algorithm's time as a ratio to its floor: medians over interleaved pairs, so that a busy or throttled
+//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS]`
+#![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use aiops_benches::rolling::{Welford, fused_pass, samples};
+use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma};
+
+const N: usize = 10_000_000;
+
+/// Nanoseconds per sample.
+fn time(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() * 1e9 / N as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn compare(name: &str, pairs: usize, mut floor: impl FnMut(), mut subject: impl FnMut()) {
+    let (mut floors, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        let (f, s) = (time(&mut floor), time(&mut subject));
+        floors.push(f);
+        subjects.push(s);
+        ratios.push(s / f);
+    }
+    let (floor, subject, ratio) = (median(floors), median(subjects), median(ratios));
+    println!("| {name} | {subject:.2} | {floor:.2} | {ratio:.2} |");
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let pairs = std::env::args().nth(1).map_or(Ok(7), |pairs| pairs.parse())?;
+    let values = samples(N);
+    let mut floor_scores = vec![0.0; N];
+    let mut scores = vec![0.0; N];
+    println!("| {N} samples, medians of {pairs} interleaved pairs | ns/sample | floor ns/sample | ratio |");
+    println!("|---|---|---|---|");
+    for window in [60, 288, 1440] {
+        let config = RollingConfig::new(window)?;
+        compare(
+            &format!("RollingSigma push, window {window} / bare Welford update"),
+            pairs,
+            || {
+                let mut welford = Welford::default();
+                values.iter().for_each(|v| {
+                    black_box(welford.push(*v));
+                });
+            },
+            || {
+                let mut rolling = RollingSigma::new(config);
+                values.iter().for_each(|v| {
+                    black_box(rolling.push(*v));
+                });
+            },
+        );
+        compare(
+            &format!("RollingSigma batch, window {window} / plain fused pass"),
+            pairs,
+            || fused_pass(black_box(&values), window, black_box(&mut floor_scores)),
+            || {
+                // Cannot fail: both slices have N elements.
+                let _ = RollingSigma::new(config).push_slice(black_box(&values), black_box(&mut scores));
+            },
+        );
+        compare(
+            &format!("RollingMad batch, window {window} / plain fused pass"),
+            pairs.min(3),
+            || fused_pass(black_box(&values), window, black_box(&mut floor_scores)),
+            || {
+                let _ = RollingMad::new(config).push_slice(black_box(&values), black_box(&mut scores));
+            },
+        );
+    }
+    Ok(())
+}
