@@ -109,7 +109,13 @@ impl RemedyPlanner {
                 });
                 remedies.push(self.action(case, throttle, target)?.with_rollback(back));
             }
-            Some(mechanism::MEMORY | mechanism::CONNECTION_POOL | mechanism::LOCK | mechanism::SLOW_WORK) => {
+            Some(
+                mechanism::MEMORY
+                | mechanism::CONNECTION_POOL
+                | mechanism::LOCK
+                | mechanism::SLOW_WORK
+                | mechanism::FAILING_RESPONSES,
+            ) => {
                 remedies.push(self.restart(case, target)?);
             }
             _ if cause.fault == FaultType::Load => remedies.extend(self.one_more(case, target)?),

@@ -58,10 +58,12 @@ pub mod mechanism {
     pub const LOCK: &str = "lock";
     /// The process ends soon after every start.
     pub const CRASH_LOOP: &str = "crash loop";
-    /// The work itself became slow, while callees and resources are as before.
-    pub const SLOW_WORK: &str = "slow work";
+    /// Answers late, with nothing of its own that explains it.
+    pub const SLOW_WORK: &str = "slow responses";
+    /// Answers wrongly, with nothing of its own that explains it.
+    pub const FAILING_RESPONSES: &str = "failing responses";
     /// One caller or tenant sends more than its share.
-    pub const TENANT_LOAD: &str = "tenant load";
+    pub const TENANT_LOAD: &str = "noisy neighbour";
 }
 
 /// How firmly a cause is stated (RCA-02, RCA-12).

@@ -1,7 +1,7 @@
 //! What earlier attempts in the case say about causes.
 
 use aiops_core::action::{ActionKind, ActionOutcome, Operation};
-use aiops_core::model::{EvidenceId, EvidenceKind, FaultType, NullFinding, Recovery};
+use aiops_core::model::{EvidenceId, EvidenceKind, FaultType, NullFinding, Recovery, mechanism};
 
 use super::claim::Claim;
 use super::{Scene, null};
@@ -60,7 +60,9 @@ fn factor(scene: &Scene<'_>, claim: &Claim, operation: &Operation) -> f64 {
             }
         }
         ActionKind::Throttle | ActionKind::Scale if claim.fault == FaultType::Load => config.after_remedy,
-        ActionKind::CachePurge if matches!(claim.mechanism.as_deref(), Some("cache" | "crash loop")) => {
+        ActionKind::CachePurge
+            if matches!(claim.mechanism.as_deref(), Some("cache" | mechanism::CRASH_LOOP)) =>
+        {
             config.after_remedy
         }
         ActionKind::LogRotation if claim.mechanism.as_deref() == Some("disk") => config.after_remedy,

@@ -10,8 +10,8 @@ use super::claim::Claim;
 use super::config::ChangeConfig;
 use super::words::{Fit, fit};
 use super::{Scene, null};
-use crate::picture::{Picture, Symptom};
-use crate::roles::MetricRole;
+use crate::picture::{Group, Picture, Symptom};
+use crate::roles::{MetricRole, Words};
 
 /// Changes on the system, or on what it needs, before its onset.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
@@ -29,7 +29,8 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         }
         let lead = time::elapsed(change.time, onset);
         let near = (-lead.as_secs_f64() / config.decay.as_secs_f64()).exp();
-        let relation = fit(change, scene.picture.groups.get(&entity).or(group));
+        let changed = scene.picture.groups.get(&entity).or(group);
+        let relation = if limit_moved(changed, change) { Fit::Fits } else { fit(change, changed) };
         let fits = match relation {
             Fit::Fits => 1.0,
             Fit::Vague => config.vague,
@@ -53,10 +54,28 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         .next(format!("whether {} recovers on the revision before", change.entity))
         .next(format!("what exactly the change did: {}", change.summary));
         claim.change = Some(change.id.clone());
+        claim.shown = Some(relation == Fit::Fits);
         claim.system = (entity != scene.system).then_some(entity);
         claims.push(claim);
     }
     claims
+}
+
+/// Whether a setting that telemetry shows, a limit or a capacity, moved with the change. Revisions and versions move with
+/// every change and tell nothing about what it did.
+fn limit_moved(group: Option<&Group<'_>>, change: &Change) -> bool {
+    let echo = ["revision", "version", "generation", "info", "replica", "desired", "wanted"];
+    let echoes = |s: &Symptom<'_>| {
+        let name = Words::of(&s.anomaly().series.name);
+        echo.iter().any(|word| name.contain(&Words::of(word)))
+    };
+    let mut symptoms = group.into_iter().flat_map(|g| &g.symptoms);
+    symptoms.any(|s| {
+        s.class.role == MetricRole::Configuration
+            && !echoes(s)
+            && s.anomaly().last >= change.time
+            && s.strength > 0.0
+    })
 }
 
 /// Changes before `onset` within reach, nearest first.

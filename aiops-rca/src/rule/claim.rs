@@ -15,6 +15,8 @@ pub(crate) struct Claim {
     pub(crate) next: Vec<String>,
     /// Whether a fresh process would be free of it.
     pub(crate) transient: bool,
+    /// Whether the blamed change shows in what deviates; `None` where no change is blamed.
+    pub(crate) shown: Option<bool>,
 }
 
 impl Claim {
@@ -29,6 +31,7 @@ impl Claim {
             change: None,
             next: Vec::new(),
             transient: false,
+            shown: None,
         }
     }
 

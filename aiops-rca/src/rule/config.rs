@@ -100,6 +100,9 @@ pub struct RuleRcaConfig {
     pub sharpness: f64,
     /// Support of "none of the known causes", against which all are weighed; default 0.25, 0.01..=10.
     pub doubt: f64,
+    /// How far a mechanism that fails by itself, at full strength, takes the blame off a change that only happened nearby;
+    /// default 0.75, 0..=1.
+    pub coincidence: f64,
     /// Factor for transient causes once a restart did not help; default 0.4, 0..=1.
     pub after_restart: f64,
     /// Factor for a cause once its own remedy did not help; default 0.25, 0..=1.
@@ -121,6 +124,7 @@ impl Default for RuleRcaConfig {
             hypotheses: 6,
             sharpness: 2.0,
             doubt: 0.25,
+            coincidence: 0.75,
             after_restart: 0.4,
             after_remedy: 0.25,
             least: 0.12,
@@ -142,6 +146,7 @@ impl RuleRcaConfig {
             ("changes.distance", self.changes.distance),
             ("changes.vague", self.changes.vague),
             ("changes.misfit", self.changes.misfit),
+            ("coincidence", self.coincidence),
             ("after_restart", self.after_restart),
             ("after_remedy", self.after_remedy),
             ("least", self.least),

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use aiops_core::model::{ChangeKind, Direction, EntityId, EntityKind, FaultType, NullFinding, Shape, time};
+use aiops_core::model::{
+    ChangeKind, Direction, EntityId, EntityKind, FaultType, NullFinding, Shape, mechanism as word, time,
+};
 
 use super::claim::Claim;
 use super::{Scene, null};
@@ -13,9 +15,9 @@ use crate::roles::{MetricRole, Side};
 /// requests pile up in flight wherever anything is slow.
 fn base(mechanism: &str) -> f64 {
     match mechanism {
-        "restarts" | "memory" => 1.0,
-        "lock" => 0.95,
-        "connection pool" | "disk" | "hardware" => 0.9,
+        "restarts" | word::MEMORY => 1.0,
+        word::LOCK => 0.95,
+        word::CONNECTION_POOL | "disk" | "hardware" => 0.9,
         "thread pool" => 0.8,
         "network" | "gpu" | "file descriptors" => 0.7,
         "cpu" | "queue" | "garbage collection" => 0.6,
@@ -69,17 +71,17 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         let mut support = strongest.strength
             * scene.config.mechanisms.get(mechanism).copied().unwrap_or_else(|| base(mechanism));
         let grows = symptoms.iter().any(|s| s.anomaly().shape == Shape::SteadyIncrease);
-        if mechanism == "memory" && !grows {
+        if mechanism == word::MEMORY && !grows {
             support *= 0.7;
         }
         // What fills up because somebody it calls is slow, or somebody sends more, did not fail by itself.
-        if strongest.class.role == MetricRole::Saturation && mechanism != "lock" {
+        if strongest.class.role == MetricRole::Saturation && mechanism != word::LOCK {
             let callee = scene.picture.callees(&scene.system).into_iter();
             let slow = callee.filter_map(|c| scene.picture.groups.get(c)?.trouble());
             let slow = slow.filter(|(_, since)| scene.picture.not_before(*since, strongest.onset()));
             support *= 1.0 - 0.65 * slow.map(|(t, _)| t).fold(0.0, f64::max);
         }
-        if mechanism != "memory" {
+        if mechanism != word::MEMORY {
             support *= 1.0 - 0.6 * overloaded;
         }
         let fault = match mechanism {
@@ -122,7 +124,7 @@ fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
         support *= if strongest.anomaly().ongoing { 0.6 } else { 0.2 };
     }
     let (mechanism, what) = match restarted {
-        Some(_) => ("crash loop", "is started over and over"),
+        Some(_) => (word::CRASH_LOOP, "is started over and over"),
         None => ("unavailable", "is not ready"),
     };
     let statement = format!("{} {what}: {}", scene.system, told(strongest));
@@ -162,7 +164,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
                     scene.system,
                     told(s)
                 );
-                ("noisy neighbour", text, 0.95 * s.strength)
+                (word::TENANT_LOAD, text, 0.95 * s.strength)
             }
             None => {
                 let text = format!("{} is sent far more than before: {}", scene.system, told(s));
@@ -188,7 +190,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
         let trouble = group.trouble().map_or(0.3, |_| 0.9);
         let statement = format!("{name} sends far more to {}: {}", scene.system, told(s));
         let felt = group.strongest(Symptom::is_serving_trouble);
-        let mut claim = Claim::new(FaultType::Load, "noisy neighbour", statement, trouble * s.strength)
+        let mut claim = Claim::new(FaultType::Load, word::TENANT_LOAD, statement, trouble * s.strength)
             .citing(cite(std::iter::once(s).chain(felt)))
             .next(format!("whether {} recovers when {name} sends less", scene.system));
         claim.system = known.map(|k| scene.picture.whole(&k)).filter(|k| *k != scene.system);
@@ -237,7 +239,7 @@ fn slow(scene: &Scene<'_>, group: &Group<'_>, own: f64) -> Option<Claim> {
         })
         .collect();
     let mechanism =
-        if serving.class.role == MetricRole::Latency { "slow responses" } else { "failing responses" };
+        if serving.class.role == MetricRole::Latency { word::SLOW_WORK } else { word::FAILING_RESPONSES };
     // For those who call it, it is a dependency that does not serve.
     let fault = if felt.is_empty() { FaultType::Unknown } else { FaultType::Dependency };
     let support = 0.75 * serving.strength * (1.0 - own);
@@ -272,7 +274,7 @@ fn dependency_without_telemetry(scene: &Scene<'_>) -> Option<Claim> {
     let whose =
         if scene.system.kind() == EntityKind::External { "outside our control" } else { "without telemetry" };
     let statement = format!("{}, {whose}, fails those who call it", scene.system);
-    let claim = Claim::new(FaultType::Dependency, "failing responses", statement, 0.7 * strongest)
+    let claim = Claim::new(FaultType::Dependency, word::FAILING_RESPONSES, statement, 0.7 * strongest)
         .citing(cite(seen))
         .next(format!("state of {} by its own telemetry or status page", scene.system));
     Some(claim)

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use aiops_core::model::{
     Confidence, Diagnosis, DiagnosisStatus, EntityId, EvidenceKind, Hypothesis, NullFinding, Signal, Suspect,
+    mechanism,
 };
 use aiops_core::seam::Rca;
 use aiops_core::{Case, CasePart, Context, Error, ErrorKind, Result};
@@ -207,9 +208,16 @@ impl RuleRca {
 impl Scene<'_> {
     /// What the rules claim of the system, and what they looked for in vain.
     fn claims(&self) -> (Vec<Claim>, Vec<NullFinding>) {
-        let changes = changes::claims(self);
+        let mut changes = changes::claims(self);
         let mut mechanisms = mechanisms::claims(self);
-        // A change on the system that fits explains its mechanism; it does not compete with it.
+        // What fails by itself needs no change to explain it. A change that only happens to be near is then the
+        // lesser explanation, unless what it did shows in telemetry.
+        let by_itself =
+            mechanisms.iter().filter(|c| fails_by_itself(c)).map(|c| c.support).fold(0.0, f64::max);
+        for claim in changes.iter_mut().filter(|c| c.shown != Some(true)) {
+            claim.support *= 1.0 - self.config.coincidence * by_itself;
+        }
+        // A change on the system explains its mechanism; it does not compete with it.
         let explained = changes.iter().filter(|c| c.system.is_none()).map(|c| c.support).fold(0.0, f64::max);
         for claim in &mut mechanisms {
             claim.support *= 1.0 - explained;
@@ -218,6 +226,18 @@ impl Scene<'_> {
         let nulls = attempts::weigh(self, &mut claims);
         (claims, nulls)
     }
+}
+
+/// Mechanisms with a signal of their own, that need no bad setting to come about.
+fn fails_by_itself(claim: &Claim) -> bool {
+    let known = [
+        mechanism::MEMORY,
+        mechanism::LOCK,
+        mechanism::CONNECTION_POOL,
+        mechanism::CRASH_LOOP,
+        mechanism::TENANT_LOAD,
+    ];
+    claim.mechanism.as_deref().is_some_and(|m| known.contains(&m))
 }
 
 pub(crate) fn null(statement: impl Into<String>) -> NullFinding {

@@ -1,5 +1,6 @@
 use aiops_core::model::{
     Diagnosis, DiagnosisStatus, EntityId, FaultType, Hypothesis, MetricKind, SeriesKey, Shape, Standing,
+    mechanism,
 };
 
 use crate::world::{World, service};
@@ -8,11 +9,11 @@ fn cause(diagnosis: &Diagnosis) -> &Hypothesis {
     diagnosis.cause().unwrap_or_else(|| panic!("no cause: {diagnosis:#?}"))
 }
 
-fn assert_cause(world: &World, system: &str, fault: FaultType, mechanism: &str) -> Diagnosis {
+fn assert_cause(world: &World, system: &str, fault: FaultType, expected: &str) -> Diagnosis {
     let diagnosis = world.diagnosis();
     let h = cause(&diagnosis);
     let told = (h.system.clone(), h.fault, h.mechanism.as_deref());
-    assert_eq!(told, (service(system), fault, Some(mechanism)), "{diagnosis:#?}");
+    assert_eq!(told, (service(system), fault, Some(expected)), "{diagnosis:#?}");
     assert_eq!(h.standing(), Standing::Finding);
     assert!(!h.next_checks.is_empty());
     assert!(!h.confidence.is_calibrated());
@@ -41,7 +42,7 @@ fn memory_that_grows_is_exhaustion() {
         let key = SeriesKey::new("rate(http_server_requests_total)").with("code", "503");
         world.deviates(&EntityId::instance(copy), key, MetricKind::Rate, Shape::LevelShiftUp, 40, 0.0, 20.0);
     }
-    let diagnosis = assert_cause(&world, "orders", FaultType::ResourceExhaustion, "memory");
+    let diagnosis = assert_cause(&world, "orders", FaultType::ResourceExhaustion, mechanism::MEMORY);
     let said = |text: &str| diagnosis.null_findings.iter().any(|n| n.statement.contains(text));
     assert!(
         said("no deployment or configuration roll-out of service/orders"),
@@ -66,7 +67,7 @@ fn a_pool_that_runs_out_is_exhaustion() {
     for name in ["inventory", "orders", "gateway"] {
         world.slow(name, 41);
     }
-    assert_cause(&world, "inventory", FaultType::ResourceExhaustion, "connection pool");
+    assert_cause(&world, "inventory", FaultType::ResourceExhaustion, mechanism::CONNECTION_POOL);
 }
 
 #[test]
@@ -75,7 +76,7 @@ fn a_lock_that_is_waited_for_is_exhaustion() {
     world.both("orders", "p95(lock_wait_seconds)", MetricKind::Quantile, Shape::LevelShiftUp, 40, 0.001, 0.4);
     world.slow("orders", 40);
     world.slow("gateway", 40);
-    assert_cause(&world, "orders", FaultType::ResourceExhaustion, "lock");
+    assert_cause(&world, "orders", FaultType::ResourceExhaustion, mechanism::LOCK);
 }
 
 #[test]
@@ -88,7 +89,7 @@ fn restarts_over_and_over_are_a_crash_loop() {
         world.deviates(&id, SeriesKey::new("up"), MetricKind::Gauge, Shape::LevelShiftDown, 40, 1.0, 0.0);
     }
     world.slow("gateway", 41);
-    assert_cause(&world, "orders", FaultType::Code, "crash loop");
+    assert_cause(&world, "orders", FaultType::Code, mechanism::CRASH_LOOP);
 }
 
 #[test]
@@ -109,7 +110,7 @@ fn a_slow_callee_with_nothing_of_its_own_is_a_dependency() {
     for name in ["store", "inventory", "orders", "gateway"] {
         world.slow(name, 40);
     }
-    let diagnosis = assert_cause(&world, "store", FaultType::Dependency, "slow responses");
+    let diagnosis = assert_cause(&world, "store", FaultType::Dependency, mechanism::SLOW_WORK);
     assert!(diagnosis.null_findings.iter().any(|n| n.statement.contains("no resource, pool, lock or queue")));
 }
 
@@ -121,7 +122,7 @@ fn the_neighbour_that_sends_more_is_the_system() {
     for name in ["store", "inventory", "orders", "gateway"] {
         world.slow(name, 40);
     }
-    assert_cause(&world, "worker", FaultType::Load, "noisy neighbour");
+    assert_cause(&world, "worker", FaultType::Load, mechanism::TENANT_LOAD);
 }
 
 #[test]
@@ -134,7 +135,7 @@ fn a_tenant_told_by_a_label_is_named() {
     for name in ["store", "inventory", "orders", "gateway"] {
         world.slow(name, 40);
     }
-    let diagnosis = assert_cause(&world, "store", FaultType::Load, "noisy neighbour");
+    let diagnosis = assert_cause(&world, "store", FaultType::Load, mechanism::TENANT_LOAD);
     assert!(cause(&diagnosis).statement.starts_with("batch sends far more"));
 }
 

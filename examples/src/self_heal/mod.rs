@@ -144,6 +144,7 @@ async fn watched(
     Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))
 }
 
+#[allow(clippy::print_stdout, reason = "the story of the run is what this program prints")]
 fn report(options: &Options, record: &RunRecord, cases: &[Case]) -> Result<(), RunError> {
     for case in cases {
         println!("{}", narrative(case));

@@ -45,9 +45,8 @@ impl Telemetry {
         let changes = shop.supervisor().clone();
         match &options.prometheus {
             None => {
-                let mut config = StoreConfig::default();
                 // The shop's pages name service and instance themselves, the liveness page those of others.
-                config.honor_labels = true;
+                let config = StoreConfig { honor_labels: true, ..StoreConfig::default() };
                 let store = SharedStore::new(config)?;
                 let scraper = Scraper::new(ScrapeConfig::default(), store.clone())?;
                 let collector = tokio::spawn(scrape(shop, scraper, collecting));
