@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use aiops_core::model::{
-    Anomaly, Direction, EdgeKind, EntityId, EntityKind, MetricKind, Severity, Shape, TelemetryWindow,
-    Topology, time,
+    Anomaly, Direction, EdgeKind, EntityId, EntityKind, MetricKind, MetricSeries, Severity, Shape,
+    TelemetryWindow, Topology, time,
 };
 use aiops_core::{CitedAnomaly, Result};
 use jiff::Timestamp;
@@ -134,6 +134,8 @@ pub(crate) struct Group<'a> {
     pub(crate) measures_serving: bool,
     /// Whether most of its parts that report appeared within the window, so that there is no norm to compare with.
     pub(crate) fresh: bool,
+    /// Counts of restarts, whether they deviate or not.
+    pub(crate) restarts: Vec<&'a MetricSeries>,
     /// Parts with telemetry.
     pub(crate) parts: BTreeSet<EntityId>,
 }
@@ -207,6 +209,9 @@ impl<'a> Picture<'a> {
             entry.has_metrics = true;
             entry.measures_serving |=
                 matches!(class.role, MetricRole::Latency | MetricRole::Errors) && class.side == Side::Server;
+            if class.role == MetricRole::Restarts {
+                entry.restarts.push(series);
+            }
             entry.parts.insert(series.entity().clone());
             kinds.insert((series.entity(), series.key()), series.kind());
         }

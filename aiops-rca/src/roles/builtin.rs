@@ -11,6 +11,9 @@ use MetricRole::{
 };
 use Polarity::{Either, HigherIsWorse, LowerIsWorse};
 
+/// Mechanism of a configured bound.
+pub(crate) const CAPACITY: &str = "capacity";
+
 /// Words of failure, in names and as values of outcome labels.
 const FAILURES: [&str; 22] = [
     "error",
@@ -54,22 +57,12 @@ pub(super) fn rules() -> Vec<RoleRule> {
         .about("restarts"),
         RoleRule::new(["not ready", "unready", "unhealthy", "unavailable", "down"], Liveness, HigherIsWorse)
             .of_kinds(level),
+        RoleRule::new(["limit", "max", "maximum", "capacity", "quota"], Configuration, LowerIsWorse)
+            .about(CAPACITY)
+            .without(["second", "duration", "latency", "usage", "used"])
+            .of_kinds([Gauge, Ratio]),
         RoleRule::new(
-            [
-                "info",
-                "revision",
-                "version",
-                "desired",
-                "wanted",
-                "spec",
-                "limit",
-                "max",
-                "maximum",
-                "capacity",
-                "quota",
-                "configured",
-                "threshold",
-            ],
+            ["info", "revision", "version", "desired", "wanted", "spec", "configured", "threshold"],
             Configuration,
             Either,
         )
@@ -163,6 +156,12 @@ pub(super) fn rules() -> Vec<RoleRule> {
         .of_kinds(level),
         RoleRule::new(["throughput", "rps", "qps", "per second", "rate"], Traffic, Either),
     ]
+}
+
+/// Whether a derived signal is one of failures by the name of its function.
+pub(super) fn is_failure_function(function: &str) -> bool {
+    let words = Words::of(function);
+    FAILURES.iter().any(|f| words.contain(&Words::of(f)))
 }
 
 /// Where no word tells, kind and unit do.

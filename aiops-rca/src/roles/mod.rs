@@ -7,6 +7,7 @@ use aiops_core::model::{MetricKind, SeriesKey, Unit};
 use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use builtin::CAPACITY;
 pub(crate) use words::Words;
 
 /// What a metric says about its entity: the four golden signals and what stands beside them.
@@ -332,7 +333,10 @@ impl MetricRoles {
         if let Some(own) = self.rules.iter().take(self.config.rules.len()).find(|r| r.matches(&words, kind)) {
             return own.give(class);
         }
-        if is_event_count(&words, kind) {
+        if builtin::is_failure_function(outer_name(&series.name)) {
+            // `error_ratio(requests)`: what is derived speaks of failures, whatever it is derived from.
+            (class.role, class.polarity) = (MetricRole::Errors, Polarity::HigherIsWorse);
+        } else if is_event_count(&words, kind) {
             // The rate of a duration's histogram counts events, whatever the duration was of.
             class.role = MetricRole::Traffic;
             if side == Side::Server && !words.contain(&Words::of("request")) {
@@ -365,6 +369,11 @@ impl Prepared {
 fn inner_name(name: &str) -> &str {
     let from = name.rfind('(').map_or(name, |i| name.get(i + 1..).unwrap_or(name));
     from.find(')').map_or(from, |i| from.get(..i).unwrap_or(from))
+}
+
+/// `rate` of `rate(x)`; empty for a plain name.
+fn outer_name(name: &str) -> &str {
+    name.rfind('(').map_or("", |i| name.get(..i).unwrap_or_default())
 }
 
 fn side_of(words: &Words, has_peer: bool) -> Side {

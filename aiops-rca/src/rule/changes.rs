@@ -1,8 +1,11 @@
 //! Which change, if any (RCA-03).
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aiops_core::model::{Change, ChangeKind, EntityId, FaultType, NullFinding, time};
+use aiops_core::model::{
+    Change, ChangeKind, Direction, EntityId, FaultType, NullFinding, Shape, mechanism as word, time,
+};
 use aiops_core::{Case, CitedChange};
 use jiff::Timestamp;
 
@@ -10,8 +13,9 @@ use super::claim::Claim;
 use super::config::ChangeConfig;
 use super::words::{Fit, fit};
 use super::{Scene, null};
+use crate::localize::ratio;
 use crate::picture::{Group, Picture, Symptom};
-use crate::roles::{MetricRole, Words};
+use crate::roles::{CAPACITY, MetricRole};
 
 /// Changes on the system, or on what it needs, before its onset.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
@@ -19,7 +23,9 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     let config = &scene.config.changes;
     let group = scene.picture.groups.get(&scene.system);
     let needed = scene.picture.all_callees(&scene.system);
+    let gives_up = group.is_some_and(|g| super::mechanisms::timeout(scene, g).is_some());
     let mut claims = Vec::new();
+    let mut later: BTreeMap<EntityId, i32> = BTreeMap::new();
     for cited in before(scene.case, scene.picture, onset, config) {
         let change = &cited.change;
         let entity = scene.picture.whole(&change.entity);
@@ -29,15 +35,26 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         }
         let lead = time::elapsed(change.time, onset);
         let near = (-lead.as_secs_f64() / config.decay.as_secs_f64()).exp();
-        let changed = scene.picture.groups.get(&entity).or(group);
-        let relation = if limit_moved(changed, change) { Fit::Fits } else { fit(change, changed) };
+        let deviating = scene.picture.groups.get(&entity).or(group);
+        let relation = match fit(change, deviating) {
+            // A bound that was lowered, or a callee given up on while it is well, is what settings do.
+            _ if is_new(change.kind) && hops == 0 && (gives_up || lowered(deviating)) => Fit::Fits,
+            // Memory that creeps up is what code does, and no setting unless it says so.
+            Fit::Vague if change.kind == ChangeKind::ConfigRollout && creeps(deviating) => Fit::Misfit,
+            relation => relation,
+        };
         let fits = match relation {
             Fit::Fits => 1.0,
             Fit::Vague => config.vague,
             Fit::Misfit => config.misfit,
         };
-        let chance = chance(scene.case, scene.picture, lead.as_secs_f64());
-        let support = config.weight(change.kind) * near * (1.0 - chance) * fits * config.distance.powi(hops);
+        let chance = chance(scene, &entity, lead.saturating_add(scene.picture.resolution));
+        // What did no harm until the next change was made most likely does none.
+        let superseded = later.entry(entity.clone()).or_default();
+        let latest = config.superseded.powi(*superseded);
+        *superseded += i32::from(is_new(change.kind));
+        let support =
+            config.weight(change.kind) * near * (1.0 - chance) * fits * latest * config.distance.powi(hops);
         let shows = group.into_iter().flat_map(|g| g.harmful()).filter(|s| s.strength >= 0.2);
         let shown = shows.map(|s| s.cited.id.clone()).take(6);
         let set = group.into_iter().flat_map(|g| &g.symptoms);
@@ -61,23 +78,6 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     claims
 }
 
-/// Whether a setting that telemetry shows, a limit or a capacity, moved with the change. Revisions and versions move with
-/// every change and tell nothing about what it did.
-fn limit_moved(group: Option<&Group<'_>>, change: &Change) -> bool {
-    let echo = ["revision", "version", "generation", "info", "replica", "desired", "wanted"];
-    let echoes = |s: &Symptom<'_>| {
-        let name = Words::of(&s.anomaly().series.name);
-        echo.iter().any(|word| name.contain(&Words::of(word)))
-    };
-    let mut symptoms = group.into_iter().flat_map(|g| &g.symptoms);
-    symptoms.any(|s| {
-        s.class.role == MetricRole::Configuration
-            && !echoes(s)
-            && s.anomaly().last >= change.time
-            && s.strength > 0.0
-    })
-}
-
 /// Changes before `onset` within reach, nearest first.
 fn before<'c>(
     case: &'c Case,
@@ -96,17 +96,40 @@ fn before<'c>(
     changes
 }
 
-/// Probability that, at the rate of changes seen, one falls within `lead` seconds before an instant by chance.
-fn chance(case: &Case, picture: &Picture<'_>, lead: f64) -> f64 {
-    let Some(window) = case.window() else { return 0.0 };
-    let oldest = case.changes().iter().map(|c| c.change.time).min().unwrap_or(window.range.start());
+/// Probability that, at the rate at which `entity` is changed, a change falls so close before an instant by chance.
+fn chance(scene: &Scene<'_>, entity: &EntityId, lead: Duration) -> f64 {
+    let Some(window) = scene.case.window() else { return 0.0 };
+    let of_it = || {
+        let changes = scene.case.changes().iter().map(|c| &c.change);
+        changes.filter(|c| is_new(c.kind) && scene.picture.whole(&c.entity) == *entity)
+    };
+    let oldest = of_it().map(|c| c.time).min().unwrap_or(window.range.start());
     let span = time::elapsed(oldest.min(window.range.start()), window.range.end()).as_secs_f64();
-    // The change itself is not chance; the others tell the rate.
-    let others = crate::localize::ratio(case.changes().len().saturating_sub(1), 1);
-    let systems: BTreeSet<EntityId> =
-        case.changes().iter().map(|c| picture.whole(&c.change.entity)).collect();
-    let each = others / crate::localize::ratio(systems.len().max(1), 1);
-    if span > 0.0 { 1.0 - (-each / span * lead).exp() } else { 0.0 }
+    let expected = ratio(of_it().count(), 1) * lead.as_secs_f64() / span.max(f64::MIN_POSITIVE);
+    1.0 - (-expected).exp()
+}
+
+/// Whether it brings something that was not there before.
+fn is_new(kind: ChangeKind) -> bool {
+    matches!(
+        kind,
+        ChangeKind::Deployment | ChangeKind::ConfigRollout | ChangeKind::FeatureFlag | ChangeKind::Patch
+    )
+}
+
+/// Whether a configured bound of the system went down.
+fn lowered(group: Option<&Group<'_>>) -> bool {
+    group
+        .into_iter()
+        .flat_map(|g| &g.symptoms)
+        .any(|s| s.class.mechanism.as_deref() == Some(CAPACITY) && s.anomaly().direction() == Direction::Down)
+}
+
+/// Whether what deviates most is memory that grows steadily.
+fn creeps(group: Option<&Group<'_>>) -> bool {
+    group.into_iter().flat_map(Group::harmful).any(|s| {
+        s.class.mechanism.as_deref() == Some(word::MEMORY) && s.anomaly().shape == Shape::SteadyIncrease
+    })
 }
 
 fn distance(picture: &Picture<'_>, from: &EntityId, to: &EntityId) -> i32 {
@@ -166,13 +189,11 @@ pub(super) fn null_findings(
     let mut nulls = Vec::new();
     let considered = before(case, picture, onset, config);
     let concerns = |e: &EntityId| e == leader || needed.contains(e);
-    let is_new = |c: &&CitedChange| {
-        matches!(
-            c.change.kind,
-            ChangeKind::Deployment | ChangeKind::ConfigRollout | ChangeKind::FeatureFlag | ChangeKind::Patch
-        )
-    };
-    if !considered.iter().filter(|c| concerns(&picture.whole(&c.change.entity))).any(is_new) {
+    if !considered
+        .iter()
+        .filter(|c| concerns(&picture.whole(&c.change.entity)))
+        .any(|c| is_new(c.change.kind))
+    {
         nulls.push(null(format!(
             "no deployment or configuration roll-out of {leader}, or of what it needs, before its first symptom"
         )));

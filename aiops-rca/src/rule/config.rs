@@ -10,9 +10,9 @@ use crate::picture::SymptomConfig;
 
 /// How changes are held against onsets (RCA-03).
 ///
-/// Support = weight of the kind · exp(−lead / decay) · (1 − chance) · fit · distance^hops, where `lead` is the time from the
-/// change to the first onset, and `chance` the probability that some change falls so close before the onset at the rate
-/// at which changes were made.
+/// Support = weight of the kind · exp(−lead / decay) · (1 − chance) · fit · superseded^later · distance^hops, where `lead` is the time from
+/// the change to the first onset, `chance` the probability that one falls so close before the onset at the rate at which the
+/// system is changed, and `later` the number of changes of the system between this one and the onset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -25,6 +25,8 @@ pub struct ChangeConfig {
     pub reach: Duration,
     /// Factor a hop from the suspect to what it needs; default 0.4, 0..=1.
     pub distance: f64,
+    /// Factor for each later change of the same system before the onset; default 0.4, 0..=1.
+    pub superseded: f64,
     /// Factor when nothing tells what was changed; default 0.8, 0..=1.
     pub vague: f64,
     /// Factor when what was changed has to do with something else than what deviates; default 0.4, 0..=1.
@@ -62,6 +64,7 @@ impl Default for ChangeConfig {
             decay: Duration::from_secs(600),
             reach: Duration::from_secs(4 * 3600),
             distance: 0.4,
+            superseded: 0.4,
             vague: 0.8,
             misfit: 0.4,
             weights: Vec::new(),
@@ -144,6 +147,7 @@ impl RuleRcaConfig {
         positive("changes.decay", self.changes.decay)?;
         for (field, value) in [
             ("changes.distance", self.changes.distance),
+            ("changes.superseded", self.changes.superseded),
             ("changes.vague", self.changes.vague),
             ("changes.misfit", self.changes.misfit),
             ("coincidence", self.coincidence),

@@ -1,10 +1,13 @@
 //! What ran out, restarts, overflows or answers late.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    ChangeKind, Direction, EntityId, EntityKind, FaultType, NullFinding, Shape, mechanism as word, time,
+    ChangeKind, Direction, EntityId, EntityKind, FaultType, MetricKind, MetricSeries, NullFinding, Shape,
+    mechanism as word, time,
 };
+
+use jiff::Timestamp;
 
 use super::claim::Claim;
 use super::{Scene, null};
@@ -19,9 +22,10 @@ fn base(mechanism: &str) -> f64 {
         word::LOCK => 0.95,
         word::CONNECTION_POOL | "disk" | "hardware" => 0.9,
         "thread pool" => 0.8,
-        "network" | "gpu" | "file descriptors" => 0.7,
+        "network" | "gpu" => 0.7,
         "cpu" | "queue" | "garbage collection" => 0.6,
-        "threads" | "cache" => 0.4,
+        // Every process holds more of these while it works more, or longer.
+        "file descriptors" | "threads" | "cache" => 0.35,
         _ => 0.3,
     }
 }
@@ -81,7 +85,7 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
             let slow = slow.filter(|(_, since)| scene.picture.not_before(*since, strongest.onset()));
             support *= 1.0 - 0.65 * slow.map(|(t, _)| t).fold(0.0, f64::max);
         }
-        if mechanism != word::MEMORY {
+        if mechanism != word::MEMORY || !grows {
             support *= 1.0 - 0.6 * overloaded;
         }
         let fault = match mechanism {
@@ -105,6 +109,22 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
     claims
 }
 
+/// Restarts of one copy that are more than a roll-out makes, with room for the smear of rates.
+const OVER_AND_OVER: f64 = 1.5;
+
+/// Starts that a series counts from `since` on.
+fn restarts_since(series: &MetricSeries, since: Timestamp) -> f64 {
+    let points: Vec<(Timestamp, f64)> =
+        series.points().filter(|(t, v)| *t >= since && v.is_finite()).collect();
+    let pairs = points.windows(2).filter_map(|w| if let [a, b] = w { Some((a, b)) } else { None });
+    match series.kind() {
+        MetricKind::Rate => pairs.map(|((t, _), (u, rate))| rate * time::elapsed(*t, *u).as_secs_f64()).sum(),
+        MetricKind::Counter => pairs.map(|((_, a), (_, b))| if b >= a { b - a } else { *b }).sum(),
+        // A start time: every rise is a start.
+        _ => pairs.map(|((_, a), (_, b))| if b > a { 1.0 } else { 0.0 }).sum(),
+    }
+}
+
 /// Starts over and over, or is not there at all.
 fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     let of = |role: MetricRole| group.strongest(move |s| s.harmful && s.class.role == role);
@@ -120,12 +140,24 @@ fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
             && scene.picture.whole(&c.change.entity) == scene.system
     });
     let mut support = strongest.strength;
-    if rolled_out {
+    let down: BTreeSet<&EntityId> = group
+        .harmful()
+        .filter(|s| s.class.role == MetricRole::Liveness && s.anomaly().ongoing)
+        .map(|s| &s.anomaly().entity)
+        .collect();
+    let own_parts = group.parts.iter().filter(|p| scene.picture.whole(p) == scene.system);
+    // Roll-outs leave somebody serving; when all are down they are not the reason.
+    let all_down = own_parts.clone().next().is_some() && own_parts.clone().all(|p| down.contains(p));
+    let again =
+        group.restarts.iter().map(|s| restarts_since(s, time::before(onset, scene.picture.resolution)));
+    let over_and_over = again.fold(0.0, f64::max) >= OVER_AND_OVER;
+    if rolled_out && !all_down && !over_and_over {
         support *= if strongest.anomaly().ongoing { 0.6 } else { 0.2 };
     }
-    let (mechanism, what) = match restarted {
-        Some(_) => (word::CRASH_LOOP, "is started over and over"),
-        None => ("unavailable", "is not ready"),
+    let (mechanism, what) = if over_and_over || (restarted.is_some() && !rolled_out) {
+        (word::CRASH_LOOP, "is started over and over")
+    } else {
+        ("unavailable", "is not ready")
     };
     let statement = format!("{} {what}: {}", scene.system, told(strongest));
     let claim = Claim::new(FaultType::Code, mechanism, statement, support)
@@ -200,7 +232,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
 }
 
 /// Calls fail on the caller's side only, at a callee that is well: given up too early, or lost on the way.
-fn timeout(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
+pub(super) fn timeout(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     let failing = group.strongest(|s| {
         s.harmful && s.class.role == MetricRole::Errors && s.class.side == Side::Client && s.peer.is_some()
     })?;
