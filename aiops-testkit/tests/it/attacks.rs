@@ -120,7 +120,7 @@ fn check(package: &Path) -> Errors {
                 let spans = message["message"]["spans"].as_array().unwrap();
                 if let Some(primary) = spans.iter().find(|s| s["is_primary"] == true) {
                     let code = message["message"]["code"]["code"].as_str().unwrap_or_default();
-                    found.push((code.to_owned(), primary["line_start"].as_u64().unwrap()));
+                    found.push((code.to_owned(), line_of(primary)));
                 }
             }
             _ => {}
@@ -129,6 +129,14 @@ fn check(package: &Path) -> Errors {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!dependency_failed && !errors.is_empty(), "the crate under test does not build: {said}");
     errors
+}
+
+/// The line in the program itself, also when the error lies in what a macro became.
+fn line_of(span: &Value) -> u64 {
+    match &span["expansion"]["span"] {
+        Value::Null => span["line_start"].as_u64().unwrap(),
+        caller => line_of(caller),
+    }
 }
 
 #[test]
