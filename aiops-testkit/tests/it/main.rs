@@ -8,3 +8,6 @@
 )]
 
 mod attacks;
+mod conformance;
+mod fixtures;
+mod reference;
