@@ -6,16 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_core::action::{
-    Action, ActionOutcome, ApprovalRequest, BlastRadius, IncidentId, IntentRecord, Mode, Operation, Preview, Principal,
-    Proposal, ProposalId, ReceiptRecord, Share, TargetState, Verdict,
+    Action, ActionOutcome, ApprovalRequest, BlastRadius, IncidentId, IntentRecord, Mode, Operation, Preview,
+    Principal, Proposal, ProposalId, ReceiptRecord, Share, TargetState, Verdict,
 };
 use aiops_core::fake::{FixedGuard, InMemoryJournal, InMemoryMitigator, SimulatedWorkload};
 use aiops_core::guard::{ChainConfig, GuardChain, Intended, Receipt};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
-    Alert, Anomaly, Baseline, Change, ChangeKind, Confidence, DetectorId, Diagnosis, EdgeKind, EntityId, FaultType,
-    FetchRequest, FittedHash, Hypothesis, LogRecord, MetricSeries, Ranking, Revision, Selector, SeriesKey, Severity,
-    Shape, Signal, SignalSet, Span, SpanId, Suspect, TelemetryWindow, TimeAxis, TimeRange, TraceId, time,
+    Alert, Anomaly, Baseline, Change, ChangeKind, Confidence, DetectorId, Diagnosis, EdgeKind, EntityId,
+    FaultType, FetchRequest, FittedHash, Hypothesis, LogRecord, MetricSeries, Ranking, Revision, Selector,
+    SeriesKey, Severity, Shape, Signal, SignalSet, Span, SpanId, Suspect, TelemetryWindow, TimeAxis,
+    TimeRange, TraceId, time,
 };
 use aiops_core::seam::{Journal, Mitigator};
 use aiops_core::{Case, CasePart, Context, Error, ErrorKind, ManualClock, Result};
@@ -84,7 +85,14 @@ pub fn window() -> TelemetryWindow {
     window.logs.push(LogRecord::new(at(31), store(), "pool exhausted"));
     for (i, step) in [12, 33].into_iter().enumerate() {
         let id = i as u64 + 1;
-        window.spans.push(Span::new(TraceId(u128::from(id)), SpanId(id), orders(), "POST /buy", at(step), STEP));
+        window.spans.push(Span::new(
+            TraceId(u128::from(id)),
+            SpanId(id),
+            orders(),
+            "POST /buy",
+            at(step),
+            STEP,
+        ));
     }
     let revision = Revision::new(Some("r1".to_owned()), "r2");
     let rollout = Change::new("c1", at(28), ChangeKind::ConfigRollout, store(), "pool size 50 to 5");

@@ -34,8 +34,16 @@ pub async fn approver(approver: &dyn Approver, fx: &ApproverFixture) -> Report {
     report.clause("answer", answer(approver, fx)).await;
     report.clause("who", who(approver, fx)).await;
     report.clause("when", when(approver, fx)).await;
-    report.clause("cancelled", async { refused(approver.decide(&fx.request, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(approver.decide(&fx.request, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(approver.decide(&fx.request, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(approver.decide(&fx.request, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 

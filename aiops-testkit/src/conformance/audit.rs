@@ -26,7 +26,12 @@ impl<'a> AuditFixture<'a> {
     }
 
     fn event(&self, what: &str) -> AuditEvent {
-        AuditEvent::new(self.ctx.now(), Some(IncidentId::new("conformance")), what, serde_json::json!({ "n": 1 }))
+        AuditEvent::new(
+            self.ctx.now(),
+            Some(IncidentId::new("conformance")),
+            what,
+            serde_json::json!({ "n": 1 }),
+        )
     }
 }
 

@@ -38,9 +38,21 @@ pub async fn change_feed(feed: &dyn ChangeFeed, fx: &ChangeFeedFixture) -> Repor
     report.clause("starts_inclusive", starts_inclusive(feed, fx)).await;
     report.clause("ends_exclusive", ends_exclusive(feed, fx)).await;
     report.clause("quiet", quiet(feed, fx)).await;
-    report.clause("deterministic", async { alike(&fx.ask(feed, fx.busy).await?, &fx.ask(feed, fx.busy).await?) }).await;
-    report.clause("cancelled", async { refused(feed.changes(fx.busy, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(feed.changes(fx.busy, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("deterministic", async {
+            alike(&fx.ask(feed, fx.busy).await?, &fx.ask(feed, fx.busy).await?)
+        })
+        .await;
+    report
+        .clause("cancelled", async {
+            refused(feed.changes(fx.busy, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(feed.changes(fx.busy, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 

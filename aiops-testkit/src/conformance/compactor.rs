@@ -42,7 +42,9 @@ pub async fn compactor(compactor: &dyn Compactor, fx: &CompactorFixture) -> Repo
     report.clause("budget", budget(compactor, fx)).await;
     report.clause("stated_loss", stated_loss(compactor, fx)).await;
     report.clause("no_budget", no_budget(compactor, fx)).await;
-    report.clause("deterministic", async { alike(&fx.ask(compactor).await?, &fx.ask(compactor).await?) }).await;
+    report
+        .clause("deterministic", async { alike(&fx.ask(compactor).await?, &fx.ask(compactor).await?) })
+        .await;
     let ask = |ctx: Context| async move { compactor.compact(&fx.window, fx.budget, &ctx).await };
     report.clause("cancelled", async { refused(ask(cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
     report.clause("deadline", async { refused(ask(late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
@@ -61,7 +63,12 @@ async fn answers(compactor: &dyn Compactor, fx: &CompactorFixture) -> Outcome {
 
 async fn range(compactor: &dyn Compactor, fx: &CompactorFixture) -> Outcome {
     let briefing = fx.ask(compactor).await?;
-    ensure!(briefing.range == fx.window.range, "a briefing of {}, not of {}", briefing.range, fx.window.range);
+    ensure!(
+        briefing.range == fx.window.range,
+        "a briefing of {}, not of {}",
+        briefing.range,
+        fx.window.range
+    );
     Ok(())
 }
 

@@ -29,7 +29,11 @@ impl DetectorFixture {
 /// The contract of [`Detector`]: 11 clauses.
 pub async fn detector(detector: &dyn Detector, fx: &DetectorFixture) -> Report {
     let mut report = Report::of("Detector");
-    report.clause("identity", async { alike(&(detector.id(), detector.fitted()), &(detector.id(), detector.fitted())) }).await;
+    report
+        .clause("identity", async {
+            alike(&(detector.id(), detector.fitted()), &(detector.id(), detector.fitted()))
+        })
+        .await;
     report.clause("finds", finds(detector, fx)).await;
     report.clause("normal", nothing_in(detector, fx, given(&fx.normal, "normal window"))).await;
     report.clause("thin", nothing_in(detector, fx, given(&fx.thin, "thin window"))).await;
@@ -38,8 +42,16 @@ pub async fn detector(detector: &dyn Detector, fx: &DetectorFixture) -> Report {
     report.clause("stamped", stamped(detector, fx)).await;
     report.clause("well_formed", well_formed(detector, fx)).await;
     report.clause("reread", reread(detector, fx)).await;
-    report.clause("cancelled", async { refused(detector.detect(&fx.anomalous, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(detector.detect(&fx.anomalous, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(detector.detect(&fx.anomalous, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(detector.detect(&fx.anomalous, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 
@@ -49,7 +61,11 @@ async fn finds(detector: &dyn Detector, fx: &DetectorFixture) -> Outcome {
     Ok(())
 }
 
-async fn nothing_in(detector: &dyn Detector, fx: &DetectorFixture, window: Outcome<&TelemetryWindow>) -> Outcome {
+async fn nothing_in(
+    detector: &dyn Detector,
+    fx: &DetectorFixture,
+    window: Outcome<&TelemetryWindow>,
+) -> Outcome {
     let found = detector.detect(window?, &fx.ctx).await?;
     ensure!(found.is_empty(), "found {found:?}");
     Ok(())
@@ -91,7 +107,11 @@ async fn well_formed(detector: &dyn Detector, fx: &DetectorFixture) -> Outcome {
 async fn reread(detector: &dyn Detector, fx: &DetectorFixture) -> Outcome {
     for a in detector.detect(&fx.anomalous, &fx.ctx).await? {
         let selector = &a.reread.selector;
-        ensure!(selector.selects(&a.series.name, &a.entity, &a.series.labels), "re-reading misses {}", a.series);
+        ensure!(
+            selector.selects(&a.series.name, &a.entity, &a.series.labels),
+            "re-reading misses {}",
+            a.series
+        );
         ensure!(!a.reread.signals.is_empty(), "re-reading {} asks for nothing", a.series);
     }
     Ok(())

@@ -19,7 +19,12 @@ pub struct KnowledgeFixture {
 
 impl KnowledgeFixture {
     /// A fixture.
-    pub fn new(ctx: Context, query: impl Into<String>, best: impl Into<String>, unknown: impl Into<String>) -> Self {
+    pub fn new(
+        ctx: Context,
+        query: impl Into<String>,
+        best: impl Into<String>,
+        unknown: impl Into<String>,
+    ) -> Self {
         Self { ctx, query: query.into(), best: best.into(), unknown: unknown.into() }
     }
 
@@ -38,8 +43,16 @@ pub async fn knowledge(base: &dyn KnowledgeBase, fx: &KnowledgeFixture) -> Repor
     report.clause("unknown", unknown(base, fx)).await;
     report.clause("hostile_query", hostile_query(base, fx)).await;
     report.clause("deterministic", async { alike(&fx.ask(base, 10).await?, &fx.ask(base, 10).await?) }).await;
-    report.clause("cancelled", async { refused(base.search(&fx.query, 3, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(base.search(&fx.query, 3, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(base.search(&fx.query, 3, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(base.search(&fx.query, 3, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 
@@ -80,7 +93,9 @@ async fn unknown(base: &dyn KnowledgeBase, fx: &KnowledgeFixture) -> Outcome {
 
 /// A query is text, not a query language: whatever it holds, it is no error.
 async fn hostile_query(base: &dyn KnowledgeBase, fx: &KnowledgeFixture) -> Outcome {
-    for query in ["", " ", "\"", "(((", "a AND OR NOT", "*:*", "\u{0}'; DROP TABLE x; --", &"x ".repeat(5_000)] {
+    for query in
+        ["", " ", "\"", "(((", "a AND OR NOT", "*:*", "\u{0}'; DROP TABLE x; --", &"x ".repeat(5_000)]
+    {
         base.search(query, 3, &fx.ctx).await?;
     }
     Ok(())

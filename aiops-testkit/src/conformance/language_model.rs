@@ -27,8 +27,16 @@ pub async fn language_model(model: &dyn LanguageModel, fx: &LanguageModelFixture
     report.clause("answers", answers(model, fx)).await;
     report.clause("pays", pays(model, fx)).await;
     report.clause("budget", budget(model, fx)).await;
-    report.clause("cancelled", async { refused(model.complete(&fx.prompt, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(model.complete(&fx.prompt, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(model.complete(&fx.prompt, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(model.complete(&fx.prompt, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 

@@ -42,7 +42,9 @@ pub async fn localizer(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Repo
     report.clause("cites", cites(localizer, fx)).await;
     report.clause("path", path(localizer, fx)).await;
     report.clause("blind", blind(localizer, fx)).await;
-    report.clause("deterministic", async { alike(&fx.ask(localizer).await?, &fx.ask(localizer).await?) }).await;
+    report
+        .clause("deterministic", async { alike(&fx.ask(localizer).await?, &fx.ask(localizer).await?) })
+        .await;
     let ask = |ctx: Context| async move { localizer.localize(&fx.window, &fx.anomalies, &ctx).await };
     report.clause("cancelled", async { refused(ask(cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
     report.clause("deadline", async { refused(ask(late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
@@ -82,7 +84,11 @@ async fn cites(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Outcome {
     let known: BTreeSet<_> = fx.anomalies.iter().map(|a| &a.id).collect();
     for suspect in &fx.ask(localizer).await?.suspects {
         ensure!(!suspect.evidence.is_empty(), "{} is suspected without evidence", suspect.entity);
-        ensure!(suspect.evidence.iter().all(|e| known.contains(e)), "{} rests on unknown evidence", suspect.entity);
+        ensure!(
+            suspect.evidence.iter().all(|e| known.contains(e)),
+            "{} rests on unknown evidence",
+            suspect.entity
+        );
     }
     Ok(())
 }
@@ -90,7 +96,11 @@ async fn cites(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Outcome {
 async fn path(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Outcome {
     for suspect in &fx.ask(localizer).await?.suspects {
         let first = suspect.path.first();
-        ensure!(first.is_none_or(|f| *f == suspect.entity), "the path of {} starts at {first:?}", suspect.entity);
+        ensure!(
+            first.is_none_or(|f| *f == suspect.entity),
+            "the path of {} starts at {first:?}",
+            suspect.entity
+        );
     }
     Ok(())
 }

@@ -14,7 +14,10 @@ pub struct MaskFixture {
 
 impl MaskFixture {
     /// A fixture.
-    pub fn new<S: Into<String>>(secrets: impl IntoIterator<Item = S>, clean: impl IntoIterator<Item = S>) -> Self {
+    pub fn new<S: Into<String>>(
+        secrets: impl IntoIterator<Item = S>,
+        clean: impl IntoIterator<Item = S>,
+    ) -> Self {
         let text = |texts: &mut dyn Iterator<Item = S>| texts.map(Into::into).collect();
         Self { secrets: text(&mut secrets.into_iter()), clean: text(&mut clean.into_iter()) }
     }

@@ -2,8 +2,8 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use aiops_core::action::{
-    Action, ActionKind, ActionOutcome, ActionStatus, IdempotencyKey, JournalEntry, Operation, Preview, Principal,
-    Proposal,
+    Action, ActionKind, ActionOutcome, ActionStatus, IdempotencyKey, IncidentId, JournalEntry, Operation,
+    Preview, Principal, Proposal,
 };
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{GuardChain, Intended, Receipt};
@@ -89,14 +89,13 @@ struct Stage<'a> {
     fx: &'a MitigatorFixture<'a>,
     journal: InMemoryJournal,
     chain: GuardChain,
-    salt: u64,
+    incident: IncidentId,
 }
 
 impl Stage<'_> {
     fn proposal(&self, id: &str, action: &Action) -> Outcome<Proposal> {
-        let incident = format!("conformance-{}-{}", self.salt, self.fx.ctx.now().as_nanosecond());
         let mut proposal = sample::proposal(id, action.clone())?;
-        proposal.incident = aiops_core::action::IncidentId::new(incident);
+        proposal.incident = self.incident.clone();
         proposal.proposed_by = Principal::new("conformance");
         Ok(proposal)
     }
@@ -139,7 +138,7 @@ impl Stage<'_> {
 
 /// The contract of [`Mitigator`]: 17 clauses.
 ///
-/// Runs the fixture's action a dozen times.
+/// Runs the fixture's action a dozen times, under the fences of a new journal: the mitigator must not have seen any yet.
 pub async fn mitigator(mitigator: &dyn Mitigator, fx: &MitigatorFixture<'_>) -> Report {
     let mut report = Report::of("Mitigator");
     let journal = InMemoryJournal::new();
@@ -150,7 +149,9 @@ pub async fn mitigator(mitigator: &dyn Mitigator, fx: &MitigatorFixture<'_>) -> 
             return report;
         }
     };
-    let stage = Stage { mitigator, fx, journal, chain, salt: RUNS.fetch_add(1, Ordering::Relaxed) };
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    let incident = IncidentId::new(format!("conformance-{run}-{}", fx.ctx.now().as_nanosecond()));
+    let stage = Stage { mitigator, fx, journal, chain, incident };
     report.clause("capability", capability(&stage)).await;
     report.clause("preview_reads_only", preview_reads_only(&stage)).await;
     report.clause("preview_tells", preview_tells(&stage)).await;
@@ -288,7 +289,12 @@ async fn stale_fence(s: &Stage<'_>) -> Outcome {
 }
 
 /// What must not have had an effect is asked for with `ctx`; the error must be `kind`.
-async fn without_effect(s: &Stage<'_>, intended: Intended<Action>, ctx: &Context, kind: ErrorKind) -> Outcome {
+async fn without_effect(
+    s: &Stage<'_>,
+    intended: Intended<Action>,
+    ctx: &Context,
+    kind: ErrorKind,
+) -> Outcome {
     let before = s.effects();
     let key = intended.key().clone();
     let answer = s.mitigator.execute(intended, ctx).await;

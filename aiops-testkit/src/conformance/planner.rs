@@ -42,8 +42,16 @@ pub async fn planner(planner: &dyn Planner, fx: &PlannerFixture) -> Report {
     report.clause("learns", learns(planner, fx)).await;
     report.clause("never_guesses", never_guesses(planner, fx)).await;
     report.clause("deterministic", async { alike(&fx.ask(planner).await?, &fx.ask(planner).await?) }).await;
-    report.clause("cancelled", async { refused(planner.plan(&fx.case, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(planner.plan(&fx.case, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(planner.plan(&fx.case, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(planner.plan(&fx.case, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 

@@ -38,8 +38,16 @@ pub async fn rca(rca: &dyn Rca, fx: &RcaFixture) -> Report {
     report.clause("blames_known_change", blames_known_change(rca, fx)).await;
     report.clause("dark", dark(rca, fx)).await;
     report.clause("deterministic", async { alike(&fx.ask(rca).await?, &fx.ask(rca).await?) }).await;
-    report.clause("cancelled", async { refused(rca.diagnose(&fx.case, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(rca.diagnose(&fx.case, &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(rca.diagnose(&fx.case, &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(rca.diagnose(&fx.case, &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 
@@ -50,7 +58,8 @@ async fn answers(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
 
 async fn order(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
     let diagnosis = fx.ask(rca).await?;
-    let falling = diagnosis.hypotheses.is_sorted_by(|a, b| a.confidence.probability() >= b.confidence.probability());
+    let falling =
+        diagnosis.hypotheses.is_sorted_by(|a, b| a.confidence.probability() >= b.confidence.probability());
     ensure!(falling, "hypotheses are not ordered by confidence");
     Ok(())
 }

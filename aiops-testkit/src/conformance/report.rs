@@ -100,15 +100,23 @@ pub(super) fn refused<T: fmt::Debug>(answer: Result<T>, kind: ErrorKind) -> Outc
     match answer {
         Err(e) if e.kind() == kind => Ok(()),
         Err(e) => Err(Fault::Fail(format!("expected {kind}, got: {e}"))),
-        Ok(answer) => Err(Fault::Fail(format!("expected {kind}, got {answer:?}"))),
+        Ok(answer) => Err(Fault::Fail(format!("expected {kind}, got {}", shortened(&answer)))),
     }
 }
 
 /// Two answers must be alike. Compared as text, since NaN differs from itself.
 pub(super) fn alike<T: fmt::Debug>(one: &T, two: &T) -> Outcome {
-    let (one, two) = (format!("{one:?}"), format!("{two:?}"));
-    ensure!(one == two, "the same question was answered {one}, then {two}");
+    let same = format!("{one:?}") == format!("{two:?}");
+    ensure!(same, "the same was expected as {}, got {}", shortened(one), shortened(two));
     Ok(())
+}
+
+fn shortened(answer: &impl fmt::Debug) -> String {
+    let text = format!("{answer:?}");
+    match text.char_indices().nth(300) {
+        Some((end, _)) => format!("{} …", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
 }
 
 /// A context that its caller gave up.

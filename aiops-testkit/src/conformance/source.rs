@@ -1,4 +1,6 @@
-use aiops_core::model::{FetchLimits, FetchRequest, MatchOp, Selector, Signal, SignalSet, TelemetryWindow, TimeRange};
+use aiops_core::model::{
+    FetchLimits, FetchRequest, MatchOp, Selector, Signal, SignalSet, TelemetryWindow, TimeRange,
+};
 use aiops_core::seam::TelemetrySource;
 use aiops_core::{Context, ErrorKind};
 
@@ -50,8 +52,16 @@ pub async fn source(source: &dyn TelemetrySource, fx: &SourceFixture) -> Report 
     report.clause("select_metric", select_metric(source, fx)).await;
     report.clause("select_label", select_label(source, fx)).await;
     report.clause("quiet", quiet(source, fx)).await;
-    report.clause("cancelled", async { refused(source.fetch(&fx.request(), &cancelled(&fx.ctx)).await, ErrorKind::Cancelled) }).await;
-    report.clause("deadline", async { refused(source.fetch(&fx.request(), &late(&fx.ctx)).await, ErrorKind::Timeout) }).await;
+    report
+        .clause("cancelled", async {
+            refused(source.fetch(&fx.request(), &cancelled(&fx.ctx)).await, ErrorKind::Cancelled)
+        })
+        .await;
+    report
+        .clause("deadline", async {
+            refused(source.fetch(&fx.request(), &late(&fx.ctx)).await, ErrorKind::Timeout)
+        })
+        .await;
     report
 }
 
@@ -129,7 +139,11 @@ async fn only_asked(source: &dyn TelemetrySource, fx: &SourceFixture) -> Outcome
     for signal in source.capability().signals.iter() {
         let request = fx.request().with_signals(signal.into());
         let window = source.fetch(&request, &fx.ctx).await?;
-        ensure!(!window.observed.iter().any(|s| s != signal), "asked for {signal}, observed {:?}", window.observed);
+        ensure!(
+            !window.observed.iter().any(|s| s != signal),
+            "asked for {signal}, observed {:?}",
+            window.observed
+        );
         let unasked = [
             (Signal::Metrics, window.metrics.is_empty()),
             (Signal::Logs, window.logs.is_empty()),
@@ -160,7 +174,11 @@ async fn unsupported_signals(source: &dyn TelemetrySource, fx: &SourceFixture) -
 }
 
 /// The busy range once more, with one bound set to `bound`.
-async fn limited(source: &dyn TelemetrySource, fx: &SourceFixture, set: impl FnOnce(&mut FetchLimits)) -> aiops_core::Result<TelemetryWindow> {
+async fn limited(
+    source: &dyn TelemetrySource,
+    fx: &SourceFixture,
+    set: impl FnOnce(&mut FetchLimits),
+) -> aiops_core::Result<TelemetryWindow> {
     let mut limits = FetchLimits::default();
     set(&mut limits);
     source.fetch(&fx.request().with_limits(limits), &fx.ctx).await
@@ -199,7 +217,8 @@ async fn limit_inclusive(source: &dyn TelemetrySource, fx: &SourceFixture) -> Ou
 async fn select_entity(source: &dyn TelemetrySource, fx: &SourceFixture) -> Outcome {
     let all = source.fetch(&fx.request(), &fx.ctx).await?;
     let entities = all.metrics.iter().map(|m| m.entity()).chain(all.logs.iter().map(|l| &l.entity));
-    let entities = entities.chain(all.spans.iter().map(|s| &s.entity)).chain(all.changes.iter().map(|c| &c.entity));
+    let entities =
+        entities.chain(all.spans.iter().map(|s| &s.entity)).chain(all.changes.iter().map(|c| &c.entity));
     let Some(wanted) = entities.min().cloned() else {
         return Err(Fault::Skip("nothing is about an entity".to_owned()));
     };
@@ -234,7 +253,9 @@ async fn select_label(source: &dyn TelemetrySource, fx: &SourceFixture) -> Outco
     };
     for op in [MatchOp::Equal, MatchOp::NotEqual] {
         let selector = Selector::all().with_matcher(label.clone(), op, value.clone());
-        let wanted = |m: &&aiops_core::model::MetricSeries| selector.matchers.iter().all(|x| x.matches(&m.key().labels));
+        let wanted = |m: &&aiops_core::model::MetricSeries| {
+            selector.matchers.iter().all(|x| x.matches(&m.key().labels))
+        };
         let kept: Vec<_> = all.metrics.iter().filter(wanted).cloned().collect();
         let request = fx.request().with_signals(Signal::Metrics.into()).with_selector(selector.clone());
         alike(&kept, &source.fetch(&request, &fx.ctx).await?.metrics)?;

@@ -51,7 +51,8 @@ fn attacks() -> Vec<Attack> {
 
 /// The number of the only line in which the two programs differ, from 1.
 fn attacking_line(attack: &Attack) -> u64 {
-    let (program, twin): (Vec<&str>, Vec<&str>) = (attack.program.lines().collect(), attack.twin.lines().collect());
+    let (program, twin): (Vec<&str>, Vec<&str>) =
+        (attack.program.lines().collect(), attack.twin.lines().collect());
     assert_eq!(program.len(), twin.len(), "{}: the twin has other lines", attack.name);
     let differing: Vec<usize> = (0..program.len()).filter(|i| program[*i] != twin[*i]).collect();
     let [line] = differing[..] else {
@@ -151,7 +152,8 @@ fn every_attack_fails_with_its_code_and_every_twin_compiles() {
         let found = &errors[&attack.name];
         let expected = expected_code(attack);
         // Some walls are double, and rustc has no code for the second: a field whose very type is private.
-        let codes: Vec<&str> = found.iter().map(|(code, _)| code.as_str()).filter(|c| !c.is_empty()).collect();
+        let codes: Vec<&str> =
+            found.iter().map(|(code, _)| code.as_str()).filter(|c| !c.is_empty()).collect();
         if codes != [expected] || found.iter().any(|(_, at)| *at != line) {
             wrong.push(format!("{}: expected {expected} at line {line}, rustc says {found:?}", attack.name));
         }

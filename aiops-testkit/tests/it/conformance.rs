@@ -1,6 +1,6 @@
 //! The suites on everything in memory: fakes, composite, pointers and layers, with literal counts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiops_core::CompositeSource;
@@ -137,7 +137,8 @@ fn judge_mitigator(m: &dyn Mitigator, inner: &InMemoryMitigator) -> conformance:
     let lose = || inner.set_mishap(Some(Mishap::LostReply));
     let fail = || inner.set_mishap(Some(Mishap::Failure));
     let chain = |journal| sample::chain(journal);
-    let mut fixture = conformance::MitigatorFixture::new(fx::ctx(), sample::action().unwrap(), &effects, &chain);
+    let mut fixture =
+        conformance::MitigatorFixture::new(fx::ctx(), sample::action().unwrap(), &effects, &chain);
     fixture.lose_reply = Some(&lose);
     fixture.fail = Some(&fail);
     block_on(conformance::mitigator(m, &fixture))
@@ -145,9 +146,16 @@ fn judge_mitigator(m: &dyn Mitigator, inner: &InMemoryMitigator) -> conformance:
 
 #[test]
 fn mitigator() {
-    let inner = sample::workloads([sample::store()]);
-    let judge = |m: &dyn Mitigator| judge_mitigator(m, &inner);
-    everywhere!(once Mitigator, inner.clone(), judge, 17, 0);
+    // Every run gets a mitigator that has seen no fence, and the suite counts the effects of that one.
+    let current = Mutex::new(InMemoryMitigator::new());
+    let fresh = || {
+        let mitigator = sample::workloads([sample::store()]);
+        *current.lock().unwrap() = mitigator.clone();
+        mitigator
+    };
+    let judge = |m: &dyn Mitigator| judge_mitigator(m, &current.lock().unwrap());
+    everywhere!(once Mitigator, fresh(), judge, 17, 0);
+    let inner = fresh();
     let effects = || inner.executed().len() as u64;
     let chain = |journal| sample::chain(journal);
     let calm = conformance::MitigatorFixture::new(fx::ctx(), sample::action().unwrap(), &effects, &chain);
@@ -157,7 +165,8 @@ fn mitigator() {
 #[test]
 fn verifier() {
     let judge_by = |v: &dyn Verifier, fixture: &_| block_on(conformance::verifier(v, fixture));
-    let report = block_on(Optimist.verify(&sample::receipt().unwrap(), &sample::anomalies(), &fx::ctx())).unwrap();
+    let report =
+        block_on(Optimist.verify(&sample::receipt().unwrap(), &sample::anomalies(), &fx::ctx())).unwrap();
     let mut blindfolded = fx::verifier();
     blindfolded.scripted = true;
     let judge = |v: &dyn Verifier| judge_by(v, &blindfolded);
@@ -177,7 +186,8 @@ fn compactor() {
 
 #[test]
 fn journal() {
-    let judge = |j: &dyn Journal| block_on(conformance::journal(j, &conformance::JournalFixture::new(fx::ctx())));
+    let judge =
+        |j: &dyn Journal| block_on(conformance::journal(j, &conformance::JournalFixture::new(fx::ctx())));
     everywhere!(once Journal, InMemoryJournal::new(), judge, 14, 1);
 }
 
@@ -203,7 +213,8 @@ fn notifier() {
 fn audit() {
     let kept = RecordingAudit::default();
     let log = || kept.events();
-    let judge = |a: &dyn AuditSink| block_on(conformance::audit(a, &conformance::AuditFixture::new(fx::ctx(), &log)));
+    let judge =
+        |a: &dyn AuditSink| block_on(conformance::audit(a, &conformance::AuditFixture::new(fx::ctx(), &log)));
     everywhere!(once AuditSink, kept.clone(), judge, 5, 0);
 }
 

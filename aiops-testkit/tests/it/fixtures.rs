@@ -10,7 +10,7 @@ use aiops_testkit::conformance::*;
 use aiops_testkit::sample;
 use futures_lite::future::block_on;
 
-pub fn source() -> SourceFixture {
+pub(crate) fn source() -> SourceFixture {
     SourceFixture::new(sample::context(), sample::range(), sample::quiet_range())
 }
 
@@ -20,7 +20,7 @@ fn cut(range: TimeRange) -> TelemetryWindow {
     block_on(source.fetch(&request, &sample::context())).unwrap()
 }
 
-pub fn detector() -> DetectorFixture {
+pub(crate) fn detector() -> DetectorFixture {
     let (range, step) = (sample::range(), Duration::from_secs(15));
     let until = |steps| TimeRange::new(range.start(), range.start() + steps * step).unwrap();
     let mut fx = DetectorFixture::new(sample::context(), sample::window());
@@ -29,59 +29,59 @@ pub fn detector() -> DetectorFixture {
     fx
 }
 
-pub fn scripted_detector() -> DetectorFixture {
+pub(crate) fn scripted_detector() -> DetectorFixture {
     DetectorFixture::new(sample::context(), sample::window())
 }
 
-pub fn localizer() -> LocalizerFixture {
+pub(crate) fn localizer() -> LocalizerFixture {
     let anomalies: Vec<CitedAnomaly> = sample::case().anomalies().to_vec();
     LocalizerFixture::new(sample::context(), sample::window(), anomalies)
 }
 
-pub fn rca() -> RcaFixture {
+pub(crate) fn rca() -> RcaFixture {
     let mut fx = RcaFixture::new(sample::context(), sample::case());
     fx.dark = Some(sample::dark_case());
     fx
 }
 
-pub fn planner() -> PlannerFixture {
+pub(crate) fn planner() -> PlannerFixture {
     let mut fx = PlannerFixture::new(sample::context(), sample::diagnosed_case().unwrap());
     fx.tried = Some(sample::tried_case().unwrap());
     fx.undiagnosed = Some(sample::case());
     fx
 }
 
-pub fn verifier() -> VerifierFixture {
+pub(crate) fn verifier() -> VerifierFixture {
     let receipt = sample::receipt().unwrap();
     VerifierFixture::new(sample::context(), receipt, sample::anomalies(), Recovery::Recovered)
 }
 
-pub fn compactor() -> CompactorFixture {
+pub(crate) fn compactor() -> CompactorFixture {
     let mut fx = CompactorFixture::new(sample::context(), sample::window());
     fx.tight = Some(TokenBudget(35));
     fx
 }
 
-pub fn guardrail() -> GuardrailFixture {
+pub(crate) fn guardrail() -> GuardrailFixture {
     let proposal = sample::proposal("p1", sample::action().unwrap()).unwrap();
     GuardrailFixture::new(sample::context(), proposal, sample::preview())
 }
 
-pub fn approver() -> ApproverFixture {
+pub(crate) fn approver() -> ApproverFixture {
     ApproverFixture::new(sample::context(), sample::approval_request().unwrap(), true)
 }
 
-pub fn changes() -> StaticChangeFeed {
+pub(crate) fn changes() -> StaticChangeFeed {
     let window = sample::window();
     let stray = Change::new("c0", sample::now(), ChangeKind::Patch, sample::store(), "after the range");
     StaticChangeFeed(window.changes.into_iter().rev().chain([stray]).collect())
 }
 
-pub fn change_feed() -> ChangeFeedFixture {
+pub(crate) fn change_feed() -> ChangeFeedFixture {
     ChangeFeedFixture::new(sample::context(), sample::range(), sample::quiet_range())
 }
 
-pub fn passages() -> InMemoryKnowledge {
+pub(crate) fn passages() -> InMemoryKnowledge {
     let passage = |source: &str, text: &str| Passage::new(source, sample::now(), 0.0, text);
     InMemoryKnowledge(vec![
         passage("b", "pool exhausted once"),
@@ -91,24 +91,24 @@ pub fn passages() -> InMemoryKnowledge {
     ])
 }
 
-pub fn knowledge() -> KnowledgeFixture {
+pub(crate) fn knowledge() -> KnowledgeFixture {
     KnowledgeFixture::new(sample::context(), "pool exhausted limit", "a", "quasar")
 }
 
-pub fn language_model() -> LanguageModelFixture {
+pub(crate) fn language_model() -> LanguageModelFixture {
     LanguageModelFixture::new(sample::context(), Prompt::new("Summarise.", "latency rose", 100))
 }
 
-pub fn bus() -> BusFixture {
+pub(crate) fn bus() -> BusFixture {
     let mut fx = BusFixture::new(sample::context());
     fx.capacity = Some(16);
     fx
 }
 
-pub fn mask() -> MaskFixture {
+pub(crate) fn mask() -> MaskFixture {
     MaskFixture::new(["alice@example.com"], ["nothing to hide", "", "clean ünïcode \u{0}"])
 }
 
-pub fn ctx() -> Context {
+pub(crate) fn ctx() -> Context {
     sample::context()
 }

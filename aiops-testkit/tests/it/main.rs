@@ -10,4 +10,5 @@
 mod attacks;
 mod conformance;
 mod fixtures;
+mod lifecycle;
 mod reference;

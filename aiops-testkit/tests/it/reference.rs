@@ -2,9 +2,9 @@
 
 use aiops_core::action::{Operation, Principal, ReceiptRecord};
 use aiops_core::model::{
-    Anomaly, Baseline, Briefing, BriefingLine, Cut, DetectorId, Diagnosis, DiagnosisStatus, FetchRequest, FittedHash,
-    Ranking, Recovery, RecoveryReport, Selector, Shape, Signal, SignalCheck, SignalSet, Suspect, TelemetryWindow,
-    TokenBudget,
+    Anomaly, Baseline, Briefing, BriefingLine, Cut, DetectorId, Diagnosis, DiagnosisStatus, FetchRequest,
+    FittedHash, Ranking, Recovery, RecoveryReport, Selector, Shape, Signal, SignalCheck, SignalSet, Suspect,
+    TelemetryWindow, TokenBudget,
 };
 use aiops_core::seam::{
     Compactor, Detector, Localizer, Planner, Rca, SourceCapability, TelemetrySource, Verifier,
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 /// A source that has some of the signals of another one.
 #[derive(Debug, Clone)]
-pub struct Partial<S>(pub S, pub SignalSet);
+pub(crate) struct Partial<S>(pub(crate) S, pub(crate) SignalSet);
 
 #[async_trait]
 impl<S: TelemetrySource> TelemetrySource for Partial<S> {
@@ -30,7 +30,7 @@ impl<S: TelemetrySource> TelemetrySource for Partial<S> {
 
 /// Finds samples more than 10 above the first one.
 #[derive(Debug, Clone)]
-pub struct Threshold;
+pub(crate) struct Threshold;
 
 #[async_trait]
 impl Detector for Threshold {
@@ -59,11 +59,16 @@ impl Detector for Threshold {
 
 /// Suspects by deviation.
 #[derive(Debug, Clone)]
-pub struct Loudest;
+pub(crate) struct Loudest;
 
 #[async_trait]
 impl Localizer for Loudest {
-    async fn localize(&self, window: &TelemetryWindow, found: &[CitedAnomaly], ctx: &Context) -> Result<Ranking> {
+    async fn localize(
+        &self,
+        window: &TelemetryWindow,
+        found: &[CitedAnomaly],
+        ctx: &Context,
+    ) -> Result<Ranking> {
         ctx.check()?;
         let suspect = |a: &CitedAnomaly| {
             let mut suspect = Suspect::new(a.anomaly.entity.clone(), a.anomaly.sigma.abs());
@@ -81,7 +86,7 @@ impl Localizer for Loudest {
 
 /// Blames the change.
 #[derive(Debug, Clone)]
-pub struct BlameTheChange;
+pub(crate) struct BlameTheChange;
 
 #[async_trait]
 impl Rca for BlameTheChange {
@@ -98,7 +103,7 @@ impl Rca for BlameTheChange {
 
 /// Restarts the cause, or runs more copies of it.
 #[derive(Debug, Clone)]
-pub struct RestartOrScale;
+pub(crate) struct RestartOrScale;
 
 #[async_trait]
 impl Planner for RestartOrScale {
@@ -123,7 +128,7 @@ impl Planner for RestartOrScale {
 
 /// Believes that every signal is back.
 #[derive(Debug, Clone)]
-pub struct Optimist;
+pub(crate) struct Optimist;
 
 #[async_trait]
 impl Verifier for Optimist {
@@ -141,11 +146,16 @@ impl Verifier for Optimist {
 
 /// One line a series and log, as many as fit.
 #[derive(Debug, Clone)]
-pub struct Lines;
+pub(crate) struct Lines;
 
 #[async_trait]
 impl Compactor for Lines {
-    async fn compact(&self, window: &TelemetryWindow, budget: TokenBudget, ctx: &Context) -> Result<Briefing> {
+    async fn compact(
+        &self,
+        window: &TelemetryWindow,
+        budget: TokenBudget,
+        ctx: &Context,
+    ) -> Result<Briefing> {
         ctx.check()?;
         let mut briefing = Briefing::new(window.range);
         let weights = (1..=window.metrics.len()).rev();
