@@ -11,4 +11,5 @@ mod attacks;
 mod conformance;
 mod fixtures;
 mod lifecycle;
+mod mutants;
 mod reference;

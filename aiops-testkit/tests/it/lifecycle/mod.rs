@@ -234,7 +234,7 @@ fn nothing_runs_that_was_not_allowed() {
         Config { cases: u32::try_from(cases).unwrap(), failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
     let seen = std::cell::RefCell::new(BTreeMap::<&'static str, u64>::new());
-    let steps = proptest::collection::vec(step(), 1..60);
+    let steps = proptest::collection::vec(step(), 1..120);
     let outcome = runner.run(&steps, |steps| {
         let mut world = World::new();
         for step in steps {
