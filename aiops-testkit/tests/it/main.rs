@@ -11,5 +11,7 @@ mod attacks;
 mod conformance;
 mod fixtures;
 mod lifecycle;
+mod mocks;
 mod mutants;
+mod properties;
 mod reference;
