@@ -12,15 +12,15 @@
 use std::time::Duration;
 
 use aiops_core::action::{
-    Action, ActionOutcome, BlastRadius, IdempotencyKey, IncidentId, IntentRecord, JournalEntry, Mode, Operation,
-    Precondition, Principal, Proposal, ProposalId, Risk, RollbackPlan, Share,
+    Action, ActionOutcome, BlastRadius, IdempotencyKey, IncidentId, IntentRecord, JournalEntry, Mode,
+    Operation, Precondition, Principal, Proposal, ProposalId, Risk, RollbackPlan, Share,
 };
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
-    Alert, Anomaly, Baseline, Change, ChangeKind, Confidence, DetectorId, EdgeKind, Entity, EntityId, EntityKind,
-    FetchRequest, FittedHash, Labels, LogRecord, LogSeverity, MetricKind, MetricSeries, Recovery, Revision, Selector,
-    SeriesKey, Severity, Shape, Signal, Span, SpanId, SpanStatus, TelemetryWindow, TimeAxis, TimeRange, Topology,
-    TraceId, Unit, time,
+    Alert, Anomaly, Baseline, Change, ChangeKind, Confidence, DetectorId, EdgeKind, Entity, EntityId,
+    EntityKind, FetchRequest, FittedHash, Labels, LogRecord, LogSeverity, MetricKind, MetricSeries, Recovery,
+    Revision, Selector, SeriesKey, Severity, Shape, Signal, Span, SpanId, SpanStatus, TelemetryWindow,
+    TimeAxis, TimeRange, Topology, TraceId, Unit, time,
 };
 use aiops_core::{Case, Context};
 use proptest::collection::{btree_map, btree_set, vec};
@@ -88,12 +88,10 @@ pub fn series_key() -> impl Strategy<Value = SeriesKey> {
 
 /// An axis of up to 200 samples, regular or not.
 pub fn axis() -> impl Strategy<Value = TimeAxis> {
-    let regular = (instant(), duration(), 0..200_usize).prop_filter_map("leaves time", |(start, step, len)| {
-        TimeAxis::regular(start, step, len).ok()
-    });
-    let irregular = btree_set(instant(), 0..60).prop_filter_map("never", |times| {
-        TimeAxis::irregular(times.into_iter().collect()).ok()
-    });
+    let regular = (instant(), duration(), 0..200_usize)
+        .prop_filter_map("leaves time", |(start, step, len)| TimeAxis::regular(start, step, len).ok());
+    let irregular = btree_set(instant(), 0..60)
+        .prop_filter_map("never", |times| TimeAxis::irregular(times.into_iter().collect()).ok());
     prop_oneof![regular.boxed(), irregular.boxed()]
 }
 
@@ -117,23 +115,28 @@ pub fn log_record() -> impl Strategy<Value = LogRecord> {
     use LogSeverity::{Debug, Error, Fatal, Info, Trace, Warn};
     let severity = option::of(select(vec![Trace, Debug, Info, Warn, Error, Fatal]));
     let ids = (option::of(any::<u128>()), option::of(any::<u64>()));
-    (instant(), entity_id(), text(), severity, labels(), ids).prop_map(|(t, entity, body, severity, attributes, ids)| {
-        let mut log = LogRecord::new(t, entity, body);
-        (log.severity, log.attributes) = (severity, attributes);
-        (log.trace_id, log.span_id) = (ids.0.map(TraceId), ids.1.map(SpanId));
-        log
-    })
+    (instant(), entity_id(), text(), severity, labels(), ids).prop_map(
+        |(t, entity, body, severity, attributes, ids)| {
+            let mut log = LogRecord::new(t, entity, body);
+            (log.severity, log.attributes) = (severity, attributes);
+            (log.trace_id, log.span_id) = (ids.0.map(TraceId), ids.1.map(SpanId));
+            log
+        },
+    )
 }
 
 /// A span.
 pub fn span() -> impl Strategy<Value = Span> {
     let ids = (any::<u128>(), any::<u64>(), option::of(any::<u64>()));
     let status = select(vec![SpanStatus::Unset, SpanStatus::Ok, SpanStatus::Error]);
-    (ids, entity_id(), text(), instant(), duration(), status).prop_map(|(ids, entity, operation, start, length, status)| {
-        let mut span = Span::new(TraceId(ids.0), SpanId(ids.1), entity, operation, start, length).with_status(status);
-        span.parent = ids.2.map(SpanId);
-        span
-    })
+    (ids, entity_id(), text(), instant(), duration(), status).prop_map(
+        |(ids, entity, operation, start, length, status)| {
+            let mut span = Span::new(TraceId(ids.0), SpanId(ids.1), entity, operation, start, length)
+                .with_status(status);
+            span.parent = ids.2.map(SpanId);
+            span
+        },
+    )
 }
 
 /// A change.
@@ -165,12 +168,16 @@ pub fn alert() -> impl Strategy<Value = Alert> {
 pub fn topology() -> impl Strategy<Value = Topology> {
     use EdgeKind::{Calls, DependsOn, PartOf, RunsOn};
     let kind = select(vec![Calls, Calls, DependsOn, RunsOn, PartOf]);
-    let edges = vec((0..8_u8, 0..8_u8, kind), 0..20);
+    let edges = vec((0..8_u8, 0..8_u8, kind), 0..30);
     edges.prop_map(|edges| {
         let mut topology = Topology::new();
         topology.insert(Entity::new(EntityId::service("s0")));
         for (from, to, kind) in edges {
-            topology.connect(EntityId::service(format!("s{from}")), EntityId::service(format!("s{to}")), kind);
+            topology.connect(
+                EntityId::service(format!("s{from}")),
+                EntityId::service(format!("s{to}")),
+                kind,
+            );
         }
         topology
     })
@@ -195,7 +202,8 @@ pub fn window() -> impl Strategy<Value = TelemetryWindow> {
 
 /// A finding.
 pub fn anomaly() -> impl Strategy<Value = Anomaly> {
-    let shape = select(vec![Shape::Spike, Shape::Dip, Shape::LevelShiftUp, Shape::SteadyIncrease, Shape::Vanished]);
+    let shape =
+        select(vec![Shape::Spike, Shape::Dip, Shape::LevelShiftUp, Shape::SteadyIncrease, Shape::Vanished]);
     (entity_id(), series_key(), shape, time_range(), value(), value(), 1e-9..1e6_f64).prop_map(
         |(entity, key, shape, range, value, center, scale)| {
             let selector = Selector::all().with_entity(entity.clone()).with_metric(key.name.clone());
@@ -212,13 +220,22 @@ pub fn operation() -> impl Strategy<Value = Operation> {
     let share = (0.0..=1.0_f64).prop_filter_map("never", |s| Share::new(s).ok());
     let pairs = btree_map(name(), text(), 0..3);
     prop_oneof![
-        (0..4_u32, 0..4_u32).prop_map(|(max_unavailable, max_surge)| Operation::RollingRestart { max_unavailable, max_surge }),
+        (0..4_u32, 0..4_u32).prop_map(|(max_unavailable, max_surge)| Operation::RollingRestart {
+            max_unavailable,
+            max_surge
+        }),
         (0..20_u32).prop_map(|replicas| Operation::Scale { replicas }),
         text().prop_map(|to| Operation::Rollback { to }),
         share.prop_map(|to| Operation::Throttle { to }),
         any::<u32>().prop_map(|limit| Operation::Concurrency { limit }),
         (name(), pairs).prop_map(|(name, parameters)| Operation::Custom { name, parameters }),
-        select(vec![Operation::Cordon, Operation::Drain, Operation::CachePurge, Operation::LogRotation, Operation::Stop]),
+        select(vec![
+            Operation::Cordon,
+            Operation::Drain,
+            Operation::CachePurge,
+            Operation::LogRotation,
+            Operation::Stop
+        ]),
     ]
 }
 
@@ -235,11 +252,13 @@ pub fn action() -> impl Strategy<Value = Action> {
         Just(Precondition::ReplicationHealthy),
     ];
     let share = (0.0..=1.0_f64).prop_filter_map("never", |s| Share::new(s).ok());
-    let radius = (0..20_u32, share).prop_map(|(replicas, share_of_fleet)| BlastRadius { replicas, share_of_fleet });
+    let radius =
+        (0..20_u32, share).prop_map(|(replicas, share_of_fleet)| BlastRadius { replicas, share_of_fleet });
     let risk = option::of(select(vec![Risk::Low, Risk::Medium, Risk::High]));
     (operation(), entity_id(), radius, rollback, option::of(precondition), duration(), risk).prop_map(
         |(operation, target, radius, rollback, precondition, cooldown, risk)| {
-            let mut action = Action::new(operation, target, radius).with_rollback(rollback).with_cooldown(cooldown);
+            let mut action =
+                Action::new(operation, target, radius).with_rollback(rollback).with_cooldown(cooldown);
             action.preconditions.extend(precondition);
             action.raised_risk = risk;
             action
@@ -308,8 +327,10 @@ pub fn journal_entries() -> impl Strategy<Value = Vec<JournalEntry>> {
     let intents = (0..6_u8, 0..3_u8, 0..2_u8).prop_filter_map("never", move |(key, target, incident)| {
         template.as_ref().map(|t| intent(t, key, target, incident))
     });
-    let outcomes = (key(), outcome).prop_map(move |(key, outcome)| JournalEntry::Outcome { key, outcome, at });
-    let verified = (key(), recovery).prop_map(move |(key, recovery)| JournalEntry::Verified { key, recovery, at });
+    let outcomes =
+        (key(), outcome).prop_map(move |(key, outcome)| JournalEntry::Outcome { key, outcome, at });
+    let verified =
+        (key(), recovery).prop_map(move |(key, recovery)| JournalEntry::Verified { key, recovery, at });
     vec(prop_oneof![3 => intents, 3 => outcomes, 1 => verified], 0..40)
 }
 

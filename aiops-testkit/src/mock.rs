@@ -20,8 +20,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use aiops_core::action::{
-    Action, ActionStatus, ApprovalDecision, ApprovalRequest, GuardId, History, IdempotencyKey, JournalEntry, Mode, Preview,
-    Proposal, ReceiptRecord, Sequence, Verdict,
+    Action, ActionStatus, ApprovalDecision, ApprovalRequest, GuardId, History, IdempotencyKey, JournalEntry,
+    Mode, Preview, Proposal, ReceiptRecord, Sequence, Verdict,
 };
 use aiops_core::guard::{Intended, Receipt};
 use aiops_core::model::{
@@ -30,8 +30,9 @@ use aiops_core::model::{
 };
 use aiops_core::seam::{
     Approver, AuditEvent, AuditSink, ChangeFeed, Compactor, Completion, Delivered, Detector, Event, EventBus,
-    Guardrail, Journal, KnowledgeBase, LanguageModel, Localizer, Mask, Mitigator, MitigatorCapability, Notification,
-    Notifier, Offset, Passage, Planner, Prompt, Rca, Review, SourceCapability, TelemetrySource, Topic, Verifier,
+    Guardrail, Journal, KnowledgeBase, LanguageModel, Localizer, Mask, Mitigator, MitigatorCapability,
+    Notification, Notifier, Offset, Passage, Planner, Prompt, Rca, Review, SourceCapability, TelemetrySource,
+    Topic, Verifier,
 };
 use aiops_core::{Case, CitedAnomaly, Context, Result};
 use async_trait::async_trait;

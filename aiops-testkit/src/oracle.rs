@@ -43,7 +43,8 @@ pub fn path(topology: &Topology, from: &EntityId, to: &EntityId) -> Option<Vec<E
     let mut here = from;
     while here != to {
         let left = distance.get(here)?.checked_sub(1)?;
-        let next = edges.iter().filter(|(a, b)| *a == here && distance.get(b) == Some(&left)).map(|(_, b)| *b);
+        let next =
+            edges.iter().filter(|(a, b)| *a == here && distance.get(b) == Some(&left)).map(|(_, b)| *b);
         here = next.min()?;
         way.push(here.clone());
     }
@@ -52,7 +53,12 @@ pub fn path(topology: &Topology, from: &EntityId, to: &EntityId) -> Option<Vec<E
 
 /// One column of a [`MetricFrame`](aiops_core::model::MetricFrame): for each row the last sample in its step. O(rows · n).
 #[must_use]
-pub fn frame_column(series: &MetricSeries, start: Timestamp, step: Duration, rows: usize) -> Vec<Option<f64>> {
+pub fn frame_column(
+    series: &MetricSeries,
+    start: Timestamp,
+    step: Duration,
+    rows: usize,
+) -> Vec<Option<f64>> {
     let inside = |row: usize, t: Timestamp| {
         let offset = t.duration_since(start).as_nanos();
         let (from, step) = (row as i128 * step.as_nanos() as i128, step.as_nanos() as i128);

@@ -25,7 +25,9 @@ fn readers() {
     assert_eq!(block_on(feed.changes(sample::range(), &ctx)).unwrap().len(), 2);
 
     let mut base = MockKnowledgeBase::new();
-    base.expect_search().withf(|query, top, _| query == "pool" && *top == 3).returning(|_, _, _| Ok(Vec::new()));
+    base.expect_search()
+        .withf(|query, top, _| query == "pool" && *top == 3)
+        .returning(|_, _, _| Ok(Vec::new()));
     assert!(block_on(base.search("pool", 3, &ctx)).unwrap().is_empty());
 }
 
@@ -117,7 +119,11 @@ fn tellers() {
     let ctx = sample::context();
     let incident = IncidentId::new("incident-1");
     let mut notifier = MockNotifier::new();
-    notifier.expect_notify().withf(|n, _| n.kind == NotificationKind::Closed).times(1).returning(|_, _| Ok(()));
+    notifier
+        .expect_notify()
+        .withf(|n, _| n.kind == NotificationKind::Closed)
+        .times(1)
+        .returning(|_, _| Ok(()));
     let note = Notification::new(incident.clone(), NotificationKind::Closed, "over", "");
     block_on(notifier.notify(&note, &ctx)).unwrap();
 
