@@ -64,7 +64,7 @@ pub fn frame_column(
         let (from, step) = (row as i128 * step.as_nanos() as i128, step.as_nanos() as i128);
         from <= offset && offset < from + step
     };
-    (0..rows).map(|row| series.points().filter(|(t, _)| inside(row, *t)).map(|(_, v)| v).last()).collect()
+    (0..rows).map(|row| series.points().rfind(|(t, _)| inside(row, *t)).map(|(_, v)| v)).collect()
 }
 
 /// The rules of [`History::apply`](aiops_core::action::History::apply) by a search through everything accepted before. O(n) an entry.

@@ -54,7 +54,7 @@ impl World {
 
     /// Why `chain` denies `proposal`; nothing must be written or run then.
     pub(crate) fn denial(&self, chain: GuardChainBuilder<Guarded>, proposal: Proposal) -> String {
-        let reason = self.authorize(&chain.build().unwrap(), proposal).expect_err("it must be denied");
+        let reason = self.authorize(&chain.build().unwrap(), proposal).unwrap_err();
         assert!(self.mitigator.executed().is_empty());
         reason
     }
