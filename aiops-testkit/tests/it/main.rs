@@ -4,7 +4,8 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "a test may fail by panicking"
+    clippy::print_stdout,
+    reason = "a test may fail by panicking, and says what it saw"
 )]
 
 mod attacks;
