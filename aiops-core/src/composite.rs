@@ -13,7 +13,7 @@ use crate::seam::{ChangeFeed, SourceCapability, TelemetrySource};
 /// Merges sources by signal: each is asked for the signals it has, all at the same time.
 ///
 /// A source that fails makes its signals a blind spot ([`CollectorHealth`] with the reason), not an empty answer; only when
-/// every source fails is the fetch an error. A signal counts as observed only when all sources that have it answered.
+/// every source fails, or when the answer exceeds the limits of the request, is the fetch an error. A signal counts as observed only when all sources that have it answered.
 ///
 /// ```
 /// use aiops_core::{CompositeSource, fake::InMemorySource};
@@ -74,6 +74,8 @@ impl TelemetrySource for CompositeSource {
         for ((signals, ..), answer) in asked.iter().zip(answers) {
             match answer {
                 Ok(part) => window.merge(part),
+                // The request is at fault, not the source: a smaller one would be answered in full.
+                Err(e) if e.kind() == ErrorKind::Limit => return Err(e),
                 Err(e) => {
                     window.health.extend(signals.iter().map(|signal| blind_spot(signal, &e)));
                     blind = blind.union(signals);
@@ -88,6 +90,8 @@ impl TelemetrySource for CompositeSource {
         }
         window.range = request.range;
         window.observed = window.observed.iter().filter(|s| !blind.contains(*s)).collect();
+        // Each part kept to the bounds; together they may not.
+        request.limits.check(&window)?;
         window.sort();
         Ok(window)
     }

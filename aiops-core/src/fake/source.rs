@@ -119,15 +119,7 @@ impl TelemetrySource for InMemorySource {
         if wants(Signal::Topology) {
             window.topology = all.topology.clone();
         }
-        let records =
-            window.logs.len().max(window.spans.len()).max(window.changes.len()).max(window.alerts.len());
-        let limits = request.limits;
-        if window.metrics.len() > limits.series
-            || window.sample_count() > limits.samples
-            || records > limits.records
-        {
-            return Err(Error::new(ErrorKind::Limit, "the answer is larger than asked for at most"));
-        }
+        request.limits.check(&window)?;
         window.sort();
         Ok(window)
     }

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::entity::EntityId;
 use crate::model::labels::Labels;
 use crate::model::time::TimeRange;
-use crate::model::window::SignalSet;
+use crate::model::window::{SignalSet, TelemetryWindow};
 
 /// How a [`Matcher`] compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -115,6 +116,30 @@ pub struct FetchLimits {
 impl Default for FetchLimits {
     fn default() -> Self {
         Self { series: 10_000, samples: 10_000_000, records: 1_000_000 }
+    }
+}
+
+impl FetchLimits {
+    /// Whether `window` is within these bounds; sources call it on their answer.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Limit`] with what was found and what was asked for at most.
+    pub fn check(&self, window: &TelemetryWindow) -> Result<()> {
+        let TelemetryWindow { metrics, logs, spans, changes, alerts, .. } = window;
+        let records = logs.len().max(spans.len()).max(changes.len()).max(alerts.len());
+        let bounds = [
+            ("series", metrics.len(), self.series),
+            ("samples", window.sample_count(), self.samples),
+            ("records", records, self.records),
+        ];
+        match bounds.into_iter().find(|(_, found, most)| found > most) {
+            None => Ok(()),
+            Some((what, found, most)) => {
+                Err(Error::new(ErrorKind::Limit, "the answer is larger than asked for at most")
+                    .with(what, found)
+                    .with("limit", most))
+            }
+        }
     }
 }
 

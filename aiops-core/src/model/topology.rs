@@ -120,8 +120,10 @@ impl Topology {
                 way.reverse();
                 return Some(way);
             }
-            let next = self.needs(here, EdgeKind::Calls).chain(self.needs(here, EdgeKind::DependsOn));
-            for n in next {
+            let travels =
+                |e: &&Edge| e.from == *here && matches!(e.kind, EdgeKind::Calls | EdgeKind::DependsOn);
+            // INVARIANT: edges are in the order of `to` before `kind`, so the smaller neighbour comes first.
+            for n in self.edges.iter().filter(travels).map(|e| &e.to) {
                 if n != from && !came_from.contains_key(n) {
                     came_from.insert(n, here);
                     queue.push_back(n);

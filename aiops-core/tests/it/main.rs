@@ -1,4 +1,12 @@
 //! Integration tests of aiops-core.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod chain;
+mod composite;
+mod context;
+mod layers;
+mod model;
 mod pipeline;
+mod tokens;
+mod trace;
+mod world;

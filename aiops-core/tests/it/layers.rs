@@ -1,0 +1,243 @@
+//! Layers: what they do to a call, and what a lost answer means.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use aiops_core::action::*;
+use aiops_core::fake::{FixedMask, InMemorySource, RecordingNotifier};
+use aiops_core::layer::*;
+use aiops_core::model::*;
+use aiops_core::seam::{
+    Mitigator, Notification, NotificationKind, Notifier, SourceCapability, TelemetrySource,
+};
+use aiops_core::{Clock, Context, Error, ErrorKind, ManualClock, Result};
+use async_trait::async_trait;
+use futures_lite::future::{block_on, poll_once};
+
+use crate::world::*;
+
+fn request() -> FetchRequest {
+    FetchRequest::new(TimeRange::ending_at(start(), seconds(60)))
+}
+
+fn leaping() -> (ManualClock, Context) {
+    let clock = ManualClock::leaping(start());
+    (clock.clone(), Context::new(Arc::new(clock)))
+}
+
+/// Fails a number of times, then answers; counts the calls.
+#[derive(Debug)]
+struct Flaky {
+    failures: u32,
+    kind: ErrorKind,
+    calls: AtomicU32,
+}
+
+impl Flaky {
+    fn new(failures: u32, kind: ErrorKind) -> Self {
+        Self { failures, kind, calls: AtomicU32::new(0) }
+    }
+}
+
+#[async_trait]
+impl TelemetrySource for Flaky {
+    fn capability(&self) -> SourceCapability {
+        SourceCapability::of(SignalSet::all())
+    }
+    async fn fetch(&self, request: &FetchRequest, _: &Context) -> Result<TelemetryWindow> {
+        if self.calls.fetch_add(1, Ordering::SeqCst) < self.failures {
+            return Err(Error::new(self.kind, "flaky"));
+        }
+        Ok(TelemetryWindow::new(request.range))
+    }
+}
+
+#[derive(Debug)]
+struct Never;
+
+#[async_trait]
+impl TelemetrySource for Never {
+    fn capability(&self) -> SourceCapability {
+        SourceCapability::of(SignalSet::all())
+    }
+    async fn fetch(&self, _: &FetchRequest, _: &Context) -> Result<TelemetryWindow> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_late_read_is_a_timeout() {
+    let (clock, ctx) = leaping();
+    let source = Never.layer(Timeout::after(seconds(5)).unwrap());
+    let e = block_on(source.fetch(&request(), &ctx)).unwrap_err();
+    assert_eq!((e.kind(), e.operation()), (ErrorKind::Timeout, Some("TelemetrySource::fetch")));
+    assert_eq!(clock.now(), start() + seconds(5));
+    assert!(Timeout::after(seconds(0)).is_err());
+}
+
+/// Executes, and then never answers.
+#[derive(Debug)]
+struct Mute(aiops_core::fake::InMemoryMitigator);
+
+#[async_trait]
+impl Mitigator for Mute {
+    fn capability(&self) -> aiops_core::seam::MitigatorCapability {
+        self.0.capability()
+    }
+    async fn preview(&self, action: &Action, ctx: &Context) -> Result<Preview> {
+        self.0.preview(action, ctx).await
+    }
+    async fn execute(
+        &self,
+        action: aiops_core::guard::Intended<Action>,
+        ctx: &Context,
+    ) -> Result<aiops_core::guard::Receipt> {
+        let _receipt = self.0.execute(action, ctx).await?;
+        std::future::pending().await
+    }
+    async fn status(&self, _: &IdempotencyKey, _: &Context) -> Result<ActionStatus> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_late_act_is_in_doubt() {
+    let mut world = World::new();
+    world.ctx = leaping().1;
+    let chain = world.chain(allow()).build().unwrap();
+    let right = world.authorize(&chain, proposal()).unwrap();
+    let right = block_on(right.record(&world.ctx)).unwrap();
+    let key = right.key().clone();
+    let mute = Mute(world.mitigator.clone()).layer(Timeout::after(seconds(5)).unwrap());
+    let e = block_on(mute.execute(right, &world.ctx)).unwrap_err();
+    assert_eq!((e.kind(), e.is_transient()), (ErrorKind::InDoubt, false));
+    assert_eq!(world.mitigator.executed().len(), 1, "it did take place");
+    let e = block_on(mute.status(&key, &world.ctx)).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Timeout, "asking again is a read");
+}
+
+#[test]
+fn retry_repeats_only_what_may_pass() {
+    let (clock, ctx) = leaping();
+    let fetch = |flaky| {
+        let source = Flaky::layer(flaky, Retry::default());
+        let answer = block_on(source.fetch(&request(), &ctx)).map(drop).map_err(|e| e.kind());
+        (answer, source.inner().calls.load(Ordering::SeqCst))
+    };
+    assert_eq!(fetch(Flaky::new(2, ErrorKind::Unavailable)), (Ok(()), 3));
+    assert_eq!(clock.now(), start() + std::time::Duration::from_millis(600), "200 ms, then 400 ms");
+    assert_eq!(fetch(Flaky::new(9, ErrorKind::RateLimited)), (Err(ErrorKind::RateLimited), 3));
+    for kind in [ErrorKind::Invalid, ErrorKind::Limit, ErrorKind::InDoubt, ErrorKind::Cancelled] {
+        assert_eq!(fetch(Flaky::new(1, kind)), (Err(kind), 1));
+    }
+}
+
+#[test]
+fn retry_ends_with_the_context() {
+    let (_, ctx) = leaping();
+    let source = Flaky::new(9, ErrorKind::Unavailable).layer(Retry::default());
+    ctx.cancellation().cancel();
+    assert_eq!(block_on(source.fetch(&request(), &ctx)).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(source.inner().calls.load(Ordering::SeqCst), 1);
+    for attempts in [0, 21] {
+        let mut config = RetryConfig::default();
+        config.attempts = attempts;
+        assert_eq!(Retry::new(config).unwrap_err().kind(), ErrorKind::Invalid);
+    }
+}
+
+#[test]
+fn rate_limit_spaces_calls_out_after_a_burst() {
+    let (clock, ctx) = leaping();
+    let source = InMemorySource::new().layer(RateLimit::new(seconds(10), 2).unwrap());
+    let when = || {
+        block_on(source.fetch(&request(), &ctx)).unwrap();
+        clock.now().duration_since(start()).as_secs()
+    };
+    assert_eq!([when(), when(), when(), when()], [0, 0, 10, 20]);
+    clock.advance(seconds(100));
+    assert_eq!([when(), when(), when()], [120, 120, 130]);
+    // A clock that jumped far back must not hold everyone up until the old future.
+    clock.set(start() - seconds(1_000_000));
+    assert!(when() < -900_000);
+    assert!(RateLimit::new(seconds(0), 1).is_err() && RateLimit::new(seconds(1), 0).is_err());
+}
+
+#[test]
+fn rate_limit_lets_go_of_who_gives_up() {
+    let clock = ManualClock::at(start());
+    let ctx = Context::new(Arc::new(clock.clone()));
+    let source = InMemorySource::new().layer(RateLimit::new(seconds(10), 1).unwrap());
+    let (request, limited) = (request(), ctx.with_timeout(seconds(3)));
+    block_on(async {
+        source.fetch(&request, &ctx).await.unwrap();
+        let mut waits = source.fetch(&request, &limited);
+        assert!(poll_once(&mut waits).await.is_none());
+        clock.advance(seconds(3));
+        assert_eq!(waits.await.unwrap_err().kind(), ErrorKind::Timeout);
+    });
+}
+
+fn chaos(set: impl FnOnce(&mut ChaosConfig)) -> Chaos {
+    let mut config = ChaosConfig::calm(1).unwrap();
+    set(&mut config);
+    Chaos::new(config)
+}
+
+#[test]
+fn chaos_refuses_before_and_loses_after_the_call() {
+    let (_, ctx) = leaping();
+    let always = Share::new(1.0).unwrap();
+    let refuses = Flaky::new(0, ErrorKind::Internal).layer(chaos(|c| c.refuse = always));
+    assert_eq!(block_on(refuses.fetch(&request(), &ctx)).unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(refuses.inner().calls.load(Ordering::SeqCst), 0);
+    let loses = Flaky::new(0, ErrorKind::Internal).layer(chaos(|c| c.lose_answer = always));
+    assert_eq!(block_on(loses.fetch(&request(), &ctx)).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(loses.inner().calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn chaos_comes_again_with_its_seed() {
+    let (_, ctx) = leaping();
+    let run = |seed| {
+        let half = Share::new(0.5).unwrap();
+        let source = InMemorySource::new().layer(chaos(|c| (c.refuse, c.seed) = (half, seed)));
+        (0..64).map(|_| block_on(source.fetch(&request(), &ctx)).is_ok()).collect::<Vec<_>>()
+    };
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7), run(8));
+    let answered = run(7).iter().filter(|ok| **ok).count();
+    assert!((16..48).contains(&answered), "{answered} of 64 at one half");
+}
+
+#[test]
+fn no_secret_passes_a_mask() {
+    let (_, ctx) = leaping();
+    let secret = "tok-123";
+    let leak = || format!("with {secret} inside");
+    let a = EntityId::service("a");
+    let mut window = TelemetryWindow::new(request().range);
+    let at = window.range.start();
+    let mut log = LogRecord::new(at, a.clone(), leak());
+    log.attributes.insert("token", leak());
+    window.logs.push(log);
+    let mut span = Span::new(TraceId(1), SpanId(1), a.clone(), leak(), at, seconds(1));
+    span.attributes.insert("token", leak());
+    window.spans.push(span);
+    let mut change = Change::new("c1", at, ChangeKind::Deployment, a.clone(), leak()).with_author(leak());
+    change.attributes.insert("token", leak());
+    window.changes.push(change);
+    let mut alert = Alert::new("A", a, at, Severity::Info);
+    alert.annotations.insert("token", leak());
+    window.alerts.push(alert);
+    let source = InMemorySource::holding(window).masked(FixedMask(secret.to_owned()));
+    let seen = block_on(source.fetch(&request(), &ctx)).unwrap();
+    let text = serde_json::to_string(&seen).unwrap();
+    assert!(!text.contains(secret), "{text}");
+    assert_eq!(text.matches("with [masked] inside").count(), 8);
+
+    let inbox = RecordingNotifier::default();
+    let note = Notification::new(IncidentId::new("i1"), NotificationKind::Acted, leak(), leak());
+    block_on(inbox.clone().masked(FixedMask(secret.to_owned())).notify(&note, &ctx)).unwrap();
+    assert!(!format!("{:?}", inbox.sent()).contains(secret));
+}
