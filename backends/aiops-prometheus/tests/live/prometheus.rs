@@ -83,7 +83,8 @@ pub(crate) async fn store_and_server_agree() {
         "p95(latency_seconds)",
         "p99(latency_seconds)",
     ];
-    let selector = names.iter().fold(Selector::all(), |selector, name| selector.with_metric(*name));
+    let selector = Selector::all().with_entity(EntityId::instance("i-1"));
+    let selector = names.iter().fold(selector, |selector, name| selector.with_metric(*name));
     let request =
         FetchRequest::new(range).with_step(step).with_selector(selector).with_signals(Signal::Metrics.into());
     let ours = embedded.fetch(&request, &context()).await.unwrap().metrics;
@@ -143,7 +144,7 @@ pub(crate) async fn long_ranges_are_stitched() {
     let server = with_history(&history).await;
     let client = server.client();
     let grid = Grid { start_ms: history::START_MS - 20_000_000, step_ms: 1_000, len: 54_000 };
-    let answer = client.query_range("depth", grid, &context()).await.unwrap();
+    let answer = client.query_range("depth{instance=\"i-1\"}", grid, &context()).await.unwrap();
     assert_eq!(answer.data.len(), 1);
     let points: Vec<_> = history[0]
         .points
