@@ -13,6 +13,8 @@
 mod arguments;
 mod report;
 mod scan;
+#[cfg(test)]
+mod stub;
 mod watch;
 
 use std::process::ExitCode;

@@ -152,7 +152,7 @@ impl Scanner {
     ) -> Result<()> {
         let refused = match self.fetch(request, group, self.max_series.saturating_mul(4), ctx).await {
             Ok(window) => {
-                self.examine(&window, scan);
+                self.examine(window, scan);
                 return Ok(());
             }
             Err(error) => error,
@@ -163,7 +163,7 @@ impl Scanner {
         }
         for signal in group {
             match self.fetch(request, std::slice::from_ref(signal), self.max_series, ctx).await {
-                Ok(window) => self.examine(&window, scan),
+                Ok(window) => self.examine(window, scan),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Invalid | ErrorKind::Timeout) =>
                 {
@@ -189,7 +189,17 @@ impl Scanner {
         self.source.fetch(&request.clone().with_selector(selector).with_limits(limits), ctx).await
     }
 
-    fn examine(&self, window: &TelemetryWindow, scan: &mut Scan) {
+    fn examine(&self, mut window: TelemetryWindow, scan: &mut Scan) {
+        let mut series: BTreeMap<String, usize> = BTreeMap::new();
+        for metric in &window.metrics {
+            *series.entry(metric.key().name.clone()).or_default() += 1;
+        }
+        series.retain(|_, count| *count > self.max_series);
+        window.metrics.retain(|metric| !series.contains_key(&metric.key().name));
+        let told =
+            series.into_iter().map(|(name, count)| (name, format!("{count} series, more than --max-series")));
+        scan.unread.extend(told);
+        let window = &window;
         let report = deviations(window, &References::new(), &self.config);
         scan.compared += report.compared;
         for (reason, count) in report.skipped {
