@@ -1,0 +1,14 @@
+//! An answer of an approver used as a right.
+#![allow(unused, unreachable_code, reason = "only type-checked, never run")]
+
+use aiops_core::{Context, Result};
+use aiops_core::action::{Action, ApprovalDecision, Proposal};
+use aiops_core::guard::{Authorized, GuardChain};
+use aiops_core::seam::Mitigator;
+
+async fn attack(answer: ApprovalDecision, chain: &GuardChain, proposal: Proposal, mitigator: &dyn Mitigator, ctx: &Context) -> Result<Authorized<Action>> {
+    let authorized: Authorized<Action> = answer.clone(); //~ E0308
+    Ok(authorized)
+}
+
+fn main() {}

@@ -1,0 +1,16 @@
+//! The guard that allows everything grants a verdict, no right.
+#![allow(unused, unreachable_code, reason = "only type-checked, never run")]
+
+use aiops_core::{Context, Result};
+use aiops_core::action::{Action, Proposal};
+use aiops_core::danger::AllowAll;
+use aiops_core::guard::{Authorized, GuardChain};
+use aiops_core::seam::{Guardrail, Mitigator, Review};
+
+async fn attack(chain: &GuardChain, review: &Review<'_>, proposal: Proposal, mitigator: &dyn Mitigator, ctx: &Context) -> Result<Authorized<Action>> {
+    let opinion = AllowAll.check(review, ctx).await?;
+    let authorized: Authorized<Action> = opinion.clone(); //~ E0308
+    Ok(authorized)
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! A token dereferenced to its payload.
+#![allow(unused, unreachable_code, reason = "only type-checked, never run")]
+
+use aiops_core::action::Action;
+use aiops_core::guard::Intended;
+
+fn attack(intended: Intended<Action>) {
+    let seen = &*intended; //~ E0614
+}
+
+fn main() {}

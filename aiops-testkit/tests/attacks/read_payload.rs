@@ -1,0 +1,11 @@
+//! The payload of an intent read without spending.
+#![allow(unused, unreachable_code, reason = "only type-checked, never run")]
+
+use aiops_core::action::Action;
+use aiops_core::guard::Intended;
+
+fn attack(intended: &Intended<Action>) {
+    let seen = &intended.payload; //~ E0616
+}
+
+fn main() {}

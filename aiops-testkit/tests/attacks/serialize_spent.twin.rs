@@ -1,0 +1,11 @@
+//! `Spent` written to a file.
+#![allow(unused, unreachable_code, reason = "only type-checked, never run")]
+
+use aiops_core::guard::Spent;
+
+fn attack(token: &Spent) -> serde_json::Result<String> {
+    let text = serde_json::to_string(token.key())?;
+    Ok(text)
+}
+
+fn main() {}
