@@ -11,6 +11,7 @@ use aiops_prometheus::exposition::FamilyType;
 use aiops_prometheus::scrape::{ScrapeConfig, Scraper, Target};
 use aiops_prometheus::store::{Grid, SharedStore, StoreConfig};
 use aiops_prometheus::{EmbeddedSource, EntityMapping, MetricSelection, PrometheusSource, SeriesSelector};
+use aiops_testkit::conformance::{self, SourceFixture};
 use jiff::Timestamp;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -136,6 +137,25 @@ fn covers(points: &[(i64, f64)], at: i64, window_ms: i64) -> bool {
     let grown: f64 = inside.windows(2).map(|w| if w[1].1 < w[0].1 { w[1].1 } else { w[1].1 - w[0].1 }).sum();
     let to_zero = if grown > 0.0 { covered * first.1 / grown } else { f64::INFINITY };
     before < 1.1 * interval && after < 1.1 * interval && to_zero >= before
+}
+
+/// The contract of the seam, held by a real server.
+pub(crate) async fn is_a_telemetry_source() {
+    let history = history::generate();
+    let server = with_history(&history).await;
+    conforms(server.client()).await;
+}
+
+/// The conformance suite over the generated history.
+pub(crate) async fn conforms(client: Arc<PrometheusClient>) {
+    let source = PrometheusSource::new(client).unwrap();
+    let minutes = |from: i64, to: i64| {
+        let at = |minute: i64| Timestamp::from_millisecond(history::START_MS + minute * 60_000).unwrap();
+        TimeRange::new(at(from), at(to)).unwrap()
+    };
+    let fixture = SourceFixture::new(context(), minutes(20, 30), minutes(600, 610));
+    // Skipped: the limit of records, of which a metric source has none.
+    conformance::source(&source, &fixture).await.assert_counts(18, 1);
 }
 
 /// Fifteen hours at a step of a second are 54,000 points: five queries that give what the history holds.

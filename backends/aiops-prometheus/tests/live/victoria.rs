@@ -34,6 +34,13 @@ async fn import(server: &Server, text: &str) {
         .unwrap();
 }
 
+/// The contract of the seam, held by a real server.
+pub(crate) async fn is_a_telemetry_source() {
+    let server = victoria(&[]).await;
+    import(&server, &history::text(&history::generate())).await;
+    crate::prometheus::conforms(server.client()).await;
+}
+
 /// The grid is kept, point by point, over several queries.
 pub(crate) async fn long_ranges_are_stitched() {
     let history = history::generate();
