@@ -13,7 +13,8 @@ use jiff::Timestamp;
 use crate::stub::{Reply, Request, Stub, dead_port};
 
 fn config(url: &str) -> ClientConfig {
-    ClientConfig { timeout: Duration::from_millis(400), ..ClientConfig::new(url) }
+    // Long enough for a busy machine, short enough to wait for.
+    ClientConfig { timeout: Duration::from_secs(1), ..ClientConfig::new(url) }
 }
 
 fn client(url: &str) -> PrometheusClient {
@@ -262,7 +263,7 @@ async fn each_refusal_has_its_kind() {
         ),
         (Reply::Trickle(VECTOR.to_owned(), Duration::from_millis(50)), ErrorKind::Timeout, 3),
     ];
-    for (reply, kind, attempts) in cases {
+    let judged = cases.into_iter().map(|(reply, kind, attempts)| async move {
         let shown = format!("{reply:?}");
         let stub = Stub::start(move |_, _| reply.clone()).await;
         let error = aiops_core::Error::from(query(&stub).await.unwrap_err());
@@ -271,7 +272,9 @@ async fn each_refusal_has_its_kind() {
         assert_eq!(error.is_transient(), attempts == 3, "{shown}");
         assert!(error.source().is_some());
         assert!(!error.to_string().contains('\0'), "control characters of a stranger");
-    }
+    });
+    // Side by side, since some of them wait for three timeouts.
+    futures_util::future::join_all(judged).await;
     let dead = format!("http://127.0.0.1:{}", dead_port().await);
     let error = client(&dead).query("up", at(0), &context().0).await.unwrap_err();
     assert!(matches!(error, ClientError::Connect(_)) && error.is_transient(), "{error:?}");

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "one binary, private modules")]
 
 mod client;
+mod conformance;
 mod exposition;
 mod functions;
 mod mapping;

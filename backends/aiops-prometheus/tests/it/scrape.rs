@@ -11,11 +11,8 @@ use crate::stub::{Reply, Stub, dead_port};
 
 fn scraper() -> Scraper {
     let store = SharedStore::new(StoreConfig::default()).unwrap();
-    let config = ScrapeConfig {
-        timeout: Duration::from_millis(300),
-        max_body_bytes: 4_096,
-        ..ScrapeConfig::default()
-    };
+    let config =
+        ScrapeConfig { timeout: Duration::from_secs(1), max_body_bytes: 4_096, ..ScrapeConfig::default() };
     Scraper::new(config, store).unwrap()
 }
 
@@ -98,7 +95,7 @@ async fn a_slow_target_does_not_hold_up_the_others() {
     scraper.set_targets(&targets, &ctx).unwrap();
     let began = std::time::Instant::now();
     let outcomes = scraper.scrape_once(&ctx).await;
-    assert!(began.elapsed() < Duration::from_millis(1_500), "ten timeouts in a row would take 3 s");
+    assert!(began.elapsed() < Duration::from_secs(5), "ten timeouts in a row would take 10 s");
     assert_eq!(outcomes.iter().filter(|outcome| outcome.result.is_ok()).count(), 1);
 }
 

@@ -8,9 +8,11 @@ use aiops_prometheus::store::{Page, ScrapedSample, SharedStore, StoreConfig};
 pub(crate) const START_MS: i64 = 1_700_000_003_007;
 pub(crate) const BOUNDS: [&str; 5] = ["0.05", "0.1", "0.5", "1", "+Inf"];
 
-/// Metric, label, value, scrapes.
+/// The scrapes of one series.
+#[derive(Clone)]
 pub(crate) struct Series {
     pub(crate) name: &'static str,
+    pub(crate) instance: &'static str,
     pub(crate) kind: FamilyType,
     pub(crate) label: Option<(&'static str, &'static str)>,
     pub(crate) points: Vec<(i64, f64)>,
@@ -27,7 +29,8 @@ impl Random {
 }
 
 /// Two hours of jittered scrapes about every 15 s, two of them missed now and then: a gauge, a counter with restarts,
-/// and a histogram that observes nothing for twenty minutes.
+/// a histogram that observes nothing for twenty minutes, and the gauge of a second
+/// instance.
 pub(crate) fn generate() -> Vec<Series> {
     let mut random = Random(42);
     let times: Vec<i64> = (0..480)
@@ -36,7 +39,7 @@ pub(crate) fn generate() -> Vec<Series> {
         .filter(|(i, _)| i % 97 > 1)
         .map(|(_, at)| at)
         .collect();
-    let series = |name, kind, label| Series { name, kind, label, points: Vec::new() };
+    let series = |name, kind, label| Series { name, instance: "i-1", kind, label, points: Vec::new() };
     let mut gauge = series("depth", FamilyType::Gauge, None);
     let mut counter = series("requests_total", FamilyType::Counter, None);
     let mut buckets: Vec<Series> = BOUNDS
@@ -62,19 +65,21 @@ pub(crate) fn generate() -> Vec<Series> {
             bucket.points.push((*at, count));
         }
     }
-    [vec![gauge, counter], buckets].concat()
-}
-
-impl Clone for Series {
-    fn clone(&self) -> Self {
-        Self { name: self.name, kind: self.kind, label: self.label, points: self.points.clone() }
-    }
+    let other = Series {
+        instance: "i-2",
+        points: gauge.points.iter().map(|(at, v)| (*at, v / 2.0)).collect(),
+        ..gauge.clone()
+    };
+    [vec![gauge, counter], buckets, vec![other]].concat()
 }
 
 /// As an OpenMetrics file for `promtool`.
 pub(crate) fn open_metrics(history: &[Series]) -> String {
     let mut page = Encoder::new(Format::OpenMetrics);
     let mut family = "";
+    // The format wants the series of a family together.
+    let mut history: Vec<&Series> = history.iter().collect();
+    history.sort_by_key(|series| series.name);
     for series in history {
         let name = series.name.trim_end_matches("_bucket");
         if family != name {
@@ -82,7 +87,7 @@ pub(crate) fn open_metrics(history: &[Series]) -> String {
             family = name;
         }
         for (at, value) in &series.points {
-            let labels = [("instance", "i-1"), ("job", "orders")];
+            let labels = [("instance", series.instance), ("job", "orders")];
             page.sample(series.name, labels.into_iter().chain(series.label), *value, Some(*at));
         }
     }
@@ -94,7 +99,7 @@ pub(crate) fn text(history: &[Series]) -> String {
     let mut page = Encoder::new(Format::PrometheusText);
     for series in history {
         for (at, value) in &series.points {
-            let labels = [("instance", "i-1"), ("job", "orders")];
+            let labels = [("instance", series.instance), ("job", "orders")];
             page.sample(series.name, labels.into_iter().chain(series.label), *value, Some(*at));
         }
     }
@@ -104,19 +109,22 @@ pub(crate) fn text(history: &[Series]) -> String {
 /// Recorded scrape by scrape in a store, whose look-back is `lookback_steps`.
 pub(crate) fn store(history: &[Series], lookback_steps: u32) -> SharedStore {
     let store = SharedStore::new(StoreConfig { lookback_steps, ..StoreConfig::default() }).unwrap();
-    let target: LabelMap =
-        [("instance".to_owned(), "i-1".to_owned()), ("job".to_owned(), "orders".to_owned())].into();
     for i in 0..history[0].points.len() {
-        let mut page = Page::default();
-        for series in history {
-            page.samples.push(ScrapedSample {
-                name: series.name.to_owned(),
-                labels: series.label.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-                value: series.points[i].1,
-                timestamp_ms: None,
-            });
+        for instance in ["i-1", "i-2"] {
+            let target: LabelMap =
+                [("instance".to_owned(), instance.to_owned()), ("job".to_owned(), "orders".to_owned())]
+                    .into();
+            let mut page = Page::default();
+            for series in history.iter().filter(|series| series.instance == instance) {
+                page.samples.push(ScrapedSample {
+                    name: series.name.to_owned(),
+                    labels: series.label.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
+                    value: series.points[i].1,
+                    timestamp_ms: None,
+                });
+            }
+            store.with(|store| store.record(&target, history[0].points[i].0, &page));
         }
-        store.with(|store| store.record(&target, history[0].points[i].0, &page));
     }
     store
 }

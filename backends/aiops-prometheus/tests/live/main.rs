@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         ),
         trial("prometheus::refuses_what_is_wrong", &prometheus, prometheus::refuses_what_is_wrong),
         trial("prometheus::speaks_tls_with_password", &prometheus, prometheus::speaks_tls_with_password),
+        trial("prometheus::is_a_telemetry_source", &prometheus, prometheus::is_a_telemetry_source),
+        trial("victoria::is_a_telemetry_source", &victoria, victoria::is_a_telemetry_source),
         trial("victoria::long_ranges_are_stitched", &victoria, victoria::long_ranges_are_stitched),
         trial("victoria::shows_the_present", &victoria, victoria::shows_the_present),
         trial("victoria::refuses_what_is_wrong", &victoria, victoria::refuses_what_is_wrong),

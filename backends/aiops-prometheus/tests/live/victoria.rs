@@ -34,6 +34,13 @@ async fn import(server: &Server, text: &str) {
         .unwrap();
 }
 
+/// The contract of the seam, held by a real server.
+pub(crate) async fn is_a_telemetry_source() {
+    let server = victoria(&[]).await;
+    import(&server, &history::text(&history::generate())).await;
+    crate::prometheus::conforms(server.client()).await;
+}
+
 /// The grid is kept, point by point, over several queries.
 pub(crate) async fn long_ranges_are_stitched() {
     let history = history::generate();
@@ -42,7 +49,8 @@ pub(crate) async fn long_ranges_are_stitched() {
     let (client, ctx) = (server.client(), context());
     let grid = Grid { start_ms: history::START_MS - 1_000_000, step_ms: 333, len: 25_000 };
     // An explicit look-back, since VictoriaMetrics guesses one from the distance of the samples otherwise.
-    let answer = client.query_range("last_over_time(depth[60s])", grid, &ctx).await.unwrap();
+    let answer =
+        client.query_range("last_over_time(depth{instance=\"i-1\"}[60s])", grid, &ctx).await.unwrap();
     assert_eq!(answer.data.len(), 1);
     let points: Vec<Point> = history[0].points.iter().map(|(at, value)| Point::new(*at, *value)).collect();
     let expected = instant(&points, grid, 60_000);
