@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod child;
+mod conformance;
 mod lifecycle;
 mod operations;
 mod seams;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Real processes with real deadlines: a few at a time, whatever the machine.
     arguments.test_threads = arguments.test_threads.or(Some(2));
-    let trials = [lifecycle::trials(), operations::trials(), seams::trials(), spec::trials()];
+    let trials =
+        [lifecycle::trials(), operations::trials(), seams::trials(), conformance::trials(), spec::trials()];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }
