@@ -196,3 +196,28 @@ fn a_swing_of_load_without_harm_is_hardly_a_cause() {
     let diagnosis = world.diagnosis();
     assert!(diagnosis.hypotheses.iter().all(|h| h.confidence.probability() < 0.3), "{diagnosis:#?}");
 }
+
+#[test]
+fn restarts_count_though_no_detector_called_them_strange() {
+    let mut world = World::shop();
+    for copy in ["orders-1", "orders-2"] {
+        let id = EntityId::instance(copy);
+        world.deviates(&id, SeriesKey::new("up"), MetricKind::Gauge, Shape::LevelShiftDown, 40, 1.0, 0.0);
+        // One start a second: samples are 1 unless told otherwise.
+        world.series(&id, "rate(container_restarts_total)", MetricKind::Rate, 0..60);
+    }
+    world.slow("gateway", 41);
+    assert_cause(&world, "orders", FaultType::Code, mechanism::CRASH_LOOP);
+}
+
+#[test]
+fn shares_of_failures_are_errors_of_the_side_they_are_taken_on() {
+    let mut world = World::shop();
+    let key = SeriesKey::new("error_ratio(http_client_requests_total)").with("peer_service", "inventory");
+    world.deviates(&service("orders"), key, MetricKind::Ratio, Shape::LevelShiftUp, 40, 0.0, 0.9);
+    for name in ["orders", "gateway"] {
+        let key = SeriesKey::new("error_ratio(http_server_requests_total)");
+        world.deviates(&service(name), key, MetricKind::Ratio, Shape::LevelShiftUp, 40, 0.0, 0.8);
+    }
+    assert_cause(&world, "orders", FaultType::Config, "timeout");
+}

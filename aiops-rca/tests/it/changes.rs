@@ -148,3 +148,65 @@ fn a_roll_out_restarts_what_it_rolls_out_once() {
     let loops = diagnosis.hypotheses.iter().find(|h| h.mechanism.as_deref() == Some("crash loop"));
     assert!(loops.is_none_or(|h| h.confidence.probability() < 0.25), "{diagnosis:#?}");
 }
+
+#[test]
+fn of_several_roll_outs_the_last_before_the_onset_is_named() {
+    let mut world = World::shop();
+    pool_runs_out(&mut world);
+    for (i, second) in [33, 36, 39].into_iter().enumerate() {
+        world.changed(rollout(&format!("deploy-{i}"), second, "inventory", "new settings"));
+    }
+    let diagnosis = world.diagnosis();
+    let share = |id: &str| {
+        let of = |h: &&aiops_core::model::Hypothesis| h.change.as_ref().is_some_and(|c| c.0 == id);
+        diagnosis.hypotheses.iter().find(of).map_or(0.0, |h| h.confidence.probability())
+    };
+    assert!(
+        share("deploy-2") > 2.0 * share("deploy-1") && share("deploy-1") > share("deploy-0"),
+        "{diagnosis:#?}"
+    );
+}
+
+#[test]
+fn a_bound_that_was_lowered_speaks_for_the_change() {
+    let share = |lowered: bool| {
+        let mut world = World::shop();
+        pool_runs_out(&mut world);
+        world.changed(rollout("deploy-1", 36, "inventory", "new settings"));
+        if lowered {
+            world.both(
+                "inventory",
+                "db_pool_connections_max",
+                MetricKind::Gauge,
+                Shape::LevelShiftDown,
+                37,
+                16.0,
+                1.0,
+            );
+        }
+        let diagnosis = world.diagnosis();
+        let of = |h: &&aiops_core::model::Hypothesis| h.change.is_some();
+        diagnosis.hypotheses.iter().find(of).map_or(0.0, |h| h.confidence.probability())
+    };
+    assert!(share(true) > 1.2 * share(false), "{} {}", share(true), share(false));
+}
+
+#[test]
+fn a_vague_roll_out_some_time_before_does_not_hide_memory_that_creeps() {
+    let mut world = World::shop();
+    world.both(
+        "orders",
+        "process_resident_memory_bytes",
+        MetricKind::Gauge,
+        Shape::SteadyIncrease,
+        40,
+        2e7,
+        9e7,
+    );
+    for (i, second) in [32, 36].into_iter().enumerate() {
+        world.changed(rollout(&format!("deploy-{i}"), second, "orders", "new settings"));
+    }
+    let diagnosis = world.diagnosis();
+    assert_eq!(diagnosis.cause().unwrap().mechanism.as_deref(), Some("memory"), "{diagnosis:#?}");
+    assert_eq!(diagnosis.cause().unwrap().change, None, "{diagnosis:#?}");
+}
