@@ -82,7 +82,7 @@ async fn learned(source: &impl TelemetrySource, ctx: &Context) -> Result<Rolling
 
 fn root_cause(options: &Options) -> Result<RuleRca, RunError> {
     let mut config = RuleRcaConfig::default();
-    config.changes.decay = Duration::from_secs(12);
+    config.changes.decay = Duration::from_secs(6);
     let rca = RuleRca::new(MetricRoles::default(), config)?;
     if options.uncalibrated {
         return Ok(rca);
