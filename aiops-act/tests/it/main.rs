@@ -10,6 +10,7 @@
 mod allow_list;
 mod chains;
 mod config;
+mod conformance;
 mod feed;
 mod guards;
 mod oracle;

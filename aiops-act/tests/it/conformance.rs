@@ -1,0 +1,91 @@
+//! The contracts of the seams, as the testkit states them.
+
+use std::sync::Arc;
+
+use aiops_act::guards::{
+    ActionCap, AllowList, AllowRule, BlastRadiusCap, CircuitBreaker, ConfidenceBands, Cooldown, HardRules,
+    OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+};
+use aiops_act::{PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig};
+use aiops_core::action::ActionKind;
+use aiops_core::model::{EntityKind, Recovery};
+use aiops_core::seam::Guardrail;
+use aiops_core::{Case, CasePart};
+use aiops_testkit::conformance::{self, GuardrailFixture, PlannerFixture, VerifierFixture};
+use aiops_testkit::sample;
+use futures_lite::future::block_on;
+
+use crate::feed::{BAD, Feed, GOOD, context, receipt, slow};
+use crate::support::{World, orders, preview, propose, rollback_of, undoing};
+
+fn guards() -> [Arc<dyn Guardrail>; 11] {
+    let rule = AllowRule {
+        id: "shop".to_owned(),
+        actions: [ActionKind::Rollback].into(),
+        target_kind: EntityKind::Service,
+        targets: vec![Pattern::new("orders").unwrap()],
+    };
+    [
+        Arc::new(AllowList::new(vec![rule]).unwrap()),
+        Arc::new(HardRules),
+        Arc::new(RiskTiers::default()),
+        Arc::new(ConfidenceBands::default()),
+        Arc::new(ActionCap::default()),
+        Arc::new(Cooldown),
+        Arc::new(RateSpike::default()),
+        Arc::new(CircuitBreaker::default()),
+        Arc::new(BlastRadiusCap::default()),
+        Arc::new(RollbackRequired),
+        Arc::new(OneAtATime),
+    ]
+}
+
+#[test]
+fn every_guard_keeps_the_contract() {
+    let world = World::new();
+    let done = propose("p", "inc", rollback_of(orders()));
+    world.done(&done, Some(Recovery::NotRecovered));
+    for proposal in [done.clone(), undoing(&done)] {
+        let mut fixture = GuardrailFixture::new(world.ctx.clone(), proposal, preview(4, 16));
+        fixture.history = world.history();
+        for guard in guards() {
+            block_on(conformance::guardrail(&*guard, &fixture)).assert_counts(4, 0);
+        }
+    }
+}
+
+#[test]
+fn guards_have_names_of_their_own() {
+    let names: std::collections::BTreeSet<_> = guards().iter().map(|g| g.id().0).collect();
+    assert_eq!(names.len(), 11);
+}
+
+#[test]
+fn the_planner_keeps_the_contract() {
+    let planner = RemedyPlanner::new(PlannerConfig::default()).unwrap();
+    let case = sample::diagnosed_case().unwrap();
+    let ctx = sample::context();
+    let best = block_on(aiops_core::seam::Planner::plan(&planner, &case, &ctx)).unwrap().remove(0);
+    let mut tried: Case = case.clone();
+    tried.push(sample::now(), CasePart::Planned(vec![best.clone()]));
+    let mut receipt = sample::receipt().unwrap();
+    receipt.action = best.action;
+    tried.act(receipt);
+    let mut fixture = PlannerFixture::new(ctx, case);
+    fixture.tried = Some(tried);
+    fixture.undiagnosed = Some(sample::case());
+    block_on(conformance::planner(&planner, &fixture)).assert_counts(9, 0);
+}
+
+#[test]
+fn the_verifier_keeps_the_contract() {
+    for (feed, expected) in [
+        (Feed::latency(|_, _| GOOD), Recovery::Recovered),
+        (Feed::latency(|_, _| BAD), Recovery::NotRecovered),
+        (Feed::new(), Recovery::Inconclusive),
+    ] {
+        let verifier = TelemetryVerifier::new(feed, VerifierConfig::default()).unwrap();
+        let fixture = VerifierFixture::new(context(), receipt(), vec![slow()], expected);
+        block_on(conformance::verifier(&verifier, &fixture)).assert_counts(7, 0);
+    }
+}
