@@ -66,7 +66,7 @@ impl Guardrail for CircuitBreaker {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let remedies = review.history.actions().rev().filter(|a| !was_own_revert(review.history, a));
+        let remedies = review.history.actions().rev().filter(|a| !was_own_revert(review, a));
         let known = remedies.filter_map(|a| Some((a, helped(a)?)));
         let failed: Vec<&ActionTrace> = known.take_while(|(_, helped)| !helped).map(|(a, _)| a).collect();
         // The latest in time, which after a clock jump need not be the last one written.

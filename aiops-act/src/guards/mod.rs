@@ -37,38 +37,18 @@ pub use rationing::{ActionCap, CapConfig, OneAtATime, RateSpike, SpikeConfig};
 pub use risk::{RiskTiers, TiersConfig};
 pub use rollback::RollbackRequired;
 
-use std::time::Duration;
-
-use aiops_core::action::{ActionTrace, GuardId, History, Purpose, RollbackPlan};
-use aiops_core::model::time::elapsed;
+use aiops_core::action::{ActionTrace, GuardId};
 use aiops_core::seam::Review;
 
-/// How long after the intent of an action its undoing counts as authorised with it: a verification that takes 15 min to
-/// the end, plus the action itself and the time to decide.
-const REVERT_WINDOW: Duration = Duration::from_secs(1800);
-
 fn is_own_revert(review: &Review<'_>) -> bool {
-    review.reverts_own_action(REVERT_WINDOW).is_some()
+    review.reverts_own_action().is_some()
 }
 
-/// Whether `action` of the history was a proven undoing when it was intended, by the rules of
-/// [`Review::reverts_own_action`]. Whatever else calls itself one is rationed as a remedy.
-fn was_own_revert(history: &History, action: &ActionTrace) -> bool {
-    let proposal = &action.intent.proposal;
-    let Purpose::Revert { of } = &proposal.purpose else { return false };
-    let Some(undone) = history.get(of) else { return false };
-    let original = &undone.intent.proposal;
-    let way_back = matches!(
-        &original.action.rollback,
-        RollbackPlan::Operation(back) if **back == proposal.action.operation
-    );
-    let same = original.action.target == proposal.action.target
-        && original.incident == proposal.incident
-        && original.purpose == Purpose::Remedy;
-    let recent = elapsed(undone.intent.at, action.intent.at) <= REVERT_WINDOW;
-    let mut before = history.for_target(&original.action.target).take_while(|a| a.fence < action.fence);
-    let again = before.any(|a| a.counts() && a.intent.proposal.purpose == proposal.purpose);
-    way_back && same && recent && undone.counts() && undone.fence < action.fence && !again
+/// Whether `action` of the history was a proven undoing when it was intended. Whatever else calls itself one is rationed
+/// as a remedy.
+fn was_own_revert(review: &Review<'_>, action: &ActionTrace) -> bool {
+    let intent = &action.intent;
+    review.history.undone_by(&intent.proposal, intent.at, review.revert_window, Some(action.fence)).is_some()
 }
 
 fn guard_id(name: &str) -> GuardId {

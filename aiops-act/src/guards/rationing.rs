@@ -56,7 +56,7 @@ impl Guardrail for ActionCap {
         let undoing = is_own_revert(review);
         let (limit, what) =
             if undoing { (self.0.reverts, "undoings") } else { (self.0.remedies, "remedies") };
-        let mine = |a: &&ActionTrace| a.counts() && was_own_revert(review.history, a) == undoing;
+        let mine = |a: &&ActionTrace| a.counts() && was_own_revert(review, a) == undoing;
         let done = review.history.for_incident(&review.proposal.incident).filter(mine).count();
         Ok(if done < limit {
             Verdict::allow(format!("{done} of {limit} {what} so far"))

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::action::{Action, ActionKind, GuardId, Operation, Risk, RollbackPlan, Verdict};
-use aiops_core::model::EntityKind;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -57,20 +56,14 @@ impl RiskTiers {
             RollbackPlan::Operation(back) => self.class_of(back),
             RollbackPlan::NotNeeded { .. } | RollbackPlan::Impossible => Risk::Low,
         };
-        let target = match action.target.kind() {
-            EntityKind::Database | EntityKind::Network | EntityKind::Volume => Risk::High,
-            _ => Risk::Low,
-        };
-        own.max(back).max(target).max(action.raised_risk.unwrap_or(Risk::Low))
+        own.max(back).max(action.floor_of_risk())
     }
 
     /// A class given for the kind replaces the kind's default, not what this very operation is by nature.
     fn class_of(&self, operation: &Operation) -> Risk {
-        match (operation, self.0.classes.get(&operation.kind())) {
-            // Scaling to zero is stopping.
-            (Operation::Scale { replicas: 0 }, _) => Risk::High,
-            (_, Some(class)) => *class,
-            (_, None) => operation.kind().default_risk(),
+        match self.0.classes.get(&operation.kind()) {
+            Some(class) if operation.default_risk() == operation.kind().default_risk() => *class,
+            _ => operation.default_risk(),
         }
     }
 }

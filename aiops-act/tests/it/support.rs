@@ -103,7 +103,14 @@ pub(crate) fn preview(replicas: u32, fleet: u32) -> Preview {
 /// What `guard` says on `proposal` for a target as in `preview`, with no history.
 pub(crate) fn judge(guard: &dyn Guardrail, proposal: &Proposal, preview: &Preview) -> Verdict {
     let (history, ctx) = (History::new(), Context::new(Arc::new(ManualClock::at(start()))));
-    let review = Review { proposal, preview, history: &history, mode: Mode::Auto, now: start() };
+    let review = Review {
+        proposal,
+        preview,
+        history: &history,
+        mode: Mode::Auto,
+        now: start(),
+        revert_window: Duration::from_secs(1800),
+    };
     block_on(guard.check(&review, &ctx)).unwrap()
 }
 
@@ -187,7 +194,14 @@ impl World {
         let history = self.history();
         let preview = block_on(self.mitigator.preview(&proposal.action, &self.ctx)).unwrap();
         let now = self.clock_now();
-        let review = Review { proposal, preview: &preview, history: &history, mode: Mode::Auto, now };
+        let review = Review {
+            proposal,
+            preview: &preview,
+            history: &history,
+            mode: Mode::Auto,
+            now,
+            revert_window: Duration::from_secs(1800),
+        };
         block_on(guard.check(&review, &self.ctx)).unwrap()
     }
 

@@ -1,14 +1,17 @@
 //! The record of actions: a fold over journal entries, and the rules that every journal obeys.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::action::decision::DecisionRecord;
+use crate::action::operation::RollbackPlan;
 use crate::action::proposal::{IncidentId, Proposal, Purpose};
 use crate::action::receipt::{ActionOutcome, Fence, IdempotencyKey};
 use crate::error::{Error, ErrorKind, Result};
+use crate::model::time::elapsed;
 use crate::model::{EntityId, Recovery};
 
 /// Position in a journal: the number of entries up to and with it.
@@ -202,6 +205,34 @@ impl History {
     /// Actions of `incident`, oldest first.
     pub fn for_incident(&self, incident: &IncidentId) -> impl DoubleEndedIterator<Item = &ActionTrace> {
         self.pick(self.by_incident.get(incident))
+    }
+
+    /// The action of ours that `proposal` undoes, if it truly undoes one: carried out under the same incident on the same
+    /// target, by exactly the operation its own proposal named as the way back, at most `window` before `at`, and not
+    /// undone before. `before` leaves out what was intended at or after that fence, to judge a proposal of the past.
+    #[must_use]
+    pub fn undone_by(
+        &self,
+        proposal: &Proposal,
+        at: Timestamp,
+        window: Duration,
+        before: Option<Fence>,
+    ) -> Option<&ActionTrace> {
+        let Purpose::Revert { of } = &proposal.purpose else { return None };
+        let earlier = |a: &ActionTrace| before.is_none_or(|fence| a.fence < fence);
+        let undone = self.get(of).filter(|a| earlier(a))?;
+        let original = &undone.intent.proposal;
+        let way_back = matches!(
+            &original.action.rollback,
+            RollbackPlan::Operation(back) if **back == proposal.action.operation
+        );
+        let same = original.action.target == proposal.action.target
+            && original.incident == proposal.incident
+            && original.purpose == Purpose::Remedy;
+        let recent = elapsed(undone.intent.at, at) <= window;
+        let mut others = self.for_target(&original.action.target).filter(|a| earlier(a) && a.counts());
+        let again = others.any(|a| a.intent.proposal.purpose == proposal.purpose);
+        (way_back && same && recent && undone.counts() && !undone.in_doubt() && !again).then_some(undone)
     }
 
     /// Actions nobody knows the end of.

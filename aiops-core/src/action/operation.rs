@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::EntityId;
+use crate::model::{EntityId, EntityKind};
 
 /// How dangerous an action is (ACT-02).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -232,6 +232,17 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Class of the operation by itself. Scaling to zero is stopping, and so high like it (VER-01).
+    #[must_use]
+    pub fn default_risk(&self) -> Risk {
+        match self {
+            Self::Scale { replicas: 0 } => Risk::High,
+            other => other.kind().default_risk(),
+        }
+    }
+}
+
 impl std::fmt::Display for Operation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
@@ -357,15 +368,26 @@ impl Action {
         self.operation.kind()
     }
 
-    /// The stricter of the kind's default and what the proposer declared. Scaling to zero is stopping, and so
-    /// high like it (VER-01).
+    /// The class of this action: the strictest of what its operation is, what its way back is (it runs without being
+    /// asked about again), what it is done to (a database, a network or a volume is high), and what the proposer
+    /// declared.
     #[must_use]
     pub fn risk(&self) -> Risk {
-        let default = match self.operation {
-            Operation::Scale { replicas: 0 } => Risk::High,
-            _ => self.kind().default_risk(),
+        let back = match &self.rollback {
+            RollbackPlan::Operation(back) => back.default_risk(),
+            RollbackPlan::NotNeeded { .. } | RollbackPlan::Impossible => Risk::Low,
         };
-        self.raised_risk.map_or(default, |raised| raised.max(default))
+        self.operation.default_risk().max(back).max(self.floor_of_risk())
+    }
+
+    /// What no class given to a kind of operation can lower: the target's nature and what the proposer declared.
+    #[must_use]
+    pub fn floor_of_risk(&self) -> Risk {
+        let target = match self.target.kind() {
+            EntityKind::Database | EntityKind::Network | EntityKind::Volume => Risk::High,
+            _ => Risk::Low,
+        };
+        target.max(self.raised_risk.unwrap_or(Risk::Low))
     }
 }
 

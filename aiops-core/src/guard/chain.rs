@@ -28,7 +28,8 @@ pub struct ChainConfig {
     /// How long a minted right can be spent; default 30 s, at most 1 h.
     #[serde(with = "crate::model::duration")]
     pub token_life: Duration,
-    /// How long after an action its undoing counts as authorised with it; default 15 min, the longest verification.
+    /// How long after an action its undoing counts as authorised with it; default 30 min: a verification of 15 min to
+    /// its end, the action itself, and the time to decide.
     #[serde(with = "crate::model::duration")]
     pub revert_window: Duration,
 }
@@ -38,7 +39,7 @@ impl Default for ChainConfig {
         Self {
             mode: Mode::Suggest,
             token_life: Duration::from_secs(30),
-            revert_window: Duration::from_secs(900),
+            revert_window: Duration::from_secs(1800),
         }
     }
 }
@@ -329,9 +330,15 @@ impl GuardChain {
         self.kill_switch.check()?;
         let preview = ctx.bound(mitigator.preview(&proposal.action, ctx)).await?;
         let history = ctx.bound(self.journal.history(ctx)).await?;
-        let review =
-            Review { proposal, preview: &preview, history: &history, mode: self.config.mode, now: ctx.now() };
-        let mut verdicts = built_in_verdicts(&review, self.config.revert_window);
+        let review = Review {
+            proposal,
+            preview: &preview,
+            history: &history,
+            mode: self.config.mode,
+            now: ctx.now(),
+            revert_window: self.config.revert_window,
+        };
+        let mut verdicts = built_in_verdicts(&review);
         for guard in &self.guards {
             let verdict = match ctx.bound(guard.check(&review, ctx)).await {
                 Ok(verdict) => verdict,
@@ -367,8 +374,8 @@ impl GuardChain {
 }
 
 /// Rules that no configuration removes.
-fn built_in_verdicts(review: &Review<'_>, revert_window: Duration) -> Vec<GuardVerdict> {
-    let undoing = review.reverts_own_action(revert_window).is_some();
+fn built_in_verdicts(review: &Review<'_>) -> Vec<GuardVerdict> {
+    let undoing = review.reverts_own_action().is_some();
     let ask_unless_undoing = |fine: bool, yes: &str, no: &str| match (fine, undoing) {
         (true, _) => Verdict::allow(yes),
         (false, true) => Verdict::allow("undoes our own action and was authorised with it"),

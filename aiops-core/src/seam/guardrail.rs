@@ -4,10 +4,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::action::{ActionTrace, GuardId, History, Mode, Preview, Proposal, Purpose, RollbackPlan, Verdict};
+use crate::action::{ActionTrace, GuardId, History, Mode, Preview, Proposal, Verdict};
 use crate::context::Context;
 use crate::error::Result;
-use crate::model::time::elapsed;
 use crate::seam::forward::forward_seam;
 
 /// What a guard judges.
@@ -23,31 +22,17 @@ pub struct Review<'a> {
     pub mode: Mode,
     /// The present instant.
     pub now: Timestamp,
+    /// How long after an action its undoing counts as authorised with it.
+    pub revert_window: Duration,
 }
 
 impl<'a> Review<'a> {
-    /// The action of ours that the proposal undoes, if it truly undoes one: carried out under the same incident on the same
-    /// target, by exactly the operation its proposal named as the way back, within `window`, and not undone before.
+    /// The action of ours that the proposal undoes, if it truly undoes one; see [`History::undone_by`].
     ///
     /// Such a revert was authorised together with the action. A proposal that merely claims to be one gets `None`.
     #[must_use]
-    pub fn reverts_own_action(&self, window: Duration) -> Option<&'a ActionTrace> {
-        let Purpose::Revert { of } = &self.proposal.purpose else { return None };
-        let undone = self.history.get(of)?;
-        let original = &undone.intent.proposal;
-        let way_back = matches!(
-            &original.action.rollback,
-            RollbackPlan::Operation(back) if **back == self.proposal.action.operation
-        );
-        let same = original.action.target == self.proposal.action.target
-            && original.incident == self.proposal.incident
-            && original.purpose == Purpose::Remedy;
-        let recent = elapsed(undone.intent.at, self.now) <= window;
-        let again = self.history.for_target(&original.action.target).any(|a| {
-            a.counts()
-                && matches!(&a.intent.proposal.purpose, Purpose::Revert { of: earlier } if earlier == of)
-        });
-        (way_back && same && recent && undone.counts() && !undone.in_doubt() && !again).then_some(undone)
+    pub fn reverts_own_action(&self) -> Option<&'a ActionTrace> {
+        self.history.undone_by(self.proposal, self.now, self.revert_window, None)
     }
 }
 

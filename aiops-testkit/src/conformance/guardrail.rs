@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use aiops_core::Context;
 use aiops_core::action::{History, Mode, Preview, Proposal, Verdict};
+use aiops_core::guard::ChainConfig;
 use aiops_core::seam::{Guardrail, Review};
 
 use super::report::{Outcome, Report, alike, ensure};
@@ -29,7 +30,14 @@ impl GuardrailFixture {
 
     async fn ask(&self, guard: &dyn Guardrail, mode: Mode) -> Outcome<Verdict> {
         let (proposal, preview, history) = (&self.proposal, &self.preview, &*self.history);
-        let review = Review { proposal, preview, history, mode, now: self.ctx.now() };
+        let review = Review {
+            proposal,
+            preview,
+            history,
+            mode,
+            now: self.ctx.now(),
+            revert_window: ChainConfig::default().revert_window,
+        };
         Ok(guard.check(&review, &self.ctx).await?)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiops_act::guards::HardRules;
 use aiops_act::guards::{
     ActionCap, AllowList, AllowRule, BlastRadiusCap, BlastRadiusConfig, CircuitBreaker, ConfidenceBands,
     Cooldown, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
@@ -176,6 +177,7 @@ fn guards(options: &Options, view: &View) -> Result<GuardChain, RunError> {
         .guard(BlastRadiusCap::new(BlastRadiusConfig { replicas: 4, share_of_fleet: 0.5 })?)
         .guard(RollbackRequired)
         .guard(OneAtATime)
+        .guard(HardRules)
         .config(ChainConfig::in_mode(mode));
     Ok(ask(chain, options, view).build()?)
 }
