@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use aiops_core::action::{
     Action, ActionKind, ActionOutcome, ActionStatus, IdempotencyKey, IncidentId, JournalEntry, Operation,
-    Preview, Principal, Proposal,
+    Preview, Principal, Proposal, Share,
 };
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{GuardChain, Intended, Receipt};
@@ -319,7 +319,12 @@ async fn absent_target(s: &Stage<'_>) -> Outcome {
 
 async fn unsupported_kind(s: &Stage<'_>) -> Outcome {
     let can: BTreeSet<ActionKind> = s.mitigator.capability().actions;
-    let operations = [Operation::CachePurge, Operation::LogRotation, Operation::Concurrency { limit: 8 }];
+    let operations = [
+        Operation::CachePurge,
+        Operation::LogRotation,
+        Operation::Concurrency { limit: 8 },
+        Operation::Throttle { to: Share::new(0.5)? },
+    ];
     let Some(operation) = operations.into_iter().find(|o| !can.contains(&o.kind())) else {
         return Err(Fault::Skip("it can do everything that was tried".to_owned()));
     };

@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trial("a_failed_operation_is_a_receipt_not_an_error", failed),
         trial("a_key_that_was_called_not_started_never_runs", not_started),
         trial("a_preview_only_reads", preview),
+        trial("it_conforms_to_the_contract_of_mitigators", conforms),
         trial("a_clock_that_jumps_back_does_not_disorder_the_feed", clock_jump),
         trial("changes_are_fed_with_revisions_in_order_of_time", feed),
     ]
@@ -223,4 +224,16 @@ async fn clock_jump() {
     assert_eq!(seconds, [999_000, 1_000_000]);
     assert_eq!(changes[0].attributes.get("replicas.to"), Some("3"));
     supervisor.shutdown().await;
+}
+
+/// The suite that every mitigator must pass; an operation of the supervisor is an effect.
+async fn conforms() {
+    let bench = bench().await;
+    let effects = || bench.supervisor.changes(Timestamp::UNIX_EPOCH).len() as u64;
+    let chain = |journal| aiops_testkit::sample::chain(journal);
+    let fixture =
+        aiops_testkit::conformance::MitigatorFixture::new(Context::system(), restart(), &effects, &chain);
+    let report = aiops_testkit::conformance::mitigator(&bench.mitigator, &fixture).await;
+    bench.supervisor.shutdown().await;
+    report.assert_counts(14, 3);
 }
