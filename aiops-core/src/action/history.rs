@@ -134,7 +134,7 @@ impl History {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] for an intent whose key was used, whose target is held by an action in doubt, or for a
-    /// second, different outcome. [`ErrorKind::NotFound`] for the outcome of an unknown key. Nothing changes then.
+    /// second, different outcome, or for the verification of an action that has not ended. [`ErrorKind::NotFound`] for the outcome of an unknown key. Nothing changes then.
     pub fn apply(&mut self, entry: &JournalEntry) -> Result<Sequence> {
         match entry {
             JournalEntry::Intent(intent) => self.apply_intent(intent)?,
@@ -148,7 +148,17 @@ impl History {
                     _ => action.outcome = Some(outcome.clone()),
                 }
             }
-            JournalEntry::Verified { key, recovery, .. } => self.action_mut(key)?.recovery = Some(*recovery),
+            JournalEntry::Verified { key, recovery, .. } => {
+                let action = self.action_mut(key)?;
+                if action.in_doubt() {
+                    return Err(Error::new(
+                        ErrorKind::Conflict,
+                        "an action that has not ended cannot be verified",
+                    )
+                    .with("key", key));
+                }
+                action.recovery = Some(*recovery);
+            }
         }
         self.head.0 += 1;
         Ok(self.head)

@@ -38,6 +38,20 @@ impl TargetState {
         Self { exists: true, ..Self::default() }
     }
 
+    /// Whether an approval that was given for this state still holds for `other`: the same generation, or where the
+    /// mitigator tells none, the same existence, revision and wanted copies.
+    #[must_use]
+    pub fn is_same_generation(&self, other: &Self) -> bool {
+        match (&self.generation, &other.generation) {
+            (Some(mine), Some(others)) => mine == others,
+            (None, None) => {
+                (self.exists, &self.revision, self.replicas)
+                    == (other.exists, &other.revision, other.replicas)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether `precondition` holds. What cannot be told does not hold.
     #[must_use]
     pub fn fulfils(&self, precondition: &Precondition) -> bool {

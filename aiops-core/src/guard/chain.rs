@@ -302,7 +302,7 @@ impl GuardChain {
                 let answer = self.ask(proposal, &first.preview, reasons, wait, ctx).await?;
                 record.approval = Some(answer.clone());
                 check_answer(proposal, &answer)?;
-                Some(first.preview.target.generation)
+                Some(first.preview.target)
             }
         };
 
@@ -315,7 +315,7 @@ impl GuardChain {
             }
             (Consensus::Ask { .. }, Some(_)) | (Consensus::Clear, _) => {}
         }
-        if approved_for.is_some_and(|generation| generation != second.preview.target.generation) {
+        if approved_for.is_some_and(|approved| !approved.is_same_generation(&second.preview.target)) {
             return Err("the target changed after the approval".to_owned());
         }
         let unmet = proposal.action.preconditions.iter().find(|p| !second.preview.target.fulfils(p));

@@ -54,6 +54,9 @@ impl KillSwitch {
 /// Longest life of a token, and so the time for which a revocation must be remembered.
 pub(crate) const LONGEST_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
+/// Up to here revocations are never forgotten.
+const FEW_REVOCATIONS: usize = 10_000;
+
 /// Takes single rights back before they are spent. Clones share one list.
 #[derive(Debug, Clone, Default)]
 pub struct Revocations(Arc<Mutex<BTreeMap<IdempotencyKey, Timestamp>>>);
@@ -65,10 +68,13 @@ impl Revocations {
         Self::default()
     }
 
-    /// Revokes the right to run `key`. Forgotten after an hour, when no token can be alive any more.
+    /// Revokes the right to run `key`. Remembered for at least an hour, when no token can be alive any more, and for as long
+    /// as there are few: a clock that jumps must not bring a right back.
     pub fn revoke(&self, key: IdempotencyKey, now: Timestamp) {
         let mut revoked = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        revoked.retain(|_, at| elapsed(*at, now) <= LONGEST_TOKEN_LIFE);
+        if revoked.len() >= FEW_REVOCATIONS {
+            revoked.retain(|_, at| elapsed(*at, now) <= LONGEST_TOKEN_LIFE);
+        }
         revoked.insert(key, now);
     }
 

@@ -15,8 +15,15 @@ use crate::model::time::{after, elapsed};
 pub struct RateLimit {
     interval: Duration,
     tolerance: Duration,
+    queue: Mutex<Option<Queue>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Queue {
     /// When the next call would be due if calls came evenly.
-    due: Mutex<Option<Timestamp>>,
+    due: Timestamp,
+    /// When the last caller came.
+    last: Timestamp,
 }
 
 impl RateLimit {
@@ -29,16 +36,15 @@ impl RateLimit {
             return Err(Error::new(ErrorKind::Invalid, "interval and burst must be more than zero"));
         }
         let tolerance = interval.saturating_mul(burst - 1);
-        Ok(Self { interval, tolerance, due: Mutex::new(None) })
+        Ok(Self { interval, tolerance, queue: Mutex::new(None) })
     }
 
     /// Takes the next turn and tells how long to wait for it.
     fn reserve(&self, now: Timestamp) -> Duration {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that jumped far back must not make everyone wait for the old future.
-        let furthest = after(now, self.tolerance.saturating_add(self.interval.saturating_mul(1_000)));
-        let turn = due.map_or(now, |d| d.max(now)).min(furthest);
-        *due = Some(after(turn, self.interval));
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        // After a clock jumped back, nobody waits for the old future.
+        let turn = queue.filter(|q| q.last <= now).map_or(now, |q| q.due.max(now));
+        *queue = Some(Queue { due: after(turn, self.interval), last: now });
         elapsed(now, turn).saturating_sub(self.tolerance)
     }
 }

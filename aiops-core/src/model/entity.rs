@@ -94,7 +94,7 @@ impl fmt::Display for EntityKind {
     }
 }
 
-/// Names one entity, as `kind/name`.
+/// Names one entity, as `kind/name`. Names come from telemetry and may be anything, even empty; what is written is read back.
 ///
 /// ```
 /// use aiops_core::model::EntityId;
@@ -151,9 +151,6 @@ impl FromStr for EntityId {
         let bad = || Error::new(ErrorKind::Invalid, "an entity id reads kind/name").with("id", s);
         let (kind, name) = s.split_once('/').ok_or_else(bad)?;
         let kind = EntityKind::ALL.into_iter().find(|k| k.as_str() == kind).ok_or_else(bad)?;
-        if name.is_empty() {
-            return Err(bad());
-        }
         Ok(Self::new(kind, name))
     }
 }
