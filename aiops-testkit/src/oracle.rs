@@ -117,6 +117,11 @@ impl NaiveJournal {
                 if !intents().any(|i| i.key == *key) {
                     return Err(ErrorKind::NotFound);
                 }
+                let ended =
+                    |e: &JournalEntry| matches!(e, JournalEntry::Outcome { key: known, .. } if known == key);
+                if !self.accepted.iter().any(ended) {
+                    return Err(ErrorKind::Conflict);
+                }
             }
         }
         self.accepted.push(entry.clone());
