@@ -117,9 +117,7 @@ impl NaiveJournal {
                 if !intents().any(|i| i.key == *key) {
                     return Err(ErrorKind::NotFound);
                 }
-                let ended =
-                    |e: &JournalEntry| matches!(e, JournalEntry::Outcome { key: known, .. } if known == key);
-                if !self.accepted.iter().any(ended) {
+                if self.outcome(key).is_none() {
                     return Err(ErrorKind::Conflict);
                 }
             }
