@@ -1,4 +1,4 @@
-//! Puts the records of many `self_heal` runs together, or fits a calibration on them.
+//! Puts the records of many `self_heal` runs together, or fit a calibration on what they recorded.
 //!
 //! `self_heal_report DIR` prints the figures; `self_heal_report DIR --calibrate FILE` writes a calibration.
 
@@ -30,7 +30,7 @@ fn figures(folder: &Path) -> Result<(), RunError> {
 }
 
 fn calibrate(folder: &Path, file: &Path) -> Result<(), RunError> {
-    let calibrator = report::calibrate(&report::read(folder)?)?;
+    let calibrator = report::calibrate(folder)?;
     std::fs::write(file, serde_json::to_string_pretty(&calibrator)? + "\n")?;
     eprintln!("calibration {} on {} hypotheses", calibrator.id(), calibrator.outcomes());
     Ok(())

@@ -316,7 +316,8 @@ impl<'a> Picture<'a> {
     }
 }
 
-/// Marks groups whose reporting parts are, for the greater part, younger than a third of the window.
+/// Marks groups whose reporting parts are, for the greater part, younger than a third of the time that telemetry covers: a
+/// window that reaches back before the collector was started makes nobody fresh.
 fn mark_fresh(groups: &mut BTreeMap<EntityId, Group<'_>>, window: &TelemetryWindow) {
     let mut seen: BTreeMap<&EntityId, (Timestamp, Timestamp)> = BTreeMap::new();
     for series in &window.metrics {
@@ -325,8 +326,9 @@ fn mark_fresh(groups: &mut BTreeMap<EntityId, Group<'_>>, window: &TelemetryWind
         let entry = seen.entry(series.entity()).or_insert((first, last));
         *entry = (entry.0.min(first), entry.1.max(last));
     }
-    let third = window.range.length() / 3;
-    let young = time::after(window.range.start(), third);
+    let covered = seen.values().map(|(first, _)| *first).min().unwrap_or(window.range.start());
+    let third = time::elapsed(covered, window.range.end()) / 3;
+    let young = time::after(covered, third);
     let alive = time::before(window.range.end(), third);
     for group in groups.values_mut() {
         let reporting = || group.parts.iter().filter_map(|p| seen.get(p)).filter(|(_, last)| *last >= alive);

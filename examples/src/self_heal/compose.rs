@@ -49,8 +49,8 @@ pub(super) async fn pipeline(
     let observed = Pipeline::builder().source(source).detector(detector);
     let planned = match options.pipeline {
         PipelineChoice::Real => observed
-            .localizer(TopologyLocalizer::new(MetricRoles::default(), localization())?)
-            .rca(root_cause(options)?)
+            .localizer(localizer()?)
+            .rca(root_cause(options.uncalibrated)?)
             .planner(RemedyPlanner::new(planning())?),
         PipelineChoice::RestartTheLoudest => observed
             .localizer(baseline::Loudest)
@@ -81,20 +81,20 @@ async fn learned(source: &impl TelemetrySource, ctx: &Context) -> Result<Rolling
     Ok(RollingDetector::new(RollingFit::default().fit(&history)?)?)
 }
 
-fn root_cause(options: &Options) -> Result<RuleRca, RunError> {
+pub(super) fn root_cause(uncalibrated: bool) -> Result<RuleRca, RunError> {
     let mut config = RuleRcaConfig::default();
     config.changes.decay = Duration::from_secs(6);
     let rca = RuleRca::new(MetricRoles::default(), config)?;
-    if options.uncalibrated {
+    if uncalibrated {
         return Ok(rca);
     }
     Ok(rca.with_calibrator(serde_json::from_str::<Calibrator>(CALIBRATION)?))
 }
 
-fn localization() -> LocalizerConfig {
+pub(super) fn localizer() -> Result<TopologyLocalizer, RunError> {
     let mut config = LocalizerConfig::default();
     config.onset_decay = Duration::from_secs(6);
-    config
+    Ok(TopologyLocalizer::new(MetricRoles::default(), config)?)
 }
 
 fn planning() -> PlannerConfig {

@@ -137,7 +137,8 @@ fn first_diagnosis(case: &Case) -> Option<&Diagnosis> {
     case.entries().iter().find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None })
 }
 
-fn judged(case: &Case, truth: &Truth) -> Vec<(f64, bool)> {
+/// Every hypothesis of the first diagnosis: its confidence, and whether it is right.
+pub(super) fn judged(case: &Case, truth: &Truth) -> Vec<(f64, bool)> {
     let hypotheses = first_diagnosis(case).map(|d| d.hypotheses.as_slice()).unwrap_or_default();
     let right = |h: &Hypothesis| h.system.name() == truth.service && fits(h, truth);
     hypotheses.iter().map(|h| (h.confidence.probability(), right(h))).collect()

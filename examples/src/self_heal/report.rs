@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use aiops_core::{Case, CasePart};
 use aiops_rca::{CalibrationConfig, Calibrator};
 
-use super::{RunError, RunRecord};
+use super::record::judged;
+use super::{RunError, RunRecord, compose};
 
 /// Reads every `*.json` record in a folder, in the order of file names.
 ///
@@ -25,13 +27,42 @@ pub fn read(folder: &Path) -> Result<Vec<RunRecord>, RunError> {
         .collect()
 }
 
-/// Fits a calibration on the hypotheses of uncalibrated runs.
+/// Fits a calibration: the first findings of every recorded run are localised and diagnosed anew by today's code, without
+/// a calibration, and its hypotheses are held against the truth in the record.
 ///
 /// # Errors
-/// When there are too few of them.
-pub fn calibrate(records: &[RunRecord]) -> Result<Calibrator, RunError> {
-    let outcomes: Vec<(f64, bool)> = records.iter().flat_map(|r| r.hypotheses.iter().copied()).collect();
+/// When a case file is missing or unreadable, or there are too few hypotheses.
+pub fn calibrate(folder: &Path) -> Result<Calibrator, RunError> {
+    let mut outcomes = Vec::new();
+    for record in read(folder)?.iter().filter(|r| r.first_suspect.is_some()) {
+        let Some(truth) = &record.truth else { continue };
+        let file = folder.join(format!("{}-{}.case", truth.fault, record.seed));
+        let case = Case::from_json(&std::fs::read(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
+        outcomes.extend(judged(&diagnosed_anew(&case)?, truth));
+    }
     Ok(Calibrator::fit(&outcomes, &CalibrationConfig::default())?)
+}
+
+/// The first round of a case, up to the diagnosis, by today's code.
+fn diagnosed_anew(recorded: &Case) -> Result<Case, RunError> {
+    let mut case = Case::open(recorded.id().clone(), recorded.opened_at(), recorded.mode());
+    for entry in recorded.entries() {
+        match &entry.part {
+            CasePart::Observed(window) => case.observe(entry.at, (**window).clone()),
+            CasePart::Detected(found) => {
+                case.detect(entry.at, found.iter().map(|cited| cited.anomaly.clone()).collect());
+                let localizer = compose::localizer()?;
+                let window = case.window().ok_or("a case without telemetry")?;
+                let ranking = localizer.rank(window, case.anomalies());
+                case.push(entry.at, CasePart::Localized(ranking));
+                let diagnosis = compose::root_cause(true)?.analyze(&case)?;
+                case.push(entry.at, CasePart::Diagnosed(diagnosis));
+                return Ok(case);
+            }
+            _ => {}
+        }
+    }
+    Err("a case without findings".into())
 }
 
 /// Wilson's score interval at 95 % (Wilson 1927) for `hits` of `total`.
