@@ -16,11 +16,13 @@ pub struct Trigger {
     pub selector: Selector,
     /// Which way; default either.
     pub direction: Option<Direction>,
+    /// Only what goes on at the end of the window; default true. What was over before anybody looked opens nothing.
+    pub ongoing: bool,
 }
 
 impl Default for Trigger {
     fn default() -> Self {
-        Self { severity: Severity::Warning, selector: Selector::all(), direction: None }
+        Self { severity: Severity::Warning, selector: Selector::all(), direction: None, ongoing: true }
     }
 }
 
@@ -42,6 +44,7 @@ impl Trigger {
     #[must_use]
     pub fn matches(&self, anomaly: &Anomaly) -> bool {
         anomaly.severity >= self.severity
+            && (anomaly.ongoing || !self.ongoing)
             && self.direction.is_none_or(|d| anomaly.direction() == d)
             && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
     }

@@ -328,6 +328,14 @@ fn what_a_person_took_over_opens_no_other_case_until_it_was_gone() {
 }
 
 #[test]
+fn what_was_over_before_anybody_looked_opens_nothing() {
+    let mut over = slow_orders();
+    over.ongoing = false;
+    let rig = rig(Parts { detected: vec![vec![over]], ..Parts::default() });
+    assert!(matches!(block_on(rig.pipeline.step(&context())).unwrap(), Look::Quiet));
+}
+
+#[test]
 fn rounds_are_bounded() {
     let planned = (0..9).map(|n| vec![restart(&format!("p{n}"))]).collect();
     let rig = rig(Parts { planned, verified: vec![Recovery::NotRecovered], ..Parts::default() });

@@ -249,7 +249,11 @@ async fn rotate() {
     copy.log_rotation =
         Some(LogRotation { file: "a.log".into(), keep: 2, method: RotationMethod::CopyTruncate });
     let script = "trap 'echo reopened > signal' HUP; echo up > up; while :; do sleep 0.05; done";
-    let mut signal = shell("signal", script);
+    // Started under `nohup`, the tests ignore the signal, and a shell cannot trap what was ignored when it began.
+    let script = format!(
+        "s=\"{script}\"; env --default-signal=HUP true 2>/dev/null && exec env --default-signal=HUP sh -c \"$s\"; eval \"$s\""
+    );
+    let mut signal = shell("signal", &script);
     let method = RotationMethod::RenameAndHangup;
     signal.log_rotation = Some(LogRotation { file: "a.log".into(), keep: 1, method });
     let (supervisor, folder) = start(vec![copy, signal]).await;
