@@ -1,2 +1,193 @@
-//! Honest evaluation of aiops pipelines.
-fn main() {}
+//! `aiops-eval`: sums up recorded cases, and replays recorded telemetry through the detector.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use aiops_core::jiff::SignedDuration;
+use aiops_core::model::{Direction, MatchOp, Severity};
+use aiops_eval::EvalError;
+use aiops_eval::cases::read_folder;
+use aiops_eval::recording::Recording;
+use aiops_eval::replay::{ReplayConfig, replay};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+/// Evaluates what pipelines recorded.
+#[derive(Debug, Parser)]
+#[command(name = "aiops-eval", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Sums up the case files (*.case, *.json) of a folder; exits with 1 when one cannot be read or there is none.
+    Cases {
+        /// Folder of case files.
+        folder: PathBuf,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
+    Replay(Replay),
+}
+
+#[derive(Debug, Args)]
+struct Replay {
+    /// A case file, or JSON lines of telemetry windows.
+    file: PathBuf,
+    /// JSON file of settings; options given beside it win.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Length of the window, e.g. 60s or 40m.
+    #[arg(long, value_parser = duration)]
+    window: Option<Duration>,
+    /// Time between two looks.
+    #[arg(long, value_parser = duration)]
+    interval: Option<Duration>,
+    /// Beginning of the recording to learn from instead of judging it.
+    #[arg(long, value_parser = duration)]
+    learn: Option<Duration>,
+    /// Looks in a row that must show the same symptom.
+    #[arg(long)]
+    confirmations: Option<u32>,
+    /// How long the symptoms of an alarm raise no other.
+    #[arg(long, value_parser = duration)]
+    hold_off: Option<Duration>,
+    /// Name of a metric whose anomalies are symptoms; repeat for more. Default: all.
+    #[arg(long = "metric")]
+    metrics: Vec<String>,
+    /// Condition on a label of symptoms, name=value or name!=value; repeat for more, all must hold.
+    #[arg(long = "match", value_parser = matcher)]
+    matchers: Vec<(String, MatchOp, String)>,
+    /// Which way symptoms go.
+    #[arg(long)]
+    direction: Option<Way>,
+    /// Lowest severity of symptoms.
+    #[arg(long)]
+    severity: Option<Level>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Way {
+    Up,
+    Down,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Level {
+    Info,
+    Warning,
+    Critical,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let signed: SignedDuration = text.parse().map_err(|e| format!("{e}"))?;
+    Duration::try_from(signed).map_err(|_| "must not be negative".to_owned())
+}
+
+fn matcher(text: &str) -> Result<(String, MatchOp, String), String> {
+    let (label, op, value) = match (text.split_once("!="), text.split_once('=')) {
+        // The first `=` decides, so that a value may contain `!=`.
+        (Some((label, value)), Some((left, _))) if left.len() == label.len() + 1 => {
+            (label, MatchOp::NotEqual, value)
+        }
+        (_, Some((label, value))) => (label, MatchOp::Equal, value),
+        (_, None) => return Err("expected name=value or name!=value".to_owned()),
+    };
+    if label.is_empty() {
+        return Err("expected the name of a label before `=`".to_owned());
+    }
+    Ok((label.to_owned(), op, value.to_owned()))
+}
+
+impl Replay {
+    fn settings(&self) -> Result<ReplayConfig, EvalError> {
+        let mut config = match &self.config {
+            Some(path) => {
+                let bytes =
+                    std::fs::read(path).map_err(|source| EvalError::Read { path: path.clone(), source })?;
+                serde_json::from_slice(&bytes)
+                    .map_err(|source| EvalError::ConfigFile { path: path.clone(), source })?
+            }
+            None => ReplayConfig::default(),
+        };
+        config.window = self.window.unwrap_or(config.window);
+        config.interval = self.interval.unwrap_or(config.interval);
+        config.learn = self.learn.unwrap_or(config.learn);
+        config.confirmations = self.confirmations.unwrap_or(config.confirmations);
+        config.hold_off = self.hold_off.unwrap_or(config.hold_off);
+        let trigger = &mut config.trigger;
+        for name in &self.metrics {
+            trigger.selector = std::mem::take(&mut trigger.selector).with_metric(name);
+        }
+        for (label, op, value) in &self.matchers {
+            trigger.selector = std::mem::take(&mut trigger.selector).with_matcher(label, *op, value);
+        }
+        if let Some(way) = self.direction {
+            trigger.direction = Some(match way {
+                Way::Up => Direction::Up,
+                Way::Down => Direction::Down,
+            });
+        }
+        if let Some(level) = self.severity {
+            trigger.severity = match level {
+                Level::Info => Severity::Info,
+                Level::Warning => Severity::Warning,
+                Level::Critical => Severity::Critical,
+            };
+        }
+        Ok(config)
+    }
+}
+
+/// Says every tenth of long work on standard error.
+fn progress(what: &'static str) -> impl FnMut(usize, usize) {
+    let mut said = 0;
+    move |done, total| {
+        let tenth = done * 10 / total.max(1);
+        if tenth > said && total >= 10 {
+            said = tenth;
+            eprintln!("{what}: {done} of {total}");
+        }
+    }
+}
+
+fn print(json: bool, report: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), String> {
+    let text =
+        if json { serde_json::to_string_pretty(report).map_err(|e| e.to_string())? + "\n" } else { text() };
+    std::io::stdout().lock().write_all(text.as_bytes()).map_err(|e| e.to_string())
+}
+
+fn run(command: &Command) -> Result<ExitCode, String> {
+    match command {
+        Command::Cases { folder, json } => {
+            let report = read_folder(folder, progress("cases")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            // An evaluation of nothing is no success.
+            let whole = report.unreadable.is_empty() && !report.cases.is_empty();
+            Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Replay(options) => {
+            let config = options.settings().map_err(|e| e.chain())?;
+            let recording = Recording::read(&options.file).map_err(|e| e.chain())?;
+            let report = replay(&recording, &config, progress("looks")).map_err(|e| e.chain())?;
+            print(options.json, &report, || report.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    run(&Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("aiops-eval: {error}");
+        ExitCode::FAILURE
+    })
+}

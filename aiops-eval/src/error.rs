@@ -1,0 +1,72 @@
+use std::path::PathBuf;
+
+/// Why something could not be evaluated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvalError {
+    /// A file or folder could not be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no case file of a known version.
+    #[error("{} is no case file", path.display())]
+    Case {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: aiops_core::Error,
+    },
+    /// A file holds neither a case nor telemetry windows.
+    #[error("{} is not a case file and not JSON lines of telemetry windows", path.display())]
+    Recording {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A recording holds no metric sample in any window.
+    #[error("{} holds no metric samples", path.display())]
+    Empty {
+        /// Which.
+        path: PathBuf,
+    },
+    /// A setting is out of range.
+    #[error("{field} is {value}; allowed: {allowed}")]
+    Config {
+        /// Name of the field.
+        field: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        allowed: &'static str,
+    },
+    /// A configuration file cannot be understood.
+    #[error("{} is no replay configuration", path.display())]
+    ConfigFile {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// Detection on the recording failed.
+    #[error("the recording cannot be judged")]
+    Judge(#[from] aiops_core::Error),
+}
+
+impl EvalError {
+    /// The error and everything that caused it, in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+}
