@@ -13,6 +13,8 @@
 //! | [`act`] | `aiops-act`: guards, planning, verification | always |
 //! | `prometheus` | `aiops-prometheus`: Prometheus, VictoriaMetrics, scraping | `backend-prometheus` |
 //! | `process` | `aiops-process`: local process supervisor | `backend-process` |
+//!
+//! Not among them: `aiops-testkit`, a dev-dependency of those who implement a seam.
 
 pub use aiops_act as act;
 pub use aiops_compact as compact;
