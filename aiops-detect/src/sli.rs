@@ -69,8 +69,11 @@ impl ErrorRatio {
         if self.name.is_empty() || self.name == self.requests {
             return invalid("name", "must be a name of its own");
         }
-        if self.succeeded.is_empty() {
-            return invalid("succeeded", "must list at least one outcome");
+        if self.succeeded.is_empty() || self.succeeded.iter().any(String::is_empty) {
+            return invalid(
+                "succeeded",
+                "must list at least one outcome, and none that is empty: every outcome begins so",
+            );
         }
         if !(self.min_rate.is_finite() && self.min_rate >= 0.0) {
             return invalid("min_rate", "must be finite and not negative");
@@ -137,7 +140,7 @@ impl<S: TelemetrySource> SliSource<S> {
     /// `inner` with these indicators.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when an indicator is out of range or two have one name.
+    /// [`ErrorKind::Invalid`] when an indicator is out of range, two have one name, or one is derived from another.
     pub fn new(inner: S, indicators: Vec<ErrorRatio>) -> Result<Self> {
         let mut names = std::collections::BTreeSet::new();
         for indicator in &indicators {
@@ -146,6 +149,11 @@ impl<S: TelemetrySource> SliSource<S> {
                 return Err(Error::new(ErrorKind::Invalid, "two indicators have one name")
                     .with("name", &indicator.name));
             }
+        }
+        if let Some(indicator) = indicators.iter().find(|i| names.contains(&i.requests)) {
+            return Err(Error::new(ErrorKind::Invalid, "an indicator is derived from another one")
+                .with("name", &indicator.name)
+                .with("requests", &indicator.requests));
         }
         drop(names);
         Ok(Self { inner, indicators })
@@ -198,9 +206,7 @@ impl<S: TelemetrySource> TelemetrySource for SliSource<S> {
         window.spans.retain(|s| selector.selects_entity(&s.entity));
         window.changes.retain(|c| selector.selects_entity(&c.entity));
         window.alerts.retain(|a| selector.selects_entity(&a.entity));
-        if window.metrics.len() > request.limits.series || window.sample_count() > request.limits.samples {
-            return Err(Error::new(ErrorKind::Limit, "the answer is larger than asked for at most"));
-        }
+        request.limits.check(&window)?;
         window.sort();
         Ok(window)
     }

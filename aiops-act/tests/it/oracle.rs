@@ -86,6 +86,7 @@ fn write(world: &World, books: &mut Vec<Line>, n: usize, step: Step) {
             && l.kind == ActionKind::Rollback
             && !l.own
             && l.counts()
+            && l.step.end != End::Helped
             && !l.undone
             && (step.at - l.step.at).max(0) <= 1800
     });

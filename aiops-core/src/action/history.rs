@@ -134,7 +134,8 @@ impl History {
     ///
     /// # Errors
     /// [`ErrorKind::Conflict`] for an intent whose key was used, whose target is held by an action in doubt, or for a
-    /// second, different outcome, or for the verification of an action that has not ended. [`ErrorKind::NotFound`] for the outcome of an unknown key. Nothing changes then.
+    /// second, different outcome, or for the verification of an action that has not ended. [`ErrorKind::NotFound`] for
+    /// the outcome of an unknown key. Nothing changes then.
     pub fn apply(&mut self, entry: &JournalEntry) -> Result<Sequence> {
         match entry {
             JournalEntry::Intent(intent) => self.apply_intent(intent)?,
@@ -219,7 +220,8 @@ impl History {
 
     /// The action of ours that `proposal` undoes, if it truly undoes one: carried out under the same incident on the same
     /// target, by exactly the operation its own proposal named as the way back, at most `window` before `at`, and not
-    /// undone before. `before` leaves out what was intended at or after that fence, to judge a proposal of the past.
+    /// undone before. What was verified to help is not undone on that authority. `before` leaves out what was intended at
+    /// or after that fence, to judge a proposal of the past.
     #[must_use]
     pub fn undone_by(
         &self,
@@ -242,7 +244,9 @@ impl History {
         let recent = elapsed(undone.intent.at, at) <= window;
         let mut others = self.for_target(&original.action.target).filter(|a| earlier(a) && a.counts());
         let again = others.any(|a| a.intent.proposal.purpose == proposal.purpose);
-        (way_back && same && recent && undone.counts() && !undone.in_doubt() && !again).then_some(undone)
+        let helped = undone.recovery == Some(Recovery::Recovered);
+        let ended = undone.counts() && !undone.in_doubt();
+        (way_back && same && recent && ended && !helped && !again).then_some(undone)
     }
 
     /// Actions nobody knows the end of.

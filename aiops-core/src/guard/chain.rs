@@ -15,8 +15,11 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::control::{KillSwitch, LONGEST_TOKEN_LIFE, Revocations};
 use crate::guard::token::{Authorized, Control};
-use crate::model::time::after;
+use crate::model::time::{after, before};
 use crate::seam::{Approver, Guardrail, Journal, Mitigator, Review};
+
+/// An authorisation does not cover an undoing on another day.
+const LONGEST_REVERT_WINDOW: Duration = Duration::from_secs(24 * 3600);
 
 /// Settings of a [`GuardChain`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub struct ChainConfig {
     #[serde(with = "crate::model::duration")]
     pub token_life: Duration,
     /// How long after an action its undoing counts as authorised with it; default 30 min: a verification of 15 min to
-    /// its end, the action itself, and the time to decide.
+    /// its end, the action itself, and the time to decide. At most 24 h; zero never does.
     #[serde(with = "crate::model::duration")]
     pub revert_window: Duration,
 }
@@ -55,6 +58,10 @@ impl ChainConfig {
         if self.token_life.is_zero() || self.token_life > LONGEST_TOKEN_LIFE {
             return Err(Error::new(ErrorKind::Invalid, "token_life lies between 1 ns and 1 h")
                 .with("token_life", format!("{:?}", self.token_life)));
+        }
+        if self.revert_window > LONGEST_REVERT_WINDOW {
+            return Err(Error::new(ErrorKind::Invalid, "revert_window lies between 0 s and 24 h")
+                .with("revert_window", format!("{:?}", self.revert_window)));
         }
         Ok(())
     }
@@ -238,7 +245,8 @@ impl GuardChain {
     ///
     /// All guards are heard on the target as it is; where one wants a person the approver is asked; then the
     /// target is looked at again, all guards are heard again, and the preconditions are checked. An approval
-    /// counts for the generation of the target it was given for. Whatever goes wrong is a denial.
+    /// counts for the generation of the target it was given for, and for the guards that asked for it. Whatever goes
+    /// wrong is a denial.
     ///
     /// # Errors
     /// [`Denied`] with every verdict and the answer of the approver.
@@ -264,6 +272,7 @@ impl GuardChain {
                 record.outcome = DecisionOutcome::Authorized { expires_at };
                 tracing::info!(proposal = %proposal.id, action = %proposal.action, "authorised");
                 let control = Control {
+                    earliest: before(record.at, self.config.token_life),
                     journal: Arc::clone(&self.journal),
                     kill_switch: self.kill_switch.clone(),
                     revocations: self.revocations.clone(),
@@ -308,12 +317,14 @@ impl GuardChain {
 
         let second = self.hear(proposal, mitigator, ctx).await.map_err(say)?;
         record.verdicts.clone_from(&second.verdicts);
-        match (second.consensus, &approved_for) {
-            (Consensus::Refused(reason), _) => return Err(reason),
-            (Consensus::Ask { .. }, None) => {
-                return Err("a guard asked for a person only at the second hearing".to_owned());
-            }
-            (Consensus::Ask { .. }, Some(_)) | (Consensus::Clear, _) => {}
+        if let Consensus::Refused(reason) = second.consensus {
+            return Err(reason);
+        }
+        // A person consented to what the first hearing asked about, and to nothing else.
+        if let Some(guard) =
+            asking(&second.verdicts).find(|g| asking(&first.verdicts).all(|asked| asked != *g))
+        {
+            return Err(format!("{}: asked for a person only at the second hearing", guard.0));
         }
         if approved_for.is_some_and(|approved| !approved.is_same_generation(&second.preview.target)) {
             return Err("the target changed after the approval".to_owned());
@@ -369,7 +380,12 @@ impl GuardChain {
         };
         let limited = ctx.with_timeout(wait);
         let answer = limited.bound(approver.decide(&request, &limited)).await;
-        answer.map_err(|e| format!("no approval: {e}"))
+        let answer = answer.map_err(|e| format!("no approval: {e}"))?;
+        // A machine that was asleep meanwhile finds the answer and the end of the wait at once.
+        if answer.granted && ctx.now() >= request.expires_at {
+            return Err("no approval: the answer came too late".to_owned());
+        }
+        Ok(answer)
     }
 }
 
@@ -419,6 +435,11 @@ fn consensus(verdicts: &[GuardVerdict]) -> Consensus {
         }
     }
     shortest.map_or(Consensus::Clear, |wait| Consensus::Ask { reasons, wait })
+}
+
+/// Guards that want a person.
+fn asking(verdicts: &[GuardVerdict]) -> impl Iterator<Item = &GuardId> {
+    verdicts.iter().filter(|v| matches!(v.verdict, Verdict::NeedsApproval { .. })).map(|v| &v.guard)
 }
 
 fn check_answer(proposal: &Proposal, answer: &ApprovalDecision) -> Result<(), String> {

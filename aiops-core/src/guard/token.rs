@@ -24,6 +24,8 @@ pub(super) struct Control {
     pub(super) revocations: Revocations,
     /// The clock the expiry was set by; a caller's context may carry another one.
     pub(super) clock: Arc<dyn Clock>,
+    /// A clock that stands before this instant jumped back by more than the life of the right.
+    pub(super) earliest: Timestamp,
     pub(super) expires_at: Timestamp,
 }
 
@@ -31,7 +33,8 @@ impl Control {
     fn check(&self, key: &IdempotencyKey) -> Result<()> {
         self.kill_switch.check()?;
         self.revocations.check(key)?;
-        if self.clock.now() >= self.expires_at {
+        let now = self.clock.now();
+        if now < self.earliest || now >= self.expires_at {
             return Err(Error::new(ErrorKind::Expired, "the right to act has expired")
                 .with("key", key)
                 .with("expired_at", self.expires_at));

@@ -9,9 +9,10 @@ use crate::action::{
     ProposalId, Purpose, ReceiptRecord, RollbackPlan,
 };
 use crate::case::{Case, CasePart};
-use crate::context::Context;
+use crate::context::{Cancellation, Context};
 use crate::error::{Error, ErrorKind, Result};
 use crate::guard::{Authorized, Denied, Intended};
+use crate::model::time::elapsed;
 use crate::model::{Anomaly, Recovery, RecoveryReport};
 use crate::seam::{AuditEvent, Notification, NotificationKind};
 
@@ -54,25 +55,39 @@ pub(super) fn revert_of(proposal: &Proposal) -> Result<Option<Proposal>> {
 }
 
 impl Pipeline {
-    /// Guards, records, executes and verifies one proposal.
+    /// Guards, records, executes and verifies one proposal; begins nothing after `shutdown`.
     pub(super) async fn attempt(
         &self,
         case: &mut Case,
         proposal: &Proposal,
         ctx: &Context,
+        shutdown: &Cancellation,
     ) -> Result<Attempt> {
-        let intended = match self.authorize_and_record(case, proposal, ctx).await? {
-            Ok(intended) => intended,
+        let (intended, notice_wanted) = match self.authorize_and_record(case, proposal, ctx, shutdown).await?
+        {
+            Ok(recorded) => recorded,
             Err(ended) => return Ok(ended),
         };
-        match self.execute(intended, proposal, ctx).await {
+        // Telling people must not use up the life of the right.
+        let told = async {
+            if notice_wanted {
+                self.tell_of_action(case, proposal, ctx).await;
+            }
+        };
+        let ((), executed) = futures_lite::future::zip(told, self.execute(intended, proposal, ctx)).await;
+        match executed {
             Executed::NotStarted(reason) => {
+                self.audit(case, "not_started", &json!({ "proposal": proposal, "reason": reason }), ctx)
+                    .await?;
                 Ok(Attempt::Stopped(format!("the action was not begun: {reason}")))
             }
             Executed::InDoubt { key, reason } => {
-                let part = CasePart::InDoubt { key, reason: reason.clone() };
+                let part = CasePart::InDoubt { key: key.clone(), reason: reason.clone() };
                 self.append(case, |case| case.push(ctx.now(), part));
-                Ok(Attempt::Stopped(format!("nobody knows what became of the action: {reason}")))
+                let detail = json!({ "key": key, "proposal": proposal, "reason": reason });
+                let unheard = self.audit(case, "in_doubt", &detail, ctx).await.err();
+                let unheard = unheard.map_or_else(String::new, |e| format!("; {e}"));
+                Ok(Attempt::Stopped(format!("nobody knows what became of the action: {reason}{unheard}")))
             }
             Executed::Ran(receipt) => self.follow_up(case, proposal, *receipt, ctx).await,
         }
@@ -81,21 +96,31 @@ impl Pipeline {
     /// Takes a proposal through the guards into the journal.
     ///
     /// Another entry that slips in between makes the journal refuse; the guards are then heard again on what is now
-    /// known, a few times. A target that another replica holds ends the attempt.
+    /// known, a few times. A target that another replica holds ends the attempt. Whether people want to be told comes along.
     async fn authorize_and_record(
         &self,
         case: &mut Case,
         proposal: &Proposal,
         ctx: &Context,
-    ) -> Result<Result<Intended<Action>, Attempt>> {
+        shutdown: &Cancellation,
+    ) -> Result<Result<(Intended<Action>, bool), Attempt>> {
+        let shut_down = || Ok(Err(Attempt::Stopped("shut down before acting".to_owned())));
         let mut conflict = None;
         for _ in 0..HEARINGS_AFTER_CONFLICT {
             let span = tracing::info_span!("stage", name = "guard", action = %proposal.action);
-            let decided =
-                self.guards.authorize(proposal.clone(), &*self.mitigator, ctx).instrument(span).await;
-            let authorized = match decided {
-                Ok(authorized) => authorized,
-                Err(denied) => {
+            let decided = async {
+                let decision = self.guards.authorize(proposal.clone(), &*self.mitigator, ctx);
+                Some(decision.instrument(span).await)
+            };
+            // Nothing is written yet, so a wait for a person can be given up.
+            let stopped = async {
+                shutdown.cancelled().await;
+                None
+            };
+            let authorized = match futures_lite::future::or(stopped, decided).await {
+                None => return shut_down(),
+                Some(Ok(authorized)) => authorized,
+                Some(Err(denied)) => {
                     self.note_decision(case, denied.record(), ctx).await?;
                     return Ok(Err(after_denial(&denied, self.guards.kill_switch().is_engaged())));
                 }
@@ -103,18 +128,35 @@ impl Pipeline {
             // Audit first: when it cannot be written the right is dropped and nothing happens.
             self.note_decision(case, authorized.decision(), ctx).await?;
             let notice_wanted = authorized.decision().wants_notice();
+            if shutdown.is_cancelled() {
+                return shut_down();
+            }
             match record(authorized, ctx).await {
-                Ok(intended) => {
-                    if notice_wanted {
-                        self.tell_of_action(case, proposal, ctx).await;
-                    }
-                    return Ok(Ok(intended));
-                }
+                Ok(intended) => return Ok(Ok((intended, notice_wanted))),
                 Err(e) if e.kind() == ErrorKind::Conflict => conflict = Some(e),
                 Err(e) => return Ok(Err(Attempt::Stopped(format!("the intent was not recorded: {e}")))),
             }
         }
-        Ok(Err(Attempt::Yielded(conflict.map_or_else(String::new, |e| e.to_string()))))
+        let conflict = conflict.map_or_else(String::new, |e| e.to_string());
+        if self.somebody_is_at_it(proposal, ctx).await? {
+            return Ok(Err(Attempt::Yielded(conflict)));
+        }
+        Ok(Err(Attempt::Stopped(format!(
+            "a former action is in the way and nobody follows it up: {conflict}"
+        ))))
+    }
+
+    /// Whether the action that is in the way of `proposal` is young enough for another replica to be acting or verifying. What
+    /// a crash left behind is not: yielding to it would leave the incident to nobody.
+    async fn somebody_is_at_it(&self, proposal: &Proposal, ctx: &Context) -> Result<bool> {
+        let history = ctx.bound(self.guards.journal().history(ctx)).await?;
+        let same_key = history.get(&proposal.idempotency_key()?);
+        let holder = history.for_target(&proposal.action.target).find(|a| a.in_doubt());
+        let longest = self.config.action_timeout.saturating_add(self.config.verify_timeout);
+        let is_young = |a: &ActionTrace| elapsed(a.intent.at, ctx.now()) <= longest;
+        let mut in_the_way = same_key.into_iter().chain(holder).peekable();
+        // Without either the journal merely moves fast: others are busy.
+        Ok(in_the_way.peek().is_none() || in_the_way.any(is_young))
     }
 
     /// What follows an action that ran: a failure stops, a revert goes on, a remedy is verified.
@@ -141,7 +183,8 @@ impl Pipeline {
         let recovery = report.recovery;
         self.audit(case, "verified", &report, ctx).await?;
         let verified = JournalEntry::Verified { key: receipt.key.clone(), recovery, at: ctx.now() };
-        self.guards.journal().append(&verified, None, &self.after_the_fact(ctx)).await?;
+        let late = self.after_the_fact(ctx);
+        late.bound(self.guards.journal().append(&verified, None, &late)).await?;
         self.append(case, |case| case.push(report.at, CasePart::Verified(report)));
         Ok(Attempt::Verified(recovery))
     }
@@ -161,7 +204,8 @@ impl Pipeline {
         }
     }
 
-    /// Runs the action and writes down what became of it, whatever happens to the caller meanwhile.
+    /// Runs the action and writes down what became of it, even when the case is cancelled or runs out of time meanwhile.
+    /// When the future itself is dropped the intent stays in doubt and its target held, until [`recover`](Self::recover).
     async fn execute(&self, intended: Intended<Action>, proposal: &Proposal, ctx: &Context) -> Executed {
         let key = intended.key().clone();
         let started = ctx.now();
@@ -172,8 +216,12 @@ impl Pipeline {
         };
         let work = futures_lite::future::or(self.mitigator.execute(intended, ctx), late);
         let outcome = match work.instrument(span).await {
-            Ok(receipt) => Ok(receipt.into_record()),
-            Err(e) => {
+            // A receipt proves the action it was paid for, and no other.
+            Ok(receipt) if receipt.record().key == key => Ok(receipt.into_record()),
+            other => {
+                let e = other.err().unwrap_or_else(|| {
+                    Error::new(ErrorKind::InDoubt, "the mitigator returned the receipt of another action")
+                });
                 tracing::warn!(error = %e, "the mitigator returned no receipt");
                 self.ask_status(&key, &e, ctx).await.map(|(fence, outcome)| ReceiptRecord {
                     key: key.clone(),
@@ -192,7 +240,8 @@ impl Pipeline {
         };
         let entry =
             JournalEntry::Outcome { key: key.clone(), outcome: record.outcome.clone(), at: ctx.now() };
-        if let Err(e) = self.guards.journal().append(&entry, None, &self.after_the_fact(ctx)).await {
+        let late = self.after_the_fact(ctx);
+        if let Err(e) = late.bound(self.guards.journal().append(&entry, None, &late)).await {
             // The target stays held in the journal, so nobody acts on it until a person looks.
             return Executed::InDoubt { key, reason: format!("the outcome was not recorded: {e}") };
         }
@@ -210,7 +259,8 @@ impl Pipeline {
         ctx: &Context,
     ) -> Result<(crate::action::Fence, ActionOutcome), String> {
         let ctx = self.after_the_fact(ctx);
-        let history = self.guards.journal().history(&ctx).await.map_err(|e| format!("{error}; {e}"))?;
+        let history = ctx.bound(self.guards.journal().history(&ctx)).await;
+        let history = history.map_err(|e| format!("{error}; {e}"))?;
         let fence =
             history.get(key).map(|a| a.fence).ok_or_else(|| format!("{error}; no intent is recorded"))?;
         let status = ctx.bound(self.mitigator.status(key, &ctx)).await;
@@ -273,7 +323,8 @@ impl Pipeline {
     ) -> Result<()> {
         let Some(audit) = &self.audit else { return Ok(()) };
         let event = AuditEvent::new(ctx.now(), Some(case.id().clone()), what, json!(detail));
-        audit.append(&event, &self.after_the_fact(ctx)).await.map_err(|e| e.at("AuditSink::append"))
+        let late = self.after_the_fact(ctx);
+        late.bound(audit.append(&event, &late)).await.map_err(|e| e.at("AuditSink::append"))
     }
 
     async fn tell_of_action(&self, case: &Case, proposal: &Proposal, ctx: &Context) {
@@ -297,10 +348,11 @@ impl Pipeline {
         self.tell(&notice, ctx).await;
     }
 
-    /// A notification that fails is logged; it never decides what is done.
+    /// A notification that fails or takes longer than a stage may is logged; it never decides what is done.
     pub(super) async fn tell(&self, notice: &Notification, ctx: &Context) {
         let Some(notifier) = &self.notifier else { return };
-        if let Err(e) = notifier.notify(notice, ctx).await {
+        let limited = ctx.with_timeout(self.config.stage_timeout);
+        if let Err(e) = limited.bound(notifier.notify(notice, &limited)).await {
             tracing::error!(incident = %notice.incident, error = %e, "people could not be told");
         }
     }

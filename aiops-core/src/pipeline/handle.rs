@@ -76,7 +76,7 @@ impl Pipeline {
             if shutdown.is_cancelled() {
                 return Ok(Round::Closed(escalated("shut down before acting".to_owned())));
             }
-            match self.attempt(case, &proposal, ctx).await? {
+            match self.attempt(case, &proposal, ctx, shutdown).await? {
                 Attempt::Denied => {}
                 Attempt::Yielded(reason) => return Ok(Round::Closed(CaseStatus::Yielded { reason })),
                 Attempt::Stopped(reason) => return Ok(Round::Closed(escalated(reason))),
@@ -88,7 +88,7 @@ impl Pipeline {
                 // A planner does not propose reverts, but if one does, what it undid is as it was before.
                 Attempt::Reverted => return Ok(Round::Again),
                 Attempt::Verified(Recovery::NotRecovered) => {
-                    return self.after_failure(case, &proposal, ctx).await;
+                    return self.after_failure(case, &proposal, ctx, shutdown).await;
                 }
             }
         }
@@ -96,9 +96,15 @@ impl Pipeline {
     }
 
     /// It did not help: undo it where that is possible, then look again.
-    async fn after_failure(&self, case: &mut Case, proposal: &Proposal, ctx: &Context) -> Result<Round> {
+    async fn after_failure(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        ctx: &Context,
+        shutdown: &Cancellation,
+    ) -> Result<Round> {
         let Some(revert) = super::act::revert_of(proposal)? else { return Ok(Round::Again) };
-        match self.attempt(case, &revert, ctx).await? {
+        match self.attempt(case, &revert, ctx, shutdown).await? {
             Attempt::Reverted | Attempt::Verified(_) => Ok(Round::Again),
             Attempt::Denied => Ok(Round::Closed(escalated("undoing a failed action was denied".to_owned()))),
             Attempt::Yielded(reason) | Attempt::Stopped(reason) => {

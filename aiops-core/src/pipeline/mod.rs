@@ -99,8 +99,9 @@ impl Pipeline {
 
     /// Looks every [`interval`](PipelineConfig::interval) until `shutdown`, after settling what a former run left in doubt.
     ///
-    /// Shutdown is graceful: no case is opened and no action begun any more, an action under way is awaited and
-    /// recorded. Returns the cases that were handled.
+    /// Shutdown is graceful: no action is begun any more, undoing included, and nobody is waited for to approve one; an
+    /// action under way is awaited, recorded and verified; an open case goes to a person. Returns the cases that were
+    /// handled.
     ///
     /// # Errors
     /// When the journal cannot be read at the start, or `ctx` ends.

@@ -194,7 +194,48 @@ fn a_guard_that_asks_only_at_the_second_hearing_denies() {
     let world = World::new();
     let fickle = Fickle::of([Ok(Verdict::allow("first")), Ok(Verdict::needs_approval("second"))]);
     let reason = world.denial(world.chain(fickle).approver(person([true])), proposal());
-    assert_eq!(reason, "a guard asked for a person only at the second hearing");
+    assert_eq!(reason, "fickle: asked for a person only at the second hearing");
+}
+
+/// The person consented to what the first hearing asked about.
+#[test]
+fn an_approval_does_not_cover_what_another_guard_asks_later() {
+    let world = World::new();
+    let fickle = Fickle::of([Ok(Verdict::allow("first")), Ok(Verdict::needs_approval("second"))]);
+    let reason = world.denial(world.chain(ask()).guard(fickle).approver(person([true])), proposal());
+    assert_eq!(reason, "fickle: asked for a person only at the second hearing");
+}
+
+/// After a machine was suspended, the answer and the end of the wait are found at once.
+#[test]
+fn an_answer_after_the_wait_does_not_count() {
+    #[derive(Debug)]
+    struct Sleepy(aiops_core::ManualClock);
+    #[async_trait]
+    impl Approver for Sleepy {
+        async fn decide(&self, _: &ApprovalRequest, _: &Context) -> Result<ApprovalDecision> {
+            self.0.advance(seconds(3600));
+            Ok(ApprovalDecision {
+                approver: Principal::new("ada"),
+                granted: true,
+                reason: "ok".into(),
+                at: start(),
+            })
+        }
+    }
+    let world = World::new();
+    let reason = world.denial(world.chain(ask()).approver(Sleepy(world.clock.clone())), proposal());
+    assert_eq!(reason, "no approval: the answer came too late");
+}
+
+#[test]
+fn the_window_for_undoing_is_bounded() {
+    let world = World::new();
+    let mut config = ChainConfig::in_mode(Mode::Auto);
+    config.revert_window = seconds(24 * 3600);
+    assert!(world.chain(allow()).config(config).build().is_ok());
+    config.revert_window = seconds(24 * 3600 + 1);
+    assert!(world.chain(allow()).config(config).build().is_err());
 }
 
 #[test]

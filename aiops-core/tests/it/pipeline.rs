@@ -291,6 +291,200 @@ fn a_crash_leaves_the_target_held_until_somebody_looks() {
     assert_eq!(block_on(rig.pipeline.recover(&ctx)).unwrap().len(), 1);
 }
 
+/// Yielding to what a crash left behind would leave the incident to nobody.
+#[test]
+fn an_old_action_that_nobody_follows_up_is_an_escalation() {
+    let rig = rig(Parts::default());
+    rig.mitigator.set_mishap(Some(Mishap::Crash));
+    let ctx = context();
+    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    block_on(ctx.sleep(Duration::from_secs(3600))).unwrap();
+    let other = rig_on(Parts::default(), rig.journal.clone(), rig.mitigator.clone());
+    let second = incident(block_on(other.pipeline.step(&ctx)).unwrap());
+    assert!(escalation(&second).contains("nobody follows it up"), "{}", escalation(&second));
+    assert!(rig.mitigator.executed().is_empty());
+    let audited: Vec<String> = rig.audit.events().into_iter().map(|e| e.what).collect();
+    assert!(audited.contains(&"in_doubt".to_owned()), "{audited:?}");
+}
+
+#[test]
+fn what_helped_is_not_undone_without_a_person() {
+    let back = Operation::Scale { replicas: 2 };
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
+    let remedy = Action::new(Operation::Scale { replicas: 4 }, orders(), radius)
+        .with_rollback(RollbackPlan::Operation(Box::new(back.clone())));
+    let remedy = proposal("p1", remedy);
+    let undo =
+        proposal("p2", Action::new(back, orders(), radius)).reverting(remedy.idempotency_key().unwrap());
+    for (verified, authorised) in [(Recovery::Recovered, false), (Recovery::NotRecovered, true)] {
+        // In this mode the remedy has a person's consent.
+        let rig = rig(Parts {
+            planned: vec![vec![remedy.clone()], vec![]],
+            verified: vec![verified],
+            mode: Mode::Suggest,
+            ..Parts::default()
+        });
+        let ctx = context();
+        let proposed = undo.clone();
+        let reverted = {
+            incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+            let history = block_on(rig.journal.history(&ctx)).unwrap();
+            // The pipeline undid what did not help; judged as of before that.
+            let first_undone = history.actions().nth(1).map(|a| a.fence);
+            history.undone_by(&proposed, ctx.now(), Duration::from_secs(1800), first_undone).is_some()
+        };
+        assert_eq!(reverted, authorised, "{verified:?}");
+    }
+}
+
+fn nobody() -> ScriptedApprover {
+    ScriptedApprover::of(Principal::new("nobody"), [])
+}
+
+/// It never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait::async_trait]
+impl aiops_core::seam::Notifier for Silent {
+    async fn notify(&self, _: &aiops_core::seam::Notification, _: &Context) -> aiops_core::Result<()> {
+        std::future::pending().await
+    }
+}
+
+/// The same parts with another mitigator, approver and notifier.
+fn pipeline_of(
+    mitigator: impl aiops_core::seam::Mitigator,
+    verdict: Verdict,
+    approver: impl aiops_core::seam::Approver,
+) -> Pipeline {
+    let source =
+        InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
+    let chain = GuardChain::builder(InMemoryJournal::new())
+        .guard(FixedGuard::new("fixed", verdict))
+        .approver(approver)
+        .config(ChainConfig::in_mode(Mode::Auto))
+        .build()
+        .unwrap();
+    let mut config = PipelineConfig::default();
+    config.confirmations = 1;
+    Pipeline::builder()
+        .source(source)
+        .detector(ScriptedDetector::of([vec![slow_orders()]]))
+        .localizer(ScriptedLocalizer::of([Ranking::new(vec![Suspect::new(orders(), 1.0)])]))
+        .rca(ScriptedRca::of([Diagnosis::new(Vec::new())]))
+        .planner(ScriptedPlanner::of([vec![restart("p1")]]))
+        .guards(chain)
+        .mitigator(mitigator)
+        .verifier(ScriptedVerifier::of([report(Recovery::Recovered)]))
+        .notifier(Silent)
+        .config(config)
+        .build()
+        .unwrap()
+}
+
+#[test]
+fn people_who_cannot_be_told_do_not_hold_up_the_action() {
+    let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
+    let notice = Verdict::Allow { reason: "told".into(), notify: true };
+    let pipeline = pipeline_of(mitigator.clone(), notice, nobody());
+    let case = incident(block_on(pipeline.step(&context())).unwrap());
+    assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+    assert_eq!(mitigator.executed().len(), 1);
+}
+
+/// Says yes while the system is being shut down.
+#[derive(Debug)]
+struct TooLate(Cancellation);
+
+#[async_trait::async_trait]
+impl aiops_core::seam::Approver for TooLate {
+    async fn decide(
+        &self,
+        _: &aiops_core::action::ApprovalRequest,
+        ctx: &Context,
+    ) -> aiops_core::Result<aiops_core::action::ApprovalDecision> {
+        self.0.cancel();
+        let approver = Principal::new("ada");
+        Ok(aiops_core::action::ApprovalDecision {
+            approver,
+            granted: true,
+            reason: "fine".into(),
+            at: ctx.now(),
+        })
+    }
+}
+
+#[test]
+fn nothing_is_begun_after_a_shutdown_even_with_consent() {
+    let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
+    let shutdown = Cancellation::new();
+    let ask = Verdict::needs_approval("a person must see this");
+    let pipeline = pipeline_of(mitigator.clone(), ask, TooLate(shutdown.clone()));
+    let ctx = context();
+    let cases = block_on(pipeline.run(&ctx, &shutdown)).unwrap();
+    assert!(escalation(&cases[0]).contains("shut down before acting"));
+    assert!(mitigator.executed().is_empty());
+    let history = block_on(pipeline.guards().journal().history(&ctx)).unwrap();
+    assert_eq!(history.actions().count(), 0);
+}
+
+/// Hands out, for every action, the receipt of the one before.
+#[derive(Debug)]
+struct Swapping(InMemoryMitigator, Mutex<Option<aiops_core::guard::Receipt>>);
+
+#[async_trait::async_trait]
+impl aiops_core::seam::Mitigator for Swapping {
+    fn capability(&self) -> aiops_core::seam::MitigatorCapability {
+        self.0.capability()
+    }
+    async fn preview(
+        &self,
+        action: &Action,
+        ctx: &Context,
+    ) -> aiops_core::Result<aiops_core::action::Preview> {
+        self.0.preview(action, ctx).await
+    }
+    async fn execute(
+        &self,
+        intended: aiops_core::guard::Intended<Action>,
+        ctx: &Context,
+    ) -> aiops_core::Result<aiops_core::guard::Receipt> {
+        let own = self.0.execute(intended, ctx).await?;
+        Ok(self.1.lock().unwrap().replace(own).unwrap())
+    }
+    async fn status(
+        &self,
+        _: &aiops_core::action::IdempotencyKey,
+        _: &Context,
+    ) -> aiops_core::Result<aiops_core::action::ActionStatus> {
+        Ok(aiops_core::action::ActionStatus::Unknown)
+    }
+}
+
+#[test]
+fn the_receipt_of_another_action_proves_nothing() {
+    let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
+    let ctx = context();
+    let elsewhere = GuardChain::builder(InMemoryJournal::new())
+        .guard(FixedGuard::new("fixed", Verdict::allow("fine")))
+        .config(ChainConfig::in_mode(Mode::Auto))
+        .build()
+        .unwrap();
+    let stale = block_on(async {
+        let right = elsewhere.authorize(restart("other"), &mitigator, &ctx).await.unwrap();
+        use aiops_core::seam::Mitigator as _;
+        mitigator.execute(right.record(&ctx).await.unwrap(), &ctx).await.unwrap()
+    });
+    let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
+    let pipeline =
+        pipeline_of(Swapping(mitigator, Mutex::new(Some(stale))), Verdict::allow("fine"), nobody());
+    let case = incident(block_on(pipeline.step(&ctx)).unwrap());
+    assert!(escalation(&case).contains("receipt of another action"), "{}", escalation(&case));
+    let history = block_on(pipeline.guards().journal().history(&ctx)).unwrap();
+    assert_eq!(history.in_doubt().count(), 1);
+}
+
 #[test]
 fn nothing_is_done_while_observing_or_after_the_kill_switch() {
     let watching = rig(Parts { mode: Mode::Observe, ..Parts::default() });

@@ -63,6 +63,16 @@ fn another_clock_does_not_prolong_a_right() {
 }
 
 #[test]
+fn a_clock_that_jumps_far_back_ends_a_right() {
+    let world = World::new();
+    let (nudged, thrown) = (authorized(&world, "p1"), authorized(&world, "p2"));
+    world.clock.set(start() - seconds(1));
+    assert!(block_on(nudged.record(&world.ctx)).is_ok());
+    world.clock.set(start() - seconds(31));
+    assert_eq!(kind(block_on(thrown.record(&world.ctx))), ErrorKind::Expired);
+}
+
+#[test]
 fn a_clock_that_jumps_back_does_not_revive_what_was_refused() {
     let world = World::new();
     let right = authorized(&world, "p1");

@@ -8,3 +8,4 @@
 )]
 
 mod rolling;
+mod sli;

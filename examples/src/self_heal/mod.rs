@@ -141,6 +141,10 @@ async fn watched(
     injected.abort();
     telemetry.stop().await;
     let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if fault.is_some() && truth.is_none() {
+        // Without the truth it would be counted among the runs in which nothing was broken.
+        return Err("the fault was not injected to its end, so this run proves nothing".into());
+    }
     Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))
 }
 
