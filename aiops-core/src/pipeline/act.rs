@@ -1,5 +1,8 @@
 //! One proposal on its way through guards, journal, mitigator and verifier.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use serde_json::json;
 use tracing::Instrument as _;
 
@@ -131,7 +134,7 @@ impl Pipeline {
             if shutdown.is_cancelled() {
                 return shut_down();
             }
-            match record(authorized, ctx).await {
+            match record(authorized, self.config.stage_timeout, ctx).await {
                 Ok(intended) => return Ok(Ok((intended, notice_wanted))),
                 Err(e) if e.kind() == ErrorKind::Conflict => conflict = Some(e),
                 Err(e) => return Ok(Err(Attempt::Stopped(format!("the intent was not recorded: {e}")))),
@@ -275,17 +278,30 @@ impl Pipeline {
         Ok((fence, outcome))
     }
 
-    /// Settles what a former run left in doubt: asks the mitigator and writes down the outcome. Nothing is repeated.
-    /// Returns what stays in doubt; their targets stay held, and people are told.
+    /// Settles what was left in doubt: asks the mitigator and writes down the outcome. Nothing is repeated. Returns what
+    /// stays in doubt; their targets stay held, and people are told.
+    ///
+    /// Only actions older than [`action_timeout`](super::PipelineConfig::action_timeout) are in doubt: a younger one may be
+    /// under way in another replica.
     ///
     /// # Errors
     /// When the journal cannot be read or written.
     pub async fn recover(&self, ctx: &Context) -> Result<Vec<ActionTrace>> {
-        let history = self.guards.journal().history(ctx).await?;
+        self.settle(&mut BTreeSet::new(), ctx).await
+    }
+
+    /// The same; people are told only of doubts that are not in `told` yet.
+    pub(super) async fn settle(
+        &self,
+        told: &mut BTreeSet<IdempotencyKey>,
+        ctx: &Context,
+    ) -> Result<Vec<ActionTrace>> {
+        let history = ctx.bound(self.guards.journal().history(ctx)).await?;
         let mut unsettled = Vec::new();
-        for action in history.in_doubt() {
+        let old = |a: &&ActionTrace| elapsed(a.intent.at, ctx.now()) >= self.config.action_timeout;
+        for action in history.in_doubt().filter(old) {
             let key = &action.intent.key;
-            let interrupted = Error::new(ErrorKind::InDoubt, "a former run was interrupted");
+            let interrupted = Error::new(ErrorKind::InDoubt, "the action was interrupted");
             match self.ask_status(key, &interrupted, ctx).await {
                 Ok((_, outcome)) => {
                     let entry = JournalEntry::Outcome { key: key.clone(), outcome, at: ctx.now() };
@@ -296,7 +312,9 @@ impl Pipeline {
                     }
                 }
                 Err(reason) => {
-                    self.tell_of_doubt(action, &reason, ctx).await;
+                    if told.insert(key.clone()) {
+                        self.tell_of_doubt(action, &reason, ctx).await;
+                    }
                     unsettled.push(action.clone());
                 }
             }
@@ -358,8 +376,12 @@ impl Pipeline {
     }
 }
 
-async fn record(authorized: Authorized<Action>, ctx: &Context) -> Result<Intended<Action>> {
-    authorized.record(ctx).instrument(tracing::info_span!("stage", name = "record")).await
+/// Writes the intent down, within the time of a stage. A journal that is late may still have it: then the target stays held
+/// until [`Pipeline::settle`] finds that the action was never begun.
+async fn record(authorized: Authorized<Action>, limit: Duration, ctx: &Context) -> Result<Intended<Action>> {
+    let limited = ctx.with_timeout(limit);
+    let written = limited.bound(authorized.record(&limited));
+    written.instrument(tracing::info_span!("stage", name = "record")).await
 }
 
 /// After the kill switch nothing else is tried; any other denial leaves the next proposal its chance.

@@ -25,6 +25,7 @@ pub use builder::{
 pub use config::{PipelineConfig, Trigger};
 pub use look::Look;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
@@ -97,25 +98,24 @@ impl Pipeline {
         }
     }
 
-    /// Looks every [`interval`](PipelineConfig::interval) until `shutdown`, after settling what a former run left in doubt.
+    /// Looks every [`interval`](PipelineConfig::interval) until `shutdown`, settling before each look what was left in doubt.
     ///
     /// Shutdown is graceful: no action is begun any more, undoing included, and nobody is waited for to approve one; an
-    /// action under way is awaited, recorded and verified; an open case goes to a person. Returns the cases that were
-    /// handled.
+    /// action under way is awaited, recorded and verified; an open case goes to a person. Returns how many cases were
+    /// handled; the cases themselves are handed to the [listener](PipelineBuilder::listener) as they grow, and not kept.
     ///
     /// # Errors
     /// When the journal cannot be read at the start, or `ctx` ends.
-    pub async fn run(&self, ctx: &Context, shutdown: &Cancellation) -> Result<Vec<Case>> {
-        self.recover(ctx).await?;
-        let mut cases = Vec::new();
-        let mut blind = 0_u32;
+    pub async fn run(&self, ctx: &Context, shutdown: &Cancellation) -> Result<u64> {
+        let mut told = BTreeSet::new();
+        self.settle(&mut told, ctx).await?;
+        let (mut cases, mut blind) = (0_u64, 0_u32);
         while !shutdown.is_cancelled() {
             match self.step_until(ctx, shutdown).await {
-                Ok(Look::Incident(case)) => {
-                    cases.push(case);
+                Ok(look) => {
                     blind = 0;
+                    cases = cases.saturating_add(u64::from(matches!(look, Look::Incident(_))));
                 }
-                Ok(Look::Quiet | Look::Unconfirmed { .. } | Look::HandedOver) => blind = 0,
                 Err(e) => {
                     ctx.check()?;
                     blind = blind.saturating_add(1);
@@ -131,6 +131,10 @@ impl Pipeline {
                 Ok(())
             };
             futures_lite::future::or(nap, woken).await?;
+            if let Err(e) = self.settle(&mut told, ctx).await {
+                ctx.check()?;
+                tracing::warn!(error = %e, "what is in doubt cannot be settled now");
+            }
         }
         Ok(cases)
     }

@@ -288,7 +288,34 @@ fn a_crash_leaves_the_target_held_until_somebody_looks() {
     let second = incident(block_on(other.pipeline.step(&ctx)).unwrap());
     assert!(matches!(second.status(), Some(CaseStatus::Yielded { .. })), "{:?}", second.status());
     assert!(rig.mitigator.executed().is_empty());
+
+    // So young an action may be under way in another replica; later it is in doubt.
+    let young = context();
+    assert!(block_on(rig.pipeline.recover(&young)).unwrap().is_empty());
+    block_on(ctx.clock().sleep(PipelineConfig::default().action_timeout));
     assert_eq!(block_on(rig.pipeline.recover(&ctx)).unwrap().len(), 1);
+}
+
+#[test]
+fn what_was_cut_off_is_settled_before_the_next_look() {
+    let rig = rig(Parts { detected: vec![vec![slow_orders()], vec![]], ..Parts::default() });
+    let ctx = context();
+    // The process died between writing the intent down and acting on it.
+    let chain = rig.pipeline.guards();
+    let authorized = block_on(chain.authorize(restart("p0"), &rig.mitigator, &ctx)).unwrap();
+    drop(block_on(authorized.record(&ctx)).unwrap());
+    block_on(ctx.clock().sleep(PipelineConfig::default().action_timeout));
+    let shutdown = Cancellation::new();
+    let settled = async {
+        while block_on(rig.journal.history(&ctx)).unwrap().in_doubt().next().is_some() {
+            futures_lite::future::yield_now().await;
+        }
+        shutdown.cancel();
+    };
+    let (cases, ()) = block_on(futures_lite::future::zip(rig.pipeline.run(&ctx, &shutdown), settled));
+    cases.unwrap();
+    let history = block_on(rig.journal.history(&ctx)).unwrap();
+    assert!(matches!(history.actions().next().unwrap().outcome, Some(ActionOutcome::NotStarted { .. })));
 }
 
 /// Yielding to what a crash left behind would leave the incident to nobody.
@@ -358,6 +385,27 @@ fn pipeline_of(
     verdict: Verdict,
     approver: impl aiops_core::seam::Approver,
 ) -> Pipeline {
+    kept_by(Kept::default(), mitigator, verdict, approver)
+}
+
+/// Keeps every case that was closed.
+#[derive(Debug, Clone, Default)]
+struct Kept(Arc<Mutex<Vec<Case>>>);
+
+impl CaseListener for Kept {
+    fn appended(&self, case: &Case, entry: &CaseEntry) {
+        if matches!(entry.part, CasePart::Closed(_)) {
+            self.0.lock().unwrap().push(case.clone());
+        }
+    }
+}
+
+fn kept_by(
+    kept: Kept,
+    mitigator: impl aiops_core::seam::Mitigator,
+    verdict: Verdict,
+    approver: impl aiops_core::seam::Approver,
+) -> Pipeline {
     let source =
         InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
     let chain = GuardChain::builder(InMemoryJournal::new())
@@ -378,6 +426,7 @@ fn pipeline_of(
         .mitigator(mitigator)
         .verifier(ScriptedVerifier::of([report(Recovery::Recovered)]))
         .notifier(Silent)
+        .listener(kept)
         .config(config)
         .build()
         .unwrap()
@@ -420,10 +469,11 @@ fn nothing_is_begun_after_a_shutdown_even_with_consent() {
     let mitigator = InMemoryMitigator::new().with(orders(), SimulatedWorkload::new(2, "r1"));
     let shutdown = Cancellation::new();
     let ask = Verdict::needs_approval("a person must see this");
-    let pipeline = pipeline_of(mitigator.clone(), ask, TooLate(shutdown.clone()));
+    let kept = Kept::default();
+    let pipeline = kept_by(kept.clone(), mitigator.clone(), ask, TooLate(shutdown.clone()));
     let ctx = context();
-    let cases = block_on(pipeline.run(&ctx, &shutdown)).unwrap();
-    assert!(escalation(&cases[0]).contains("shut down before acting"));
+    assert_eq!(block_on(pipeline.run(&ctx, &shutdown)).unwrap(), 1);
+    assert!(escalation(&kept.0.lock().unwrap()[0]).contains("shut down before acting"));
     assert!(mitigator.executed().is_empty());
     let history = block_on(pipeline.guards().journal().history(&ctx)).unwrap();
     assert_eq!(history.actions().count(), 0);
@@ -565,7 +615,7 @@ fn shutdown_is_graceful() {
         shutdown.cancel();
     };
     let (cases, ()) = block_on(futures_lite::future::zip(rig.pipeline.run(&ctx, &shutdown), stop));
-    assert!(cases.unwrap().is_empty());
+    assert_eq!(cases.unwrap(), 0);
 }
 
 #[test]
@@ -581,7 +631,7 @@ fn not_seeing_is_reported() {
         shutdown.cancel();
     };
     let (cases, ()) = block_on(futures_lite::future::zip(rig.pipeline.run(&ctx, &shutdown), stop));
-    assert!(cases.unwrap().is_empty());
+    assert_eq!(cases.unwrap(), 0);
     assert!(rig.notifier.sent()[0].title.contains("cannot be read"));
 }
 

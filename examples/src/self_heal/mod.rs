@@ -156,7 +156,10 @@ fn report(options: &Options, record: &RunRecord, cases: &[Case]) -> Result<(), R
     if cases.is_empty() {
         println!("Nothing happened that users felt.");
     }
-    if let (Some(path), Some(case)) = (&options.case, cases.first()) {
+    // A false alarm before the fault is not the case that a record and a calibration are about.
+    let began = record.truth.as_ref().map(|t| t.began);
+    let on_fault = cases.iter().find(|c| began.is_none_or(|began| c.opened_at() >= began));
+    if let (Some(path), Some(case)) = (&options.case, on_fault.or(cases.first())) {
         std::fs::write(path, case.to_json()?)?;
         println!("case file: {}", path.display());
     }
