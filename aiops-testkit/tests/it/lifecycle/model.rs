@@ -96,7 +96,7 @@ impl Model {
             }
         }
         match opinion {
-            Opinion::AskLater if !asked => return Err("denied: asked only at the second hearing"),
+            Opinion::AskLater => return Err("denied: asked only at the second hearing"),
             _ if asked && answer == Answer::TooLate => return Err("denied: target changed after approval"),
             Opinion::Kill => return Err("denied: killed between the hearings"),
             _ => {}
