@@ -145,7 +145,9 @@ fn row(out: &mut String, name: &str, records: &[&RunRecord]) {
 fn median(values: impl Iterator<Item = f64>) -> String {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).map_or_else(|| "–".to_owned(), |m| format!("{m:.1}"))
+    let upper = values.get(values.len() / 2);
+    let lower = values.get(values.len().saturating_sub(1) / 2);
+    upper.zip(lower).map_or_else(|| "–".to_owned(), |(u, l)| format!("{:.1}", f64::midpoint(*u, *l)))
 }
 
 fn failures(out: &mut String, records: &[&RunRecord]) {
