@@ -151,7 +151,9 @@ impl RuleRca {
                 CasePart::Detected(anomalies) => {
                     let Some(window) = window else { continue };
                     let picture = Picture::of(window, anomalies, &self.roles, &self.config.symptoms);
-                    for (id, onset) in picture.groups.iter().filter_map(|(id, g)| Some((id, g.onset()?))) {
+                    for (id, onset) in
+                        picture.groups.iter().filter_map(|(id, g)| Some((id, g.carrying_onset()?)))
+                    {
                         let known = first.entry(id.clone()).or_insert(onset);
                         *known = onset.min(*known);
                     }

@@ -210,3 +210,15 @@ fn a_vague_roll_out_some_time_before_does_not_hide_memory_that_creeps() {
     assert_eq!(diagnosis.cause().unwrap().mechanism.as_deref(), Some("memory"), "{diagnosis:#?}");
     assert_eq!(diagnosis.cause().unwrap().change, None, "{diagnosis:#?}");
 }
+
+#[test]
+fn a_blip_before_the_roll_out_is_no_beginning() {
+    let mut world = World::shop();
+    let metric = "db_pool_connections_in_use";
+    world.both("inventory", metric, MetricKind::Gauge, Shape::LevelShiftUp, 30, 10.0, 11.5);
+    pool_runs_out(&mut world);
+    world.changed(rollout("deploy-1", 38, "inventory", "pool_size from 16 to 1"));
+    let diagnosis = world.diagnosis();
+    let cause = diagnosis.cause().unwrap();
+    assert_eq!(cause.change.as_ref().map(|c| c.0.as_str()), Some("deploy-1"), "{diagnosis:#?}");
+}
