@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{positive, within};
-use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side};
+use crate::roles::{CAPACITY, MetricClass, MetricRole, MetricRoles, Polarity, Side};
 
 /// How much a deviation weighs as a symptom.
 ///
@@ -136,6 +136,8 @@ pub(crate) struct Group<'a> {
     pub(crate) fresh: bool,
     /// Counts of restarts, whether they deviate or not.
     pub(crate) restarts: Vec<&'a MetricSeries>,
+    /// Configured bounds (pool sizes, limits), whether they deviate or not.
+    pub(crate) bounds: Vec<&'a MetricSeries>,
     /// Parts with telemetry.
     pub(crate) parts: BTreeSet<EntityId>,
 }
@@ -218,6 +220,9 @@ impl<'a> Picture<'a> {
                 matches!(class.role, MetricRole::Latency | MetricRole::Errors) && class.side == Side::Server;
             if class.role == MetricRole::Restarts {
                 entry.restarts.push(series);
+            }
+            if class.role == MetricRole::Configuration && class.mechanism.as_deref() == Some(CAPACITY) {
+                entry.bounds.push(series);
             }
             entry.parts.insert(series.entity().clone());
             kinds.insert((series.entity(), series.key()), series.kind());

@@ -31,6 +31,8 @@ pub struct ChangeConfig {
     pub vague: f64,
     /// Factor when what was changed has to do with something else than what deviates; default 0.4, 0..=1.
     pub misfit: f64,
+    /// Share by which a configured bound must have fallen across a change for it to speak for that change; default 0.3, 0..=1.
+    pub lowered: f64,
     /// Weights of kinds that differ from the defaults, 0..=1: deployment, configuration and feature flag 1.0, patch 0.8,
     /// rollback 0.6, scaling 0.35, maintenance 0.25, restart 0.2.
     #[serde(with = "kinds")]
@@ -67,6 +69,7 @@ impl Default for ChangeConfig {
             superseded: 0.4,
             vague: 0.8,
             misfit: 0.4,
+            lowered: 0.3,
             weights: Vec::new(),
         }
     }
@@ -150,6 +153,7 @@ impl RuleRcaConfig {
             ("changes.superseded", self.changes.superseded),
             ("changes.vague", self.changes.vague),
             ("changes.misfit", self.changes.misfit),
+            ("changes.lowered", self.changes.lowered),
             ("coincidence", self.coincidence),
             ("after_restart", self.after_restart),
             ("after_remedy", self.after_remedy),
