@@ -10,7 +10,7 @@ use aiops_core::model::*;
 use aiops_core::seam::{
     Mitigator, Notification, NotificationKind, Notifier, SourceCapability, TelemetrySource,
 };
-use aiops_core::{Clock, Context, Error, ErrorKind, ManualClock, Result};
+use aiops_core::{Cancellation, Clock, Context, Error, ErrorKind, ManualClock, Result};
 use async_trait::async_trait;
 use futures_lite::future::{block_on, poll_once};
 
@@ -194,6 +194,20 @@ fn chaos_refuses_before_and_loses_after_the_call() {
     let loses = Flaky::new(0, ErrorKind::Internal).layer(chaos(|c| c.lose_answer = always));
     assert_eq!(block_on(loses.fetch(&request(), &ctx)).unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(loses.inner().calls.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_call_that_chaos_delays_can_be_cancelled() {
+    let always = Share::new(1.0).unwrap();
+    let late = Flaky::new(0, ErrorKind::Internal).layer(chaos(|c| {
+        (c.late, c.delay) = (always, seconds(3600));
+    }));
+    let stop = Cancellation::new();
+    let ctx = Context::system().with_cancellation(stop.clone());
+    stop.cancel();
+    let error = block_on(late.fetch(&request(), &ctx)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(late.inner().calls.load(Ordering::SeqCst), 0, "it was never made");
 }
 
 #[test]
