@@ -155,13 +155,6 @@ impl<'a> Group<'a> {
             .max_by(|a, b| a.strength.total_cmp(&b.strength).then_with(|| b.onset().cmp(&a.onset())))
     }
 
-    /// First onset of what carries the trouble: harmful symptoms at least half as strong as the strongest. A blip that
-    /// came before it is no beginning.
-    pub(crate) fn carrying_onset(&self) -> Option<Timestamp> {
-        let strongest = self.harmful().map(|s| s.strength).fold(0.0, f64::max);
-        self.harmful().filter(|s| 2.0 * s.strength >= strongest).map(Symptom::onset).min()
-    }
-
     /// First harmful onset.
     pub(crate) fn onset(&self) -> Option<Timestamp> {
         self.harmful().map(Symptom::onset).min()

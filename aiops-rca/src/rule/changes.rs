@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use super::claim::Claim;
 use super::config::ChangeConfig;
+use super::trouble::{Explained, Trouble};
 use super::words::{Fit, fit};
 use super::{Scene, null};
 use crate::localize::ratio;
@@ -20,21 +21,20 @@ use crate::roles::MetricRole;
 
 /// Changes on the system, or on what it needs, before its onset.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
-    let Some(onset) = scene.onset else { return Vec::new() };
     let config = &scene.config.changes;
     let group = scene.picture.groups.get(&scene.system);
     let needed = scene.picture.all_callees(&scene.system);
     let gives_up = group.is_some_and(|g| super::mechanisms::timeout(scene, g).is_some());
     let mut claims = Vec::new();
     let mut later: BTreeMap<EntityId, (i32, Timestamp)> = BTreeMap::new();
-    for cited in before(scene.case, scene.picture, onset, config) {
+    for (cited, explained) in considered(scene.case, scene.picture, scene.trouble, config) {
         let change = &cited.change;
         let entity = scene.picture.whole(&change.entity);
         let hops = if entity == scene.system { 0 } else { distance(scene.picture, &scene.system, &entity) };
         if hops > 0 && !needed.contains(&entity) {
             continue;
         }
-        let lead = time::elapsed(change.time, onset);
+        let lead = time::elapsed(change.time, explained.onset);
         let near = (-lead.as_secs_f64() / config.decay.as_secs_f64()).exp();
         let deviating = scene.picture.groups.get(&entity).or(group);
         let (superseded, until) = later.entry(entity.clone()).or_insert((0, scene.case.opened_at()));
@@ -56,8 +56,13 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let latest = config.superseded.powi(*superseded);
         *superseded += i32::from(is_new(change.kind));
         *until = change.time;
-        let support =
-            config.weight(change.kind) * near * (1.0 - chance) * fits * latest * config.distance.powi(hops);
+        let support = config.weight(change.kind)
+            * explained.share
+            * near
+            * (1.0 - chance)
+            * fits
+            * latest
+            * config.distance.powi(hops);
         let shows = group.into_iter().flat_map(|g| g.harmful()).filter(|s| s.strength >= 0.2);
         let shown = shows.map(|s| s.cited.id.clone()).take(6);
         let set = group.into_iter().flat_map(|g| &g.symptoms);
@@ -81,21 +86,23 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     claims
 }
 
-/// Changes before `onset` within reach, nearest first.
-fn before<'c>(
+/// Changes that most of the trouble came after, within reach, nearest first.
+fn considered<'c>(
     case: &'c Case,
     picture: &Picture<'_>,
-    onset: Timestamp,
+    trouble: &Trouble,
     config: &ChangeConfig,
-) -> Vec<&'c CitedChange> {
-    let oldest = time::before(onset, config.reach);
-    let mut changes: Vec<&CitedChange> = case
+) -> Vec<(&'c CitedChange, Explained)> {
+    let mut changes: Vec<(&CitedChange, Explained)> = case
         .changes()
         .iter()
-        .filter(|c| c.change.time >= oldest && picture.not_before(c.change.time, onset))
         .filter(|c| c.change.time <= case.opened_at())
+        .filter_map(|c| Some((c, trouble.after(c.change.time, picture.resolution)?)))
+        .filter(|(c, explained)| {
+            explained.share >= config.explains && c.change.time >= time::before(explained.onset, config.reach)
+        })
         .collect();
-    changes.sort_by(|a, b| b.change.time.cmp(&a.change.time).then_with(|| a.id.cmp(&b.id)));
+    changes.sort_by(|(a, _), (b, _)| b.change.time.cmp(&a.change.time).then_with(|| a.id.cmp(&b.id)));
     changes
 }
 
@@ -200,16 +207,17 @@ pub(super) fn null_findings(
     case: &Case,
     picture: &Picture<'_>,
     leader: &EntityId,
-    onset: Option<Timestamp>,
+    trouble: &Trouble,
     config: &ChangeConfig,
 ) -> Vec<NullFinding> {
-    let Some(onset) = onset else { return Vec::new() };
+    let Some(onset) = trouble.onset() else { return Vec::new() };
     let needed = picture.all_callees(leader);
     let mut nulls = Vec::new();
-    let considered = before(case, picture, onset, config);
+    let considered = considered(case, picture, trouble, config);
     let concerns = |e: &EntityId| e == leader || needed.contains(e);
     if !considered
         .iter()
+        .map(|(c, _)| c)
         .filter(|c| concerns(&picture.whole(&c.change.entity)))
         .any(|c| is_new(c.change.kind))
     {
@@ -220,7 +228,7 @@ pub(super) fn null_findings(
     for cited in case.changes().iter().filter(|c| c.change.time <= case.opened_at()) {
         let (change, entity) = (&cited.change, picture.whole(&cited.change.entity));
         let kind = what(change.kind);
-        if !considered.iter().any(|c| c.id == cited.id) {
+        if !considered.iter().any(|(c, _)| c.id == cited.id) {
             if change.time > onset {
                 let late = time::elapsed(onset, change.time).as_secs_f64();
                 let text =

@@ -227,6 +227,29 @@ fn a_vague_roll_out_some_time_before_does_not_hide_memory_that_creeps() {
 }
 
 #[test]
+fn a_roll_out_is_held_against_what_began_after_it() {
+    let diagnosed = |second: i64| {
+        let mut world = World::shop();
+        // More work after a cache was flushed: loud, and before the roll-out.
+        let loud = "rate(http_server_requests_total)";
+        world.both("inventory", loud, MetricKind::Rate, Shape::LevelShiftUp, 30, 1.0, 12.0);
+        pool_runs_out(&mut world);
+        world.slow("inventory", 40);
+        world.changed(rollout("deploy-1", second, "inventory", "pool_size from 16 to 1"));
+        world.diagnosis()
+    };
+    let named = |d: &aiops_core::model::Diagnosis| d.hypotheses.first().is_some_and(|h| h.change.is_some());
+    let before = diagnosed(38);
+    assert!(named(&before), "{before:#?}");
+    let after = diagnosed(45);
+    assert!(after.hypotheses.iter().all(|h| h.change.is_none()), "{after:#?}");
+    assert!(
+        after.null_findings.iter().any(|n| n.statement.contains("after the first symptom")),
+        "{after:#?}"
+    );
+}
+
+#[test]
 fn a_blip_before_the_roll_out_is_no_beginning() {
     let mut world = World::shop();
     let metric = "db_pool_connections_in_use";
