@@ -50,7 +50,7 @@ pub(crate) struct Scene<'s> {
     pub(crate) config: &'s RuleRcaConfig,
     /// The service of the suspect.
     pub(crate) system: EntityId,
-    /// Its trouble as it was first seen.
+    /// Its trouble.
     trouble: &'s Trouble,
 }
 
@@ -143,9 +143,9 @@ impl RuleRca {
         scores.into_iter().map(|(e, s)| (e, if sum > 0.0 { s / sum } else { 0.0 })).collect()
     }
 
-    /// The trouble of every system as the first round saw it that saw any: later ones also see what our own actions did.
+    /// The trouble of every system.
     fn troubles(&self, case: &Case) -> BTreeMap<EntityId, Trouble> {
-        let mut first = BTreeMap::new();
+        let mut troubles: BTreeMap<EntityId, Trouble> = BTreeMap::new();
         let mut window = None;
         for entry in case.entries() {
             match &entry.part {
@@ -153,14 +153,14 @@ impl RuleRca {
                 CasePart::Detected(anomalies) => {
                     let Some(window) = window else { continue };
                     let picture = Picture::of(window, anomalies, &self.roles, &self.config.symptoms);
-                    for (id, group) in picture.groups.iter().filter(|(_, g)| g.onset().is_some()) {
-                        first.entry(id.clone()).or_insert_with(|| Trouble::of(group));
+                    for (id, group) in &picture.groups {
+                        troubles.entry(id.clone()).or_default().see(group);
                     }
                 }
                 _ => {}
             }
         }
-        first
+        troubles
     }
 
     fn hypothesis(&self, claim: Claim, system: &EntityId, raw: f64) -> Result<Hypothesis> {
