@@ -48,7 +48,7 @@ impl ExactWindow {
 }
 
 fn bound(window: usize) -> f64 {
-    8.0 * (window as f64 + 4.0).powi(2) * f64::EPSILON / 2.0
+    4.0 * (window as f64 + 4.0).powi(2) * f64::EPSILON / 2.0
 }
 
 fn assert_within(actual: Option<f64>, exact: Option<f64>, bound: f64) -> f64 {
