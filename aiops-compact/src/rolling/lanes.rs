@@ -10,11 +10,10 @@ pub(super) const LANES: usize = 16;
 /// A column of [`LANES`] samples in a row.
 pub(super) type Lane = [f64; LANES];
 
-/// What all samples between two turn-overs share.
+/// What windows with one count share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shared {
     pub(super) config: RollingConfig,
-    pub(super) pivot: f64,
     pub(super) reciprocals: Reciprocals,
 }
 
@@ -28,13 +27,13 @@ pub(super) struct Lanes<'a> {
 }
 
 impl Shared {
-    /// Scores one sample against a window with these sums.
+    /// Scores one sample against a window with these sums around `pivot`.
     #[inline(always)]
-    pub(super) fn score(&self, value: f64, window: Sums) -> f64 {
+    pub(super) fn score(&self, value: f64, pivot: f64, window: Sums) -> f64 {
         let (mean, variance) = self.reciprocals.moments(window);
         // Relative to the pivot both terms are small and exact, where `value − mean` would round at the offset's ulp.
-        let deviation = (value - self.pivot) - mean;
-        let scale = self.config.floored(variance.sqrt(), self.pivot + mean);
+        let deviation = (value - pivot) - mean;
+        let scale = self.config.floored(variance.sqrt(), pivot + mean);
         standardise(deviation, scale)
     }
 
@@ -44,11 +43,11 @@ impl Shared {
         clippy::indexing_slicing,
         reason = "every lane is below the arrays' constant length; zips of so many are not vectorised"
     )]
-    pub(super) fn scores(&self, lanes: &Lanes<'_>, scores: &mut Lane) {
+    pub(super) fn scores(&self, pivot: f64, lanes: &Lanes<'_>, scores: &mut Lane) {
         for lane in 0..LANES {
             let sum = lanes.front_sum[lane] + lanes.back_sum[lane];
             let squares = lanes.front_squares[lane] + lanes.back_squares[lane];
-            scores[lane] = self.score(lanes.values[lane], Sums { sum, squares });
+            scores[lane] = self.score(lanes.values[lane], pivot, Sums { sum, squares });
         }
     }
 }

@@ -218,7 +218,7 @@ impl RollingSigma {
 
     #[inline(always)]
     fn shared(&self) -> Shared {
-        Shared { config: self.config, pivot: self.pivot, reciprocals: self.reciprocals }
+        Shared { config: self.config, reciprocals: self.reciprocals }
     }
 
     /// Sums over the whole window.
@@ -234,7 +234,7 @@ impl RollingSigma {
         if self.count < self.config.warm_up() {
             return Score::WarmUp;
         }
-        Score::Sigma(self.shared().score(value, self.sums()))
+        Score::Sigma(self.shared().score(value, self.pivot, self.sums()))
     }
 
     /// Mean relative to the pivot, and variance; `None` below two samples.
@@ -266,7 +266,7 @@ impl RollingSigma {
     /// Pushes a block that [`block`](Self::block) allows, in the very operations of [`push`](Self::push).
     fn push_block(&mut self, values: &[f64], scores: &mut [f64]) {
         let (from, to) = (self.next, self.next + values.len());
-        let shared = self.shared();
+        let (shared, pivot) = (self.shared(), self.pivot);
         let mut back = self.back;
         // A whole window at once: what the turn-over will need is summed along, two chains of additions side by side.
         let whole = values.len() == self.config.window();
@@ -291,21 +291,21 @@ impl RollingSigma {
         {
             match reversed.next() {
                 Some((tail, (sums, squares))) => prefixes_and_suffixes(
-                    (values, shared.pivot, &mut back, &mut back_sum, &mut back_squares),
+                    (values, pivot, &mut back, &mut back_sum, &mut back_squares),
                     (tail, turned, &mut older, sums, squares),
                 ),
-                None => prefixes(values, shared.pivot, &mut back, &mut back_sum, &mut back_squares),
+                None => prefixes(values, pivot, &mut back, &mut back_sum, &mut back_squares),
             }
             let (back_sum, back_squares) = (&back_sum, &back_squares);
             let lanes = Lanes { values, front_sum, front_squares, back_sum, back_squares };
-            shared.scores(&lanes, scores);
+            shared.scores(pivot, &lanes, scores);
         }
         for (((value, score), sum), squares) in
             last.iter().zip(last_written).zip(last_front_sum).zip(last_front_squares)
         {
             let window = Sums { sum: sum + back.sum, squares: squares + back.squares };
-            *score = shared.score(*value, window);
-            back.add(value - shared.pivot);
+            *score = shared.score(*value, pivot, window);
+            back.add(value - pivot);
         }
         suffixes(first, turned, &mut older, first_sum, first_squares);
 
@@ -419,7 +419,7 @@ fn prefixes_and_suffixes(prefix: Chain<'_>, suffix: Chain<'_>) {
     for (((value, sum), squares), ((slot, tail_sum), tail_squares)) in forward.zip(backward) {
         (*sum, *squares) = (sums.sum, sums.squares);
         sums.add(value - pivot);
-        tail_sums.add(deviation(*slot, tail_pivot));
+        tail_sums.add(slot - tail_pivot);
         (*tail_sum, *tail_squares) = (tail_sums.sum, tail_sums.squares);
     }
 }

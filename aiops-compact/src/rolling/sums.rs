@@ -1,5 +1,7 @@
 //! Sums around a pivot, and what follows from them.
 
+use super::config::larger;
+
 /// Sum and sum of squares of deviations from a pivot.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Sums {
@@ -42,6 +44,6 @@ impl Reciprocals {
     #[inline(always)]
     pub(super) fn moments(self, sums: Sums) -> (f64, f64) {
         let mean = sums.sum * self.of_count;
-        (mean, (sums.squares - sums.sum * mean).max(0.0) * self.of_degrees)
+        (mean, larger(sums.squares - sums.sum * mean, 0.0) * self.of_degrees)
     }
 }

@@ -1,12 +1,12 @@
 //! Prints each algorithm's time as a ratio to its floor: medians over interleaved pairs, so that a busy or throttled
-//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS]`
+//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS [PART OF A NAME]]`
 #![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use aiops_benches::rolling::{Welford, fused_pass, samples};
-use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma};
+use aiops_benches::rolling::{Welford, frame, fused_column_passes, fused_frame_pass, fused_pass, samples};
+use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma, score_frame_sigma};
 
 const N: usize = 10_000_000;
 
@@ -23,6 +23,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 fn compare(name: &str, pairs: usize, mut floor: impl FnMut(), mut subject: impl FnMut()) {
+    if std::env::args().nth(2).is_some_and(|wanted| !name.contains(&wanted)) {
+        return;
+    }
     let (mut floors, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..pairs {
         let (f, s) = (time(&mut floor), time(&mut subject));
@@ -77,5 +80,46 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
         );
     }
+    let config = RollingConfig::new(288)?;
+    // One sample in a hundred is missing.
+    let gappy: Vec<f64> =
+        values.iter().enumerate().map(|(i, v)| if i % 100 == 57 { f64::NAN } else { *v }).collect();
+    compare(
+        "RollingSigma batch, window 288, 1 % gaps / plain fused pass without gaps",
+        pairs,
+        || fused_pass(black_box(&values), 288, black_box(&mut floor_scores)),
+        || {
+            let _ = RollingSigma::new(config).push_slice(black_box(&gappy), black_box(&mut scores));
+        },
+    );
+    drop((values, gappy, scores));
+    let columns = 1000;
+    let frame = frame(N / columns, columns)?;
+    let rows = frame.values().as_slice().unwrap_or_default();
+    compare(
+        "score_frame_sigma, 1000 columns, window 288 / plain fused pass column by column",
+        pairs,
+        || {
+            let mut scores = vec![0.0; N];
+            fused_column_passes(black_box(rows), columns, 288, &mut scores);
+            black_box(scores);
+        },
+        || {
+            black_box(score_frame_sigma(black_box(&frame), config));
+        },
+    );
+    compare(
+        "score_frame_sigma, 1000 columns, window 288 / plain fused pass row by row",
+        pairs,
+        || {
+            // The result is new memory on both sides.
+            let mut scores = vec![0.0; N];
+            fused_frame_pass(black_box(rows), columns, 288, &mut scores);
+            black_box(scores);
+        },
+        || {
+            black_box(score_frame_sigma(black_box(&frame), config));
+        },
+    );
     Ok(())
 }
