@@ -89,7 +89,8 @@ impl<'s> Deviations<'s> {
             return Some(upper);
         }
         // The one before it in rank needs as many from the left, or one fewer.
-        Some(midpoint(self.ranked(n / 2 - 1, &mut hint.clone()), upper))
+        let mut near = *hint;
+        Some(midpoint(self.ranked(n / 2 - 1, &mut near), upper))
     }
 
     #[inline(always)]

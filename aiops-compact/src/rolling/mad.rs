@@ -64,7 +64,8 @@ impl RollingMad {
     /// Scores `value` against the window without letting it enter.
     #[must_use]
     pub fn peek(&self, value: f64) -> Score {
-        self.score(value, &mut self.hint.clone())
+        let mut hint = self.hint;
+        self.score(value, &mut hint)
     }
 
     fn score(&self, value: f64, hint: &mut usize) -> Score {
@@ -120,7 +121,8 @@ impl RollingMad {
     /// Median, floored scale and count of the window; `None` when it is empty.
     #[must_use]
     pub fn baseline(&self) -> Option<WindowStats> {
-        self.window(&mut self.hint.clone())
+        let mut hint = self.hint;
+        self.window(&mut hint)
     }
 
     /// Samples in the window; gaps do not count.
