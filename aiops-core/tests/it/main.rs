@@ -3,6 +3,7 @@
 
 mod chain;
 mod composite;
+mod confirm;
 mod context;
 mod layers;
 mod model;
