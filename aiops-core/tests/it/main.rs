@@ -8,6 +8,7 @@ mod context;
 mod layers;
 mod model;
 mod pipeline;
+mod recording;
 mod tokens;
 mod trace;
 mod world;
