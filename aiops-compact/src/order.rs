@@ -30,6 +30,20 @@ pub fn median_of_sorted(sorted: &[f64]) -> Option<f64> {
     }
 }
 
+/// [`median_of_sorted`] of the same values in ascending order, which it need not establish. O(n).
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
+    let n = values.len();
+    if n == 0 {
+        return None;
+    }
+    let (below, upper, _) = values.select_nth_unstable_by(n / 2, f64::total_cmp);
+    if n % 2 == 1 {
+        return Some(*upper);
+    }
+    let lower = below.iter().copied().max_by(f64::total_cmp)?;
+    Some(midpoint(lower, *upper))
+}
+
 /// Quantile `q` in `[0, 1]` of an ascending slice by linear interpolation (Hyndman and Fan's type 7, NumPy's
 /// default); `None` when empty. O(1).
 #[must_use]

@@ -10,7 +10,7 @@
 //! {"range":{"start":"2026-01-01T00:01:00Z","end":"2026-01-01T00:02:00Z"},"metrics":[…],…}
 //! ```
 //! Only `range` must be there; an unknown field is an error. Numbers that JSON has not (NaN, ±∞) are the strings `"NaN"`,
-//! `"inf"` and `"-inf"`; a gap is `null`. What is read equals what was written.
+//! `"Inf"` and `"-Inf"`; a gap is `null`. What is read equals what was written.
 
 use std::io::{BufRead, Write};
 
