@@ -41,7 +41,7 @@ def timed(work, *arguments):
 
 def with_aiops(ratios):
     """Nanoseconds per sample of RollingSigma::push_slice, as the program prints them."""
-    command = [ratios, "1", f"RollingSigma batch, window {WINDOW} / plain"]
+    command = [ratios, "3", f"RollingSigma batch, window {WINDOW} / plain"]
     lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     return float(lines[-1].split("|")[2])
 
