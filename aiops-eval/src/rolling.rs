@@ -99,7 +99,7 @@ impl Source {
         let bits = self.rng.u64(..);
         if self.stream == Stream::Outliers {
             let small = ((bits >> 32) % 7) as i64 - 3;
-            return Some(if bits as u32 % 1000 == 0 { 1_000_000_000_000_000 } else { small });
+            return Some(if (bits as u32).is_multiple_of(1000) { 1_000_000_000_000_000 } else { small });
         }
         // The sum of four numbers below 2¹¹ has a standard deviation of 1182 · 2⁻²⁰ ≈ 1.1 · 10⁻³.
         let noise = (0..4).map(|i| ((bits >> (11 * i)) & 0x7ff) as i64).sum::<i64>() - 4094;
@@ -111,7 +111,7 @@ impl Source {
                     if self.level.abs() > 1 << 40 { -self.level.signum() * step.abs() } else { step };
                 Some(self.level + noise)
             }
-            Stream::Gaps if (bits >> 44) % 50 == 0 => None,
+            Stream::Gaps if (bits >> 44).is_multiple_of(50) => None,
             _ => Some(noise),
         }
     }

@@ -104,6 +104,9 @@ impl RollingConfig {
     /// `scale` raised to the floors that hold at `location`.
     #[inline]
     pub(super) fn floored(&self, scale: f64, location: f64) -> f64 {
+        if self.absolute_floor == 0.0 && self.relative_floor == 0.0 {
+            return scale;
+        }
         larger(larger(scale, self.absolute_floor), self.relative_floor * location.abs())
     }
 }
