@@ -22,6 +22,7 @@ pub mod guard;
 pub mod layer;
 pub mod model;
 pub mod pipeline;
+pub mod recording;
 pub mod seam;
 
 pub use case::{CASE_VERSION, Case, CaseEntry, CasePart, CaseStatus, CitedAnomaly, CitedChange};

@@ -2,6 +2,7 @@
 //!
 //! - [`cases`] reads case files and sums them up: who was suspected, what was done, how it ended. // EVA-04
 //! - [`replay`] runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
+//! - [`rolling`] compares the rolling statistics with exact arithmetic over any number of updates. // CMP-01
 //!
 //! Nothing here knows what was really broken: what it prints can be derived again from the recorded files alone.
 
@@ -9,5 +10,6 @@ pub mod cases;
 mod error;
 pub mod recording;
 pub mod replay;
+pub mod rolling;
 
 pub use error::EvalError;

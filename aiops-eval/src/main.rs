@@ -1,4 +1,5 @@
-//! `aiops-eval`: sums up recorded cases, and replays recorded telemetry through the detector.
+//! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, and compares rolling statistics
+//! with exact arithmetic.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use aiops_eval::EvalError;
 use aiops_eval::cases::read_folder;
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
+use aiops_eval::rolling::{RollingOptions, measure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -34,6 +36,21 @@ enum Command {
     },
     /// Runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
     Replay(Replay),
+    /// Compares rolling statistics with exact arithmetic; exits with 1 when an error is beyond the stated bound.
+    Rolling {
+        /// Updates of each stream.
+        #[arg(long, default_value_t = RollingOptions::default().updates)]
+        updates: u64,
+        /// Slots of the window.
+        #[arg(long, default_value_t = RollingOptions::default().window)]
+        window: usize,
+        /// Seed of the streams.
+        #[arg(long, default_value_t = RollingOptions::default().seed)]
+        seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -181,6 +198,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let report = replay(&recording, &config, progress("looks")).map_err(|e| e.chain())?;
             print(options.json, &report, || report.text())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Rolling { updates, window, seed, json } => {
+            let options = RollingOptions { updates: *updates, window: *window, seed: *seed };
+            let report = measure(&options, progress("blocks")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }

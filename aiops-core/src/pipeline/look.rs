@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::Pipeline;
+use super::{Pipeline, Sighting};
 use crate::action::IncidentId;
 use crate::case::Case;
 use crate::context::Context;
@@ -31,46 +30,8 @@ pub enum Look {
     Incident(Case),
 }
 
-type Symptoms = BTreeSet<(EntityId, SeriesKey)>;
-
-/// What former looks saw.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    symptoms: Symptoms,
-    /// For how many looks in a row one of the symptoms has been there.
-    looks: u32,
-    /// Symptoms that a person has taken over, and until when they stay with that person.
-    handed_over: Option<(Symptoms, Timestamp)>,
-}
-
-impl Pending {
-    /// Takes in the symptoms of one look; returns for how many looks in a row they have been there.
-    fn update(&mut self, symptoms: Symptoms) -> u32 {
-        self.looks = if symptoms.is_empty() {
-            0
-        } else if self.symptoms.is_disjoint(&symptoms) {
-            1
-        } else {
-            self.looks.saturating_add(1)
-        };
-        self.symptoms = symptoms;
-        self.looks
-    }
-
-    /// Whether a person already looks after these symptoms. Forgotten once a look shows none of them, or in time.
-    fn with_a_person(&mut self, symptoms: &Symptoms, now: Timestamp) -> bool {
-        let held = |(theirs, until): &(Symptoms, Timestamp)| now < *until && !theirs.is_disjoint(symptoms);
-        if !self.handed_over.as_ref().is_some_and(held) {
-            self.handed_over = None;
-            return false;
-        }
-        if let Some((theirs, _)) = &mut self.handed_over {
-            // What joins while a person is at it belongs to the same incident.
-            theirs.extend(symptoms.iter().cloned());
-        }
-        true
-    }
-}
+/// Whose signal, and which.
+pub(super) type Symptom = (EntityId, SeriesKey);
 
 impl Pipeline {
     /// Reads a window and judges it. Opens a case, without handling it, when symptoms are confirmed.
@@ -78,24 +39,14 @@ impl Pipeline {
         let window = self.observe(ctx).await?;
         let anomalies = self.detect(&window, ctx).await?;
         let symptoms: Vec<&Anomaly> = anomalies.iter().filter(|a| self.config.trigger.matches(a)).collect();
-        let keys: Symptoms = symptoms.iter().map(|a| (a.entity.clone(), a.series.clone())).collect();
+        let keys: BTreeSet<Symptom> = symptoms.iter().map(|a| (a.entity.clone(), a.series.clone())).collect();
         let id = incident_id(&symptoms);
-        let looks = {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            if pending.with_a_person(&keys, ctx.now()) {
-                return Ok(Look::HandedOver);
-            }
-            let looks = pending.update(keys);
-            if looks >= self.config.confirmations {
-                *pending = Pending::default();
-            }
-            looks
-        };
-        if looks == 0 {
-            return Ok(Look::Quiet);
-        }
-        if looks < self.config.confirmations {
-            return Ok(Look::Unconfirmed { looks });
+        let sighting = self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).look(ctx.now(), keys);
+        match sighting {
+            Sighting::Quiet => return Ok(Look::Quiet),
+            Sighting::Held => return Ok(Look::HandedOver),
+            Sighting::Unconfirmed { looks } => return Ok(Look::Unconfirmed { looks }),
+            Sighting::Confirmed => {}
         }
         let mut case = Case::open(id, ctx.now(), self.guards.mode());
         self.append(&mut case, |case| case.observe(ctx.now(), window));
@@ -106,9 +57,9 @@ impl Pipeline {
     /// A person takes the incident of `case` over: its symptoms open no other case for a while.
     pub(super) fn hand_over(&self, case: &Case, ctx: &Context) {
         let symptoms = case.detected().into_iter().filter(|a| self.config.trigger.matches(a));
-        let symptoms: Symptoms = symptoms.map(|a| (a.entity, a.series)).collect();
+        let symptoms = symptoms.map(|a| (a.entity, a.series)).collect();
         let until = time::after(ctx.now(), self.config.hold_off);
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).handed_over = Some((symptoms, until));
+        self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).hold(symptoms, until);
     }
 
     /// Reads the window that ends now.

@@ -4,4 +4,5 @@
 mod cases;
 mod program;
 mod replay;
+mod rolling;
 mod world;
