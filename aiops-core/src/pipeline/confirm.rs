@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 /// What a look means, given the looks before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sighting {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting<S> {
     /// No symptom.
     Quiet,
-    /// Only symptoms that somebody already looks after.
-    Held,
+    /// Symptoms that somebody already looks after.
+    Held {
+        /// What was not among them until this look: it counts to theirs from now on, and they should be told, for it may
+        /// be a second incident.
+        joined: BTreeSet<S>,
+    },
     /// Too few looks in a row have shown one of the symptoms.
     Unconfirmed {
         /// How many have.
@@ -38,28 +42,29 @@ pub enum Sighting {
 /// assert_eq!(look(1, &["errors"]), Sighting::Unconfirmed { looks: 1 });
 /// assert_eq!(look(2, &["errors", "slow"]), Sighting::Confirmed);
 /// confirmation.hold(BTreeSet::from(["errors"]), Timestamp::from_second(60).unwrap());
-/// assert_eq!(confirmation.look(Timestamp::from_second(3).unwrap(), BTreeSet::from(["errors"])), Sighting::Held);
+/// let held = confirmation.look(Timestamp::from_second(3).unwrap(), BTreeSet::from(["errors", "slow"]));
+/// assert_eq!(held, Sighting::Held { joined: BTreeSet::from(["slow"]) });
 /// ```
 #[derive(Debug, Clone)]
 pub struct Confirmation<S> {
     needed: u32,
     last: BTreeSet<S>,
     looks: u32,
-    /// Symptoms that somebody looks after, and until when.
-    held: Option<(BTreeSet<S>, Timestamp)>,
+    /// Symptoms that somebody looks after, and until when; one for each who does.
+    held: Vec<(BTreeSet<S>, Timestamp)>,
 }
 
 impl<S: Ord + Clone> Confirmation<S> {
     /// Asks for `needed` looks in a row; 0 counts as 1.
     #[must_use]
     pub fn new(needed: u32) -> Self {
-        Self { needed: needed.max(1), last: BTreeSet::new(), looks: 0, held: None }
+        Self { needed: needed.max(1), last: BTreeSet::new(), looks: 0, held: Vec::new() }
     }
 
     /// Takes in the symptoms of the look at `now`. O(symptoms · log of them).
-    pub fn look(&mut self, now: Timestamp, symptoms: BTreeSet<S>) -> Sighting {
-        if self.is_held(now, &symptoms) {
-            return Sighting::Held;
+    pub fn look(&mut self, now: Timestamp, symptoms: BTreeSet<S>) -> Sighting<S> {
+        if let Some(joined) = self.joined(now, &symptoms) {
+            return Sighting::Held { joined };
         }
         self.looks = match (symptoms.is_empty(), self.last.is_disjoint(&symptoms)) {
             (true, _) => 0,
@@ -79,22 +84,18 @@ impl<S: Ord + Clone> Confirmation<S> {
     }
 
     /// Somebody looks after `symptoms`: they, and those that are seen together with them, count for nothing until `until`,
-    /// or until a look shows none of them. Replaces what was held before.
+    /// or until a look shows none of them. Others who look after something go on doing so.
     pub fn hold(&mut self, symptoms: BTreeSet<S>, until: Timestamp) {
-        self.held = Some((symptoms, until));
+        self.held.push((symptoms, until));
     }
 
-    fn is_held(&mut self, now: Timestamp, symptoms: &BTreeSet<S>) -> bool {
-        match &mut self.held {
-            Some((theirs, until)) if now < *until && !theirs.is_disjoint(symptoms) => {
-                // What joins while somebody is at it belongs to the same incident.
-                theirs.extend(symptoms.iter().cloned());
-                true
-            }
-            _ => {
-                self.held = None;
-                false
-            }
-        }
+    /// What joins those held, when some of `symptoms` are; forgets holds that are over.
+    fn joined(&mut self, now: Timestamp, symptoms: &BTreeSet<S>) -> Option<BTreeSet<S>> {
+        self.held.retain(|(theirs, until)| now < *until && !theirs.is_disjoint(symptoms));
+        let known = |symptom: &&S| self.held.iter().any(|(theirs, _)| theirs.contains(symptom));
+        let joined: BTreeSet<S> = symptoms.iter().filter(|s| !known(s)).cloned().collect();
+        let (theirs, _) = self.held.first_mut()?;
+        theirs.extend(joined.iter().cloned());
+        Some(joined)
     }
 }

@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::model::{
     Anomaly, EntityId, FetchRequest, FittedHash, SeriesKey, TelemetryWindow, TimeRange, time,
 };
+use crate::seam::{Notification, NotificationKind};
 
 /// What a look came to.
 #[derive(Debug)]
@@ -44,7 +45,12 @@ impl Pipeline {
         let sighting = self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).look(ctx.now(), keys);
         match sighting {
             Sighting::Quiet => return Ok(Look::Quiet),
-            Sighting::Held => return Ok(Look::HandedOver),
+            Sighting::Held { joined } => {
+                if !joined.is_empty() {
+                    self.tell_who_looks_after_it(&joined, ctx).await;
+                }
+                return Ok(Look::HandedOver);
+            }
             Sighting::Unconfirmed { looks } => return Ok(Look::Unconfirmed { looks }),
             Sighting::Confirmed => {}
         }
@@ -52,6 +58,17 @@ impl Pipeline {
         self.append(&mut case, |case| case.observe(ctx.now(), window));
         self.append(&mut case, |case| case.detect(ctx.now(), anomalies));
         Ok(Look::Incident(case))
+    }
+
+    /// What joins a handed-over incident opens no case of its own, so the person hears of it.
+    async fn tell_who_looks_after_it(&self, joined: &BTreeSet<Symptom>, ctx: &Context) {
+        let mut body = String::new();
+        for (entity, series) in joined {
+            body += &format!("- {series} of {entity}\n");
+        }
+        let title = format!("{} more signals left their norm beside a handed-over incident", joined.len());
+        let id = IncidentId::new(format!("inc-{}", FittedHash::of(body.as_bytes()).0));
+        self.tell(&Notification::new(id, NotificationKind::Joined, title, body), ctx).await;
     }
 
     /// A person takes the incident of `case` over: its symptoms open no other case for a while.

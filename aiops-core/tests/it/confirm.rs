@@ -9,7 +9,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn looks(confirmation: &mut Confirmation<char>, from: i64, looks: &str) -> Vec<Sighting> {
+fn looks(confirmation: &mut Confirmation<char>, from: i64, looks: &str) -> Vec<Sighting<char>> {
     let looks = looks.split(' ').enumerate();
     looks
         .map(|(i, symptoms)| {
@@ -40,17 +40,30 @@ fn only_shared_symptoms_in_a_row_confirm() {
 fn what_is_held_is_quiet_until_it_is_gone_or_time_is_up() {
     use Sighting::*;
     let mut one = Confirmation::new(1);
+    let held = |joined: &str| Held { joined: joined.chars().collect() };
     one.hold(BTreeSet::from(['a']), at(10));
-    // What joins belongs to it, also without the first.
-    assert_eq!(looks(&mut one, 0, "ab b bc c"), [Held; 4]);
+    // What joins is told once and belongs to it, also without the first.
+    assert_eq!(looks(&mut one, 0, "ab b bc c"), [held("b"), held(""), held("c"), held("")]);
     assert_eq!(looks(&mut one, 4, "d"), [Confirmed]);
     // A look without any of them ends the hold.
     assert_eq!(looks(&mut one, 5, "a"), [Confirmed]);
     one.hold(BTreeSet::from(['a']), at(10));
-    assert_eq!(looks(&mut one, 6, "a - a"), [Held, Quiet, Confirmed]);
+    assert_eq!(looks(&mut one, 6, "a - a"), [held(""), Quiet, Confirmed]);
     one.hold(BTreeSet::from(['a']), at(10));
-    assert_eq!(looks(&mut one, 9, "a a"), [Held, Confirmed]);
+    assert_eq!(looks(&mut one, 9, "a a"), [held(""), Confirmed]);
     // A clock that jumps back only holds longer.
     one.hold(BTreeSet::from(['a']), at(20));
-    assert_eq!(looks(&mut one, -100, "a"), [Held]);
+    assert_eq!(looks(&mut one, -100, "a"), [held("")]);
+}
+
+#[test]
+fn each_who_looks_after_something_goes_on_doing_so() {
+    use Sighting::*;
+    let held = |joined: &str| Held { joined: joined.chars().collect() };
+    let mut one = Confirmation::new(1);
+    one.hold(BTreeSet::from(['a']), at(10));
+    one.hold(BTreeSet::from(['x']), at(4));
+    assert_eq!(looks(&mut one, 0, "ax ax a a"), [held(""), held(""), held(""), held("")]);
+    // The second was over with the first look that did not show it.
+    assert_eq!(looks(&mut one, 4, "x"), [Confirmed]);
 }

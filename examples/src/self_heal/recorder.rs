@@ -1,10 +1,10 @@
 //! Keeps the telemetry of a run, so that detectors can be replayed on it.
 
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
 use aiops_core::model::{FetchRequest, Signal, TimeRange};
+use aiops_core::recording::write_window;
 use aiops_core::seam::TelemetrySource as _;
 use aiops_core::{Cancellation, CompositeSource, Context};
 use tokio::task::JoinHandle;
@@ -29,7 +29,7 @@ pub(super) struct Recorder {
 /// # Errors
 /// The file cannot be created.
 pub(super) fn start(path: &Path, telemetry: &Telemetry, ctx: &Context) -> Result<Recorder, RunError> {
-    let file = BufWriter::new(std::fs::File::create(path)?);
+    let file = std::fs::File::create(path)?;
     let stop = Cancellation::new();
     let recording = ctx.clone().with_cancellation(stop.clone());
     let task = tokio::spawn(record(telemetry.source(), file, recording, ctx.clone()));
@@ -49,7 +49,7 @@ impl Recorder {
 
 async fn record(
     source: CompositeSource,
-    mut file: BufWriter<std::fs::File>,
+    mut file: std::fs::File,
     until: Context,
     ctx: Context,
 ) -> Result<(), RunError> {
@@ -60,10 +60,8 @@ async fn record(
             .with_step(SCRAPE)
             .with_signals(Signal::Metrics.into());
         let window = source.fetch(&request, &ctx).await?;
-        serde_json::to_writer(&mut file, &window)?;
-        file.write_all(b"\n")?;
+        write_window(&mut file, &window)?;
         if stopped {
-            file.flush()?;
             return Ok(());
         }
     }
