@@ -28,6 +28,7 @@ pub mod order;
 pub mod rolling;
 pub mod shape;
 mod topk;
+pub mod traces;
 
 pub use error::{ConfigError, LengthMismatch};
 pub use moments::Moments;
