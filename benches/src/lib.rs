@@ -4,3 +4,4 @@
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
 pub mod rolling;
+pub mod traces;

@@ -196,7 +196,9 @@ impl Comparison<'_> {
             let (Some((k0, k1)), Some(v0), Some(v1)) = (counts, before.quantile(q), now.quantile(q)) else {
                 continue;
             };
-            let z = shares((k0, n0), (k1, n1)) * sign;
+            // The whole bucket of the quantile is not counted; the quantile says how many of the baseline lie beyond.
+            let nominal = ((1.0 - self.options.quantile) * n0 as f64).ceil() as u64;
+            let z = shares((k0.max(nominal), n0), (k1, n1)) * sign;
             let excess = v1.abs_diff(v0);
             let effect = excess as f64 / v1.max(v0).max(1) as f64;
             let matters = effect >= self.options.min_effect && excess / 1_000 >= self.options.min_excess_us;

@@ -101,7 +101,7 @@ fn errors_are_laid_where_they_begin() {
     let found = changes(World { fails: 4, ..WELL });
     assert_eq!(found.services[0].service.as_ref(), "s2");
     assert_eq!(found.services.len(), 1);
-    assert!(kinds(&found).contains(&(ChangeKind::PassedErrors, "s1 > s2: o0".into())) == false);
+    assert!(!kinds(&found).contains(&(ChangeKind::PassedErrors, "s1 > s2: o0".into())));
     assert!(kinds(&found).contains(&(ChangeKind::PassedErrors, "s0 > s1: o0".into())));
 }
 

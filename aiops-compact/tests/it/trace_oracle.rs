@@ -8,7 +8,7 @@ use aiops_compact::traces::{
 
 /// A span by plain numbers; names are `s0`, `s1`, … and `o0`, `o1`, ….
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Plain {
+pub(crate) struct Plain {
     pub trace: u128,
     pub start: i64,
     pub span: u64,
@@ -19,7 +19,7 @@ pub struct Plain {
     pub error: bool,
 }
 
-pub fn columns(spans: &[Plain]) -> SpanColumns {
+pub(crate) fn columns(spans: &[Plain]) -> SpanColumns {
     let mut columns = SpanColumns::new();
     for span in spans {
         let service = columns.intern(&format!("s{}", span.service));
@@ -39,7 +39,7 @@ pub fn columns(spans: &[Plain]) -> SpanColumns {
 }
 
 #[derive(Debug, Default)]
-pub struct Naive {
+pub(crate) struct Naive {
     pub calls: BTreeMap<CallType, CallStats>,
     pub paths: BTreeMap<CallPath, Totals>,
     pub duplicates: u64,
@@ -54,7 +54,7 @@ fn end(span: &Plain) -> i64 {
     span.start + span.duration as i64
 }
 
-pub fn assemble(spans: &[Plain]) -> Naive {
+pub(crate) fn assemble(spans: &[Plain]) -> Naive {
     let mut naive = Naive::default();
     let traces: BTreeSet<u128> = spans.iter().map(|s| s.trace).collect();
     for trace in traces {
@@ -183,7 +183,7 @@ fn one_trace(mut rows: Vec<Plain>, naive: &mut Naive) {
 }
 
 /// Everything that does not depend on the order of arrival.
-pub fn agree(summary: &TraceSummary, naive: &Naive) {
+pub(crate) fn agree(summary: &TraceSummary, naive: &Naive) {
     assert_eq!(summary.calls(), &naive.calls);
     assert_eq!(summary.paths(), &naive.paths);
     let quality = summary.quality();
