@@ -13,7 +13,8 @@ fn traces(criterion: &mut Criterion) {
         let columns = spans(N, layout);
         let mut group = criterion.benchmark_group(format!("traces/{layout:?}"));
         group.throughput(Throughput::Elements(columns.len() as u64));
-        group.bench_function("floor: one map update by callee", |b| b.iter(|| by_callee(black_box(&columns))));
+        group
+            .bench_function("floor: one map update by callee", |b| b.iter(|| by_callee(black_box(&columns))));
         group.bench_function("floor: parent join and one map update by call", |b| {
             b.iter(|| by_call(black_box(&columns)));
         });

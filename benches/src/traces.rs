@@ -39,7 +39,7 @@ pub enum Layout {
     Interleaved,
 }
 
-/// At least `n` spans of 120 services with 5 operations each, from a fixed seed: traces of about 24 spans, server and
+/// At least `n` spans of 120 services with 5 operations each, from a fixed seed: traces of about 39 spans, server and
 /// client spans in turn, with errors, heavy-tailed times and 0.5 % orphans.
 #[must_use]
 pub fn spans(n: usize, layout: Layout) -> SpanColumns {
@@ -58,7 +58,8 @@ pub fn spans(n: usize, layout: Layout) -> SpanColumns {
         let mut todo = vec![(0_u64, rng.usize(0..8), begin, rng.u64(20_000_000..80_000_000), 0_u32)];
         let base = rng.u128(..);
         while let Some((parent, service, start, duration, depth)) = todo.pop() {
-            let (Some(name), Some(operation)) = (services.get(service), operations.get(rng.usize(0..5))) else {
+            let (Some(name), Some(operation)) = (services.get(service), operations.get(rng.usize(0..5)))
+            else {
                 continue;
             };
             let span = rng.u64(1..);

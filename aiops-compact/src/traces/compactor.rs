@@ -163,7 +163,11 @@ impl TraceCompactor {
                 let mut held = self.open.remove(&trace).unwrap_or_else(|| {
                     self.openings += 1;
                     self.queue.push_back((trace, self.openings));
-                    Open { rows: self.spare.pop().unwrap_or_default(), touched: self.now, opening: self.openings }
+                    Open {
+                        rows: self.spare.pop().unwrap_or_default(),
+                        touched: self.now,
+                        opening: self.openings,
+                    }
                 });
                 let end = run.end.min(run.start.saturating_add(most.saturating_sub(held.rows.len())));
                 self.gather(columns, run.start..end, &mut held.rows);
@@ -184,7 +188,11 @@ impl TraceCompactor {
     /// spans pushed since the last call count as arriving at its instant. A clock that goes back closes nothing.
     /// O(open traces).
     pub fn close_idle(&mut self, now: Timestamp) {
-        let now = i64::try_from(now.as_nanosecond()).unwrap_or(if now < Timestamp::UNIX_EPOCH { i64::MIN } else { i64::MAX });
+        let now = i64::try_from(now.as_nanosecond()).unwrap_or(if now < Timestamp::UNIX_EPOCH {
+            i64::MIN
+        } else {
+            i64::MAX
+        });
         if self.now == i64::MIN {
             // The first instant known: whatever is open arrived by then.
             self.open.values_mut().for_each(|open| open.touched = now);
@@ -192,7 +200,9 @@ impl TraceCompactor {
         let idle = i64::try_from(self.config.options().idle_ms.saturating_mul(1_000_000)).unwrap_or(i64::MAX);
         let mut queue = std::mem::take(&mut self.queue);
         queue.retain(|(trace, opening)| {
-            let Some(open) = self.open.get(trace).filter(|open| open.opening == *opening) else { return false };
+            let Some(open) = self.open.get(trace).filter(|open| open.opening == *opening) else {
+                return false;
+            };
             if now.saturating_sub(open.touched) < idle {
                 return true;
             }
@@ -218,7 +228,8 @@ impl TraceCompactor {
         }
         if self.queue.len() > 2 * self.open.len() + 64 {
             let open = &self.open;
-            self.queue.retain(|(trace, opening)| open.get(trace).is_some_and(|held| held.opening == *opening));
+            self.queue
+                .retain(|(trace, opening)| open.get(trace).is_some_and(|held| held.opening == *opening));
         }
     }
 

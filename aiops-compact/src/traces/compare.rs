@@ -120,9 +120,8 @@ pub fn compare(baseline: &TraceSummary, current: &TraceSummary, config: &Compare
         comparison.presence(call, before, now);
     }
     let Comparison { mut findings, too_few, options, .. } = comparison;
-    findings.sort_by(|a, b| {
-        b.score.total_cmp(&a.score).then_with(|| (&a.call, a.kind).cmp(&(&b.call, b.kind)))
-    });
+    findings
+        .sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| (&a.call, a.kind).cmp(&(&b.call, b.kind))));
     let services = roll_up(&findings, options);
     TraceFindings {
         services,
@@ -310,12 +309,13 @@ fn suspects<'a>(finding: &'a TraceFinding, options: &CompareOptions) -> (usize, 
             (1, vec![(callee, options.gap_weight), (caller, options.gap_weight)])
         }
         (ChangeKind::OwnErrors, _) => (2, vec![(callee, 1.0)]),
-        (ChangeKind::MissingCall | ChangeKind::NewCall | ChangeKind::CallShare | ChangeKind::FanOut, caller) => {
-            match caller {
-                Some(caller) => (3, vec![(caller, 1.0), (callee, options.callee_weight)]),
-                None => (3, vec![(callee, 1.0)]),
-            }
-        }
+        (
+            ChangeKind::MissingCall | ChangeKind::NewCall | ChangeKind::CallShare | ChangeKind::FanOut,
+            caller,
+        ) => match caller {
+            Some(caller) => (3, vec![(caller, 1.0), (callee, options.callee_weight)]),
+            None => (3, vec![(callee, 1.0)]),
+        },
         (ChangeKind::ChildTime | ChangeKind::PassedErrors | ChangeKind::Rate, _) => (4, Vec::new()),
     }
 }

@@ -97,7 +97,8 @@ pub struct TraceFinding {
 
 impl std::fmt::Display for TraceFinding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let value = |v: f64| if self.kind.is_time() { format!("{:.2} ms", v / 1e6) } else { format!("{v:.3}") };
+        let value =
+            |v: f64| if self.kind.is_time() { format!("{:.2} ms", v / 1e6) } else { format!("{v:.3}") };
         write!(
             f,
             "{} of {}: {} -> {} ({:.1} sigma, n = {} -> {})",

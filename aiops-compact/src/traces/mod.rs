@@ -27,4 +27,6 @@ pub use config::{TraceConfig, TraceOptions};
 pub use findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 pub use quality::TraceQuality;
 pub use sketch::DurationSketch;
-pub use summary::{CallPath, CallStats, CallType, Caller, ClockSkew, ServiceStats, Totals, TraceSummary};
+pub use summary::{
+    CallPath, CallStats, CallType, Caller, ClockSkew, ServicePair, ServiceStats, Totals, TraceSummary,
+};

@@ -94,17 +94,17 @@ impl DurationSketch {
 
     #[cold]
     fn add(&mut self, bucket: usize, count: u64) {
+        // Bins come by whole powers of two, so that a slowly moving extreme does not move everything each time.
+        let first = bucket & !(SUB as usize - 1);
         if self.bins.is_empty() {
-            self.offset = bucket;
+            self.offset = first;
         } else if bucket < self.offset {
-            // Some room to the left, so that a slowly sinking minimum does not move everything each time.
-            let room = (self.offset - bucket).max(SUB as usize / 4).min(self.offset);
-            self.bins.splice(0..0, std::iter::repeat_n(0, room));
-            self.offset -= room;
+            self.bins.splice(0..0, std::iter::repeat_n(0, self.offset - first));
+            self.offset = first;
         }
         let at = bucket - self.offset;
         if at >= self.bins.len() {
-            self.bins.resize(at + 1, 0);
+            self.bins.resize((at + 1).next_multiple_of(SUB as usize), 0);
         }
         if let Some(bin) = self.bins.get_mut(at) {
             *bin = bin.saturating_add(count);
@@ -154,10 +154,12 @@ impl DurationSketch {
         }
         let rank = ((q.clamp(0.0, 1.0) * self.count() as f64).ceil() as u64).clamp(1, self.count().max(1));
         let mut seen = 0_u64;
-        self.occupied().find(|(_, n)| {
-            seen = seen.saturating_add(*n);
-            seen >= rank
-        }).map(|(at, _)| at)
+        self.occupied()
+            .find(|(_, n)| {
+                seen = seen.saturating_add(*n);
+                seen >= rank
+            })
+            .map(|(at, _)| at)
     }
 
     /// How many samples of `self` and of `other` lie in buckets above that of the `q`-quantile of `self`; `None`

@@ -195,6 +195,9 @@ impl ClockSkew {
     }
 }
 
+/// Caller and callee.
+pub type ServicePair = (Arc<str>, Arc<str>);
+
 /// Counts, sums and sketches of any number of traces. // CMP-05, CMP-07
 ///
 /// `merge` adds integers and takes maxima: exactly associative and commutative, sketches included. Summaries of
@@ -206,7 +209,7 @@ pub struct TraceSummary {
     pub(super) calls: BTreeMap<CallType, CallStats>,
     pub(super) paths: BTreeMap<CallPath, Totals>,
     pub(super) services: BTreeMap<Arc<str>, ServiceStats>,
-    pub(super) skews: BTreeMap<(Arc<str>, Arc<str>), ClockSkew>,
+    pub(super) skews: BTreeMap<ServicePair, ClockSkew>,
     pub(super) minutes: BTreeMap<i64, u64>,
     pub(super) max_minutes: usize,
     pub(super) quality: TraceQuality,
@@ -220,7 +223,7 @@ struct Stored {
     calls: Vec<(CallType, CallStats)>,
     paths: Vec<(CallPath, Totals)>,
     services: Vec<(Arc<str>, ServiceStats)>,
-    skews: Vec<((Arc<str>, Arc<str>), ClockSkew)>,
+    skews: Vec<(ServicePair, ClockSkew)>,
     minutes: Vec<(i64, u64)>,
     max_minutes: usize,
     quality: TraceQuality,
@@ -268,7 +271,11 @@ fn unique<K: Ord, V>(what: &str, entries: Vec<(K, V)>) -> Result<BTreeMap<K, V>,
     if map.len() == count { Ok(map) } else { Err(format!("`{what}` of a trace summary repeats a key")) }
 }
 
-fn join<K: Ord + Clone, V: Clone>(mine: &mut BTreeMap<K, V>, theirs: &BTreeMap<K, V>, merge: impl Fn(&mut V, &V)) {
+fn join<K: Ord + Clone, V: Clone>(
+    mine: &mut BTreeMap<K, V>,
+    theirs: &BTreeMap<K, V>,
+    merge: impl Fn(&mut V, &V),
+) {
     for (key, value) in theirs {
         match mine.entry(key.clone()) {
             Entry::Occupied(mut entry) => merge(entry.get_mut(), value),
@@ -325,7 +332,7 @@ impl TraceSummary {
 
     /// Pairs of caller and callee with children that begin before their parents.
     #[must_use]
-    pub fn skews(&self) -> &BTreeMap<(Arc<str>, Arc<str>), ClockSkew> {
+    pub fn skews(&self) -> &BTreeMap<ServicePair, ClockSkew> {
         &self.skews
     }
 

@@ -1,5 +1,6 @@
 //! The accumulators a compactor adds calls to: dense, addressed by interned ids.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -281,7 +282,13 @@ impl Tables {
                 own: entry.own.clone().trimmed(),
                 gap: entry.gap.clone().trimmed(),
             };
-            summary.calls.entry(call).or_default().merge(&stats);
+            // Keys repeat only where a service is itself called `<other>`.
+            match summary.calls.entry(call) {
+                Entry::Vacant(place) => {
+                    place.insert(stats);
+                }
+                Entry::Occupied(mut known) => known.get_mut().merge(&stats),
+            }
         }
         for (pair, skew) in &self.skews {
             summary.skews.insert((self.name((pair >> 32) as u32), self.name(*pair as u32)), *skew);

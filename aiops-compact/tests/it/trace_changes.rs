@@ -1,8 +1,8 @@
 //! What a comparison of trace summaries finds, and what it leaves alone.
 
 use aiops_compact::traces::{
-    ChangeKind, CompareConfig, CompareOptions, Direction, TraceCompactor, TraceConfig, TraceFindings, TraceSummary,
-    compare,
+    ChangeKind, CompareConfig, CompareOptions, Direction, TraceCompactor, TraceConfig, TraceFindings,
+    TraceSummary, compare,
 };
 
 use crate::trace_oracle::{Plain, columns};
@@ -39,7 +39,14 @@ fn summary(world: World) -> TraceSummary {
         let error = (trace + 1) % world.fails == 0;
         let start = trace as i64 * 1_000_000_000;
         let span = |span, parent, start, duration, service| Plain {
-            trace: trace.into(), start, span, parent, duration, service, operation: 0, error,
+            trace: trace.into(),
+            start,
+            span,
+            parent,
+            duration,
+            service,
+            operation: 0,
+            error,
         };
         spans.push(span(1, 0, start, inner + way + 3 * ms, 0));
         spans.push(Plain { operation: 1, ..span(2, 1, start + ms as i64, inner + way, 0) });
@@ -70,7 +77,8 @@ fn nothing_changed_is_nothing_found() {
     for traces in [1, 3, 10, 50, 200, 2000] {
         for seed in 2..12 {
             // Minutes are full but for the last, so the rate is that of the baseline.
-            let found = compare(&summary(WELL), &summary(World { traces, seed, ..WELL }), &CompareConfig::default());
+            let found =
+                compare(&summary(WELL), &summary(World { traces, seed, ..WELL }), &CompareConfig::default());
             let found: Vec<_> = found.findings.iter().filter(|f| f.kind != ChangeKind::Rate).collect();
             assert!(found.is_empty(), "{traces} traces: {found:?}");
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use aiops_compact::traces::{DurationSketch, SpanColumns, TraceCompactor, TraceConfig, TraceOptions, TraceSummary};
-use aiops_core::model::{EntityId, Span, SpanId, SpanStatus, TimeRange, TelemetryWindow, TraceId};
+use aiops_compact::traces::{
+    DurationSketch, SpanColumns, TraceCompactor, TraceConfig, TraceOptions, TraceSummary,
+};
+use aiops_core::model::{EntityId, Span, SpanId, SpanStatus, TelemetryWindow, TimeRange, TraceId};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
@@ -126,7 +128,8 @@ proptest! {
 }
 
 fn chain(trace: u128, start: i64) -> [Plain; 3] {
-    let root = Plain { trace, start, span: 1, parent: 0, duration: 100, service: 0, operation: 0, error: false };
+    let root =
+        Plain { trace, start, span: 1, parent: 0, duration: 100, service: 0, operation: 0, error: false };
     let middle = Plain { start: start + 10, span: 2, parent: 1, duration: 70, service: 1, ..root };
     [root, middle, Plain { start: start + 20, span: 3, parent: 2, duration: 30, service: 2, ..root }]
 }

@@ -24,7 +24,9 @@ fn time(columns: &SpanColumns, work: impl Fn(&SpanColumns)) -> f64 {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(7), |rounds| rounds.parse())?;
     let n: usize = std::env::args().nth(2).map_or(Ok(2_000_000), |n| n.parse())?;
-    println!("| {n} spans, medians of {rounds} interleaved rounds | ns/span | million spans/s | callee floor / it | join floor / it |");
+    println!(
+        "| {n} spans, medians of {rounds} interleaved rounds | ns/span | million spans/s | callee floor / it | join floor / it |"
+    );
     println!("|---|---|---|---|---|");
     for layout in [Layout::Grouped, Layout::Interleaved] {
         let columns = spans(n, layout);
@@ -49,7 +51,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let of = |run: &[f64; 4], at: usize| run.get(at).copied().unwrap_or(f64::NAN);
             let nanos = median(runs.iter().map(|run| of(run, at)));
             let to = |floor: usize| median(runs.iter().map(|run| of(run, floor) / of(run, at)));
-            println!("| {layout:?}, {name} | {nanos:.2} | {:.1} | {:.3} | {:.3} |", 1e3 / nanos, to(0), to(1));
+            println!(
+                "| {layout:?}, {name} | {nanos:.2} | {:.1} | {:.3} | {:.3} |",
+                1e3 / nanos,
+                to(0),
+                to(1)
+            );
         }
     }
     Ok(())
