@@ -5,6 +5,7 @@
 //! | [`rolling`] | deviation of each sample from the window before it: 3σ and median/MAD, push and batch |
 //! | [`shape`] | what an excursion looks like, since when, how much |
 //! | [`deviation`] | which series of a window left their norm; the most deviating entities and metrics |
+//! | [`traces`] | what each service does itself, by call type and path, and what changed |
 //! | [`briefing`] | ranked, cited lines within a token budget |
 
 pub mod briefing;
@@ -15,6 +16,7 @@ pub mod order;
 pub mod rolling;
 pub mod shape;
 mod topk;
+pub mod traces;
 
 pub use error::{ConfigError, LengthMismatch};
 pub use moments::Moments;

@@ -5,3 +5,4 @@
 
 pub mod deviation;
 pub mod rolling;
+pub mod traces;

@@ -17,3 +17,6 @@ mod rolling;
 mod shape;
 mod synth;
 mod topk;
+mod trace_changes;
+mod trace_oracle;
+mod traces;
