@@ -575,7 +575,8 @@ fn what_a_person_took_over_opens_no_other_case_until_it_was_gone() {
 fn what_joins_a_handed_over_incident_is_told() {
     let mut second = slow_orders();
     second.entity = EntityId::service("payments");
-    let detected = vec![vec![slow_orders()], vec![slow_orders(), second.clone()], vec![slow_orders(), second]];
+    let detected =
+        vec![vec![slow_orders()], vec![slow_orders(), second.clone()], vec![slow_orders(), second]];
     let rig = rig(Parts { detected, planned: vec![vec![]], ..Parts::default() });
     let ctx = context();
     incident(block_on(rig.pipeline.step(&ctx)).unwrap());

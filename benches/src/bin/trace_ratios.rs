@@ -21,6 +21,9 @@ fn time(columns: &SpanColumns, work: impl Fn(&SpanColumns)) -> f64 {
     start.elapsed().as_secs_f64() * 1e9 / columns.len() as f64
 }
 
+/// What is measured.
+type Work = fn(&SpanColumns);
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rounds: usize = std::env::args().nth(1).map_or(Ok(7), |rounds| rounds.parse())?;
     let n: usize = std::env::args().nth(2).map_or(Ok(2_000_000), |n| n.parse())?;
@@ -30,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("|---|---|---|---|---|");
     for layout in [Layout::Grouped, Layout::Interleaved] {
         let columns = spans(n, layout);
-        let works: [(&str, fn(&SpanColumns)); 4] = [
+        let works: [(&str, Work); 4] = [
             ("floor: one map update by callee", |c| {
                 black_box(by_callee(c));
             }),
