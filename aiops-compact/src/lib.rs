@@ -8,6 +8,7 @@
 //! | [`rolling`] | deviation of each sample from the window before it: 3σ and median/MAD, push and batch |
 //! | [`shape`] | what an excursion looks like, since when, how much |
 //! | [`deviation`] | which series of a window left their norm; the most deviating entities and metrics |
+//! | [`mask`] | personal data and secrets replaced by stable tokens |
 //! | [`briefing`] | ranked, cited lines within a token budget |
 //!
 //! ```
@@ -23,6 +24,7 @@
 pub mod briefing;
 pub mod deviation;
 mod error;
+pub mod mask;
 mod moments;
 pub mod order;
 pub mod rolling;
