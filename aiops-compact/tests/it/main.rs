@@ -8,6 +8,7 @@
 )]
 #![allow(clippy::print_stdout, reason = "the measured rates, for whoever runs the tests with --nocapture")]
 
+mod briefing;
 mod deviation;
 mod golden;
 mod healthy;
@@ -17,4 +18,5 @@ mod order;
 mod rolling;
 mod shape;
 mod synth;
+mod tokens;
 mod topk;
