@@ -3,4 +3,5 @@
 //! `cargo bench -p aiops-benches` runs criterion; `cargo run --release -p aiops-benches --bin ratios` measures
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
+pub mod mask;
 pub mod rolling;

@@ -66,7 +66,7 @@ fn luhn(digits: &[u8]) -> bool {
             if d > 9 { d - 9 } else { d }
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Countries and lengths of their IBANs (SWIFT IBAN registry).

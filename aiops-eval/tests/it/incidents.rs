@@ -8,7 +8,7 @@ use aiops_eval::incidents::{IncidentSet, Layout, front_door};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-fn put(folder: &Path, name: &str, text: &str) {
+pub(crate) fn put(folder: &Path, name: &str, text: &str) {
     let path = folder.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     if name.ends_with(".gz") {
