@@ -236,13 +236,15 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
 
 /// A header whose value has several words: the credentials after the scheme; a cookie up to the end of its line.
 fn header(text: &[u8], first: Range<usize>) -> Option<Range<usize>> {
-    let word = text.get(first.clone())?;
-    if SCHEMES.iter().any(|name| word.eq_ignore_ascii_case(name)) {
-        let from = run(text, first.end, |b| b == b' ').min(first.end + 4);
-        let until = run(text, from, token68);
+    let quoted = quote(before(text, first.start));
+    let word = first.start..run(text, first.start, |b| b.is_ascii_alphabetic()).min(first.end);
+    let scheme = text.get(word.clone())?;
+    if SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
+        let from = run(text, word.end, |b| b == b' ').min(word.end + 4);
+        let until = if quoted { first.end } else { run(text, from, token68) };
         return (until > from).then_some(from..until);
     }
-    if quote(before(text, first.start)) {
+    if quoted {
         return Some(first);
     }
     let line = run(text, first.start, |b| !matches!(b, b'\r' | b'\n' | b'"' | b'\''));

@@ -81,7 +81,7 @@ fn secrets_are_masked() {
         ("to DE89370400440532013000 done".into(), "iban", "to … done"),
         ("to GB82 WEST 1234 5698 7654 32 done".into(), "iban", "to … done"),
         (format!("cookie jar {jwt} end"), "jwt", "cookie jar … end"),
-        (format!("Bearer {jwt}"), "jwt", "Bearer …"),
+        (format!("Bearer {jwt}"), "auth", "Bearer …"),
         ("authorization: Bearer abcdef".into(), "secret", "authorization: Bearer …"),
         (r#"{"Authorization":"Basic YW5uOnB3"}"#.into(), "secret", r#"{"Authorization":"Basic …"}"#),
         ("got Basic YW5uOnB3ZA== here".into(), "auth", "got Basic … here"),
