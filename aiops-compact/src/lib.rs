@@ -6,11 +6,13 @@
 //! | [`shape`] | what an excursion looks like, since when, how much |
 //! | [`deviation`] | which series of a window left their norm; the most deviating entities and metrics |
 //! | [`traces`] | what each service does itself, by call type and path, and what changed |
+//! | [`mask`] | personal data and secrets replaced by stable tokens |
 //! | [`briefing`] | ranked, cited lines within a token budget |
 
 pub mod briefing;
 pub mod deviation;
 mod error;
+pub mod mask;
 mod moments;
 pub mod order;
 pub mod rolling;

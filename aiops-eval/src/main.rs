@@ -1,5 +1,5 @@
-//! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, and compares rolling statistics
-//! with exact arithmetic.
+//! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, compares rolling statistics with
+//! exact arithmetic, and scores briefings of incidents.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -9,7 +9,9 @@ use std::time::Duration;
 use aiops_core::jiff::SignedDuration;
 use aiops_core::model::{Direction, MatchOp, Severity};
 use aiops_eval::EvalError;
+use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
+use aiops_eval::incidents::IncidentSet;
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
@@ -47,6 +49,17 @@ enum Command {
         /// Seed of the streams.
         #[arg(long, default_value_t = RollingOptions::default().seed)]
         seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Briefs labelled incidents and looks whether the service at fault is among the first entities.
+    Briefing {
+        /// Folder of incidents with its labels.csv.
+        folder: PathBuf,
+        /// Token budgets.
+        #[arg(long, value_delimiter = ',', default_values_t = [4000, 1000])]
+        tokens: Vec<usize>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -191,6 +204,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             // An evaluation of nothing is no success.
             let whole = report.unreadable.is_empty() && !report.cases.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Briefing { folder, tokens, json } => {
+            let set = IncidentSet::open(folder).map_err(|e| e.chain())?;
+            let report = briefing::score(&set, tokens, progress("incidents")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Replay(options) => {
             let config = options.settings().map_err(|e| e.chain())?;

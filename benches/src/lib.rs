@@ -4,5 +4,6 @@
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
 pub mod deviation;
+pub mod mask;
 pub mod rolling;
 pub mod traces;
