@@ -23,6 +23,7 @@
 pub mod briefing;
 pub mod deviation;
 mod error;
+pub mod logs;
 mod moments;
 pub mod order;
 pub mod rolling;

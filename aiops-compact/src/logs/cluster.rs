@@ -1,0 +1,208 @@
+//! From line patterns to templates: which differing words are values of one variable.
+//!
+//! The result depends on the set of patterns alone, not on the order in which they came; that is what makes miners of
+//! shards mergeable.
+
+use std::collections::HashMap;
+
+use super::config::MinerOptions;
+use super::hash::{self, FxBuildHasher};
+use super::token::{Look, Token, Vocabulary};
+
+/// Patterns that are one template.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    /// Wild where members differ.
+    pub(super) tokens: Vec<Token>,
+    /// Distinct symbols seen in each wild place; empty elsewhere.
+    pub(super) values: Vec<Vec<u32>>,
+    /// Indices of the patterns.
+    pub(super) members: Vec<usize>,
+}
+
+impl Group {
+    fn new(tokens: &[Token], member: usize) -> Self {
+        Self { tokens: tokens.to_vec(), values: vec![Vec::new(); tokens.len()], members: vec![member] }
+    }
+
+    /// Symbols at `at`: the one there, or those of the variable.
+    fn symbols(&self, at: usize) -> impl Iterator<Item = u32> + '_ {
+        let values = self.values.get(at).map_or(&[][..], Vec::as_slice);
+        let own = self.tokens.get(at).filter(|_| values.is_empty()).map(|token| token.symbol());
+        values.iter().copied().chain(own)
+    }
+
+    fn absorb(&mut self, other: Self) {
+        for at in 0..self.tokens.len() {
+            let differs = self.tokens.get(at) != other.tokens.get(at);
+            let variable = self.values.get(at).is_some_and(|v| !v.is_empty())
+                || other.values.get(at).is_some_and(|v| !v.is_empty());
+            if !differs && !variable {
+                continue;
+            }
+            let mut union: Vec<u32> = self.symbols(at).chain(other.symbols(at)).collect();
+            union.sort_unstable();
+            union.dedup();
+            if let (Some(token), Some(values)) = (self.tokens.get_mut(at), self.values.get_mut(at)) {
+                *token = token.wild();
+                *values = union;
+            }
+        }
+        self.members.extend(other.members);
+    }
+}
+
+/// What must agree for two patterns to be compared: number of tokens, blanks, delimiters.
+pub(super) fn skeleton(tokens: &[Token], vocabulary: &Vocabulary) -> u64 {
+    let start = hash::add(0, tokens.len() as u64);
+    tokens.iter().fold(start, |hash, token| {
+        let part = match vocabulary.look(token.symbol()) {
+            Look::Delimiter => token.bits(),
+            _ => token.wild().bits(),
+        };
+        hash::add(hash, part)
+    })
+}
+
+/// Groups `patterns`, which must be distinct and sorted by content. O(patterns × tokens) hash operations a round; the
+/// rounds end when nothing changes.
+pub(super) fn group(patterns: &[&[Token]], vocabulary: &Vocabulary, options: &MinerOptions) -> Vec<Group> {
+    let mut buckets: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
+    let mut parts: Vec<Vec<Group>> = Vec::new();
+    for (member, tokens) in patterns.iter().enumerate() {
+        let part = *buckets.entry(skeleton(tokens, vocabulary)).or_insert_with(|| {
+            parts.push(Vec::new());
+            parts.len() - 1
+        });
+        if let Some(part) = parts.get_mut(part) {
+            part.push(Group::new(tokens, member));
+        }
+    }
+    let judge = Judge { vocabulary, options };
+    parts.into_iter().flat_map(|part| judge.settle(part)).collect()
+}
+
+struct Judge<'a> {
+    vocabulary: &'a Vocabulary,
+    options: &'a MinerOptions,
+}
+
+const MAX_ROUNDS: usize = 8;
+
+impl Judge<'_> {
+    /// Merges the groups of one skeleton until no variable is left to be found.
+    fn settle(&self, mut groups: Vec<Group>) -> Vec<Group> {
+        for _ in 0..MAX_ROUNDS {
+            let before = groups.len();
+            groups = self.round(groups, 1);
+            groups = self.round(groups, 2);
+            if groups.len() == before || groups.len() < 2 {
+                break;
+            }
+        }
+        groups
+    }
+
+    /// One look at all groups that agree but for `free` places.
+    fn round(&self, groups: Vec<Group>, free: usize) -> Vec<Group> {
+        if groups.len() < 2 {
+            return groups;
+        }
+        let mut contexts: HashMap<u64, (Vec<usize>, Vec<usize>), FxBuildHasher> = HashMap::default();
+        for (index, group) in groups.iter().enumerate() {
+            let open: Vec<usize> = (0..group.tokens.len()).filter(|at| self.open(group, *at)).collect();
+            // Many open places: only the plain single contexts are affordable.
+            if free == 2 && open.len() > 24 {
+                continue;
+            }
+            for (n, first) in open.iter().enumerate() {
+                if free == 1 {
+                    let entry = contexts.entry(context(&group.tokens, &[*first])).or_default();
+                    entry.0 = vec![*first];
+                    entry.1.push(index);
+                    continue;
+                }
+                for second in open.iter().skip(n + 1) {
+                    let places = [*first, *second];
+                    let entry = contexts.entry(context(&group.tokens, &places)).or_default();
+                    entry.0 = places.to_vec();
+                    entry.1.push(index);
+                }
+            }
+        }
+        // The most shared context first: it is the best evidence. Ties by place and first member, so that the result
+        // does not depend on hash order.
+        let mut found: Vec<(Vec<usize>, Vec<usize>)> =
+            contexts.into_values().filter(|(_, members)| members.len() > 1).collect();
+        found.sort_unstable_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.cmp(b)));
+        let mut slots: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
+        for (places, members) in found {
+            let alive: Vec<usize> =
+                members.into_iter().filter(|m| slots.get(*m).is_some_and(Option::is_some)).collect();
+            let shown: Vec<&Group> =
+                alive.iter().filter_map(|m| slots.get(*m).and_then(Option::as_ref)).collect();
+            if shown.len() < 2 || !places.iter().all(|at| self.is_variable(&shown, *at, &places)) {
+                continue;
+            }
+            let mut alive = alive.into_iter();
+            let Some(keep) = alive.next() else { continue };
+            let others: Vec<Group> = alive.filter_map(|m| slots.get_mut(m).and_then(Option::take)).collect();
+            if let Some(Some(kept)) = slots.get_mut(keep) {
+                others.into_iter().for_each(|other| kept.absorb(other));
+            }
+        }
+        slots.into_iter().flatten().collect()
+    }
+
+    /// Whether a variable may stand there.
+    fn open(&self, group: &Group, at: usize) -> bool {
+        group
+            .tokens
+            .get(at)
+            .is_some_and(|token| !matches!(self.vocabulary.look(token.symbol()), Look::Delimiter))
+    }
+
+    /// Whether what differs at `at` between `groups` is a variable.
+    fn is_variable(&self, groups: &[&Group], at: usize, places: &[usize]) -> bool {
+        let mut symbols: Vec<u32> = groups.iter().flat_map(|group| group.symbols(at)).collect();
+        symbols.sort_unstable();
+        symbols.dedup();
+        let Some(first) = groups.first() else { return false };
+        let constants = first
+            .tokens
+            .iter()
+            .enumerate()
+            .filter(|(place, token)| {
+                !places.contains(place)
+                    && matches!(self.vocabulary.look(token.symbol()), Look::Plain | Look::Name)
+            })
+            .count();
+        if constants == 0 {
+            return false;
+        }
+        let looks = |look: Look| symbols.iter().any(|s| self.vocabulary.look(*s) == look);
+        let table = &self.options.variable_words;
+        let base = table.get(constants - 1).or(table.last()).copied().unwrap_or(2);
+        let mut needed = f64::from(base);
+        if !looks(Look::Plain) {
+            needed *= self.options.name_factor;
+        }
+        let before = at.checked_sub(1).and_then(|at| first.tokens.get(at));
+        if before.is_some_and(|token| self.vocabulary.text(token.symbol()) == b"=") {
+            needed *= self.options.assigned_factor;
+        }
+        // What was masked in one line is a value in the others too.
+        if looks(Look::Wild) && constants >= 2 {
+            needed = 2.0;
+        }
+        symbols.len() as f64 >= needed.max(2.0)
+    }
+}
+
+fn context(tokens: &[Token], places: &[usize]) -> u64 {
+    let start = places.iter().fold(1, |hash, place| hash::add(hash, *place as u64));
+    tokens.iter().enumerate().fold(start, |hash, (at, token)| {
+        let token = if places.contains(&at) { token.wild() } else { *token };
+        hash::add(hash, token.bits())
+    })
+}

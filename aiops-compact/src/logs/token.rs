@@ -1,0 +1,239 @@
+//! From a masked line to the tokens that templates are made of.
+
+use std::collections::HashMap;
+
+use super::hash::FxBuildHasher;
+use super::mask::{self, DELIMITER, JOINT, SLASH, SPACE, VariableKind, class};
+
+/// How templates write a variable.
+pub(super) const WILDCARD: &[u8] = b"<*>";
+
+/// A symbol of the [`Vocabulary`] and whether a blank stands before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct Token(u32);
+
+const BLANK: u32 = 1 << 31;
+
+impl Token {
+    pub(super) fn new(symbol: u32, blank: bool) -> Self {
+        Self(symbol & !BLANK | if blank { BLANK } else { 0 })
+    }
+
+    pub(super) fn symbol(self) -> u32 {
+        self.0 & !BLANK
+    }
+
+    pub(super) fn blank(self) -> bool {
+        self.0 & BLANK != 0
+    }
+
+    pub(super) fn is_wild(self) -> bool {
+        self.symbol() == WILD
+    }
+
+    /// The same place, taken by any value.
+    pub(super) fn wild(self) -> Self {
+        Self::new(WILD, self.blank())
+    }
+
+    pub(super) fn bits(self) -> u64 {
+        u64::from(self.0)
+    }
+}
+
+/// Symbol of [`WILDCARD`].
+pub(super) const WILD: u32 = 0;
+
+/// What a symbol's text looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// `<*>`.
+    Wild,
+    /// One delimiter.
+    Delimiter,
+    /// Neither letter nor digit nor variable in it.
+    Mark,
+    /// Letters, all small or only the first one capital.
+    Plain,
+    /// Anything else: digits, capitals or joints inside, or a variable within.
+    Name,
+}
+
+/// The distinct texts of tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Vocabulary {
+    words: Vec<(Box<[u8]>, Look)>,
+    index: HashMap<Box<[u8]>, u32, FxBuildHasher>,
+    bytes: usize,
+}
+
+impl Vocabulary {
+    pub(super) fn new() -> Self {
+        let mut vocabulary = Self { words: Vec::new(), index: HashMap::default(), bytes: 0 };
+        vocabulary.intern(WILDCARD);
+        vocabulary
+    }
+
+    pub(super) fn intern(&mut self, text: &[u8]) -> u32 {
+        if let Some(symbol) = self.index.get(text) {
+            return *symbol;
+        }
+        let symbol = u32::try_from(self.words.len()).unwrap_or(u32::MAX) & !BLANK;
+        self.words.push((text.into(), look(text)));
+        self.index.insert(text.into(), symbol);
+        self.bytes += 2 * text.len() + 64;
+        symbol
+    }
+
+    pub(super) fn text(&self, symbol: u32) -> &[u8] {
+        self.words.get(symbol as usize).map_or(WILDCARD, |word| &word.0)
+    }
+
+    pub(super) fn look(&self, symbol: u32) -> Look {
+        self.words.get(symbol as usize).map_or(Look::Wild, |word| word.1)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Estimate of the memory held.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+fn look(text: &[u8]) -> Look {
+    if text == WILDCARD {
+        return Look::Wild;
+    }
+    if let [only] = text
+        && class(*only) == DELIMITER
+    {
+        return Look::Delimiter;
+    }
+    // Sentence marks at the end do not make a name.
+    let end = text.iter().rposition(|b| !matches!(b, b'.' | b'-' | b'?')).map_or(0, |at| at + 1);
+    let body = text.get(..end).unwrap_or_default();
+    if !body.iter().any(|b| b.is_ascii_alphanumeric() || *b >= 0x80) {
+        return if text.windows(3).any(|w| w == WILDCARD) { Look::Name } else { Look::Mark };
+    }
+    let rest = body.get(1..).unwrap_or_default();
+    let plain = body.first().is_some_and(u8::is_ascii_alphabetic) && rest.iter().all(u8::is_ascii_lowercase);
+    if plain { Look::Plain } else { Look::Name }
+}
+
+/// One token of a line: where it stands and the variables within.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Piece {
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Its text in [`Pieces::text`].
+    text: (usize, usize),
+    pub(super) blank: bool,
+}
+
+/// Scratch of the tokeniser.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pieces {
+    pub(super) pieces: Vec<Piece>,
+    pub(super) variables: Vec<(usize, usize, VariableKind)>,
+    text: Vec<u8>,
+}
+
+impl Pieces {
+    /// Splits `line` into at most `most` tokens; what follows becomes one more wildcard.
+    pub(super) fn read(&mut self, line: &[u8], most: usize) {
+        let Self { pieces, variables, text } = self;
+        pieces.clear();
+        variables.clear();
+        text.clear();
+        mask::mask(line, |start, end, kind| variables.push((start, end, kind)));
+        let mut variables = variables.iter().peekable();
+        let mut at = 0;
+        let mut blank = false;
+        while let Some(byte) = line.get(at) {
+            if class(*byte) == SPACE {
+                blank = true;
+                at += 1;
+                continue;
+            }
+            let (start, from) = (at, text.len());
+            if pieces.len() == most {
+                text.extend_from_slice(WILDCARD);
+                pieces.push(Piece { start, end: line.len(), text: (from, text.len()), blank });
+                break;
+            }
+            // A variable may begin with a delimiter, such as the colons of an address.
+            let mut next = variables.peek().map_or(usize::MAX, |v| v.0);
+            if at < next && class(*byte) == DELIMITER {
+                text.push(*byte);
+                at += 1;
+            } else {
+                while at < line.len() {
+                    if at == next {
+                        text.extend_from_slice(WILDCARD);
+                        at = variables.next().map_or(at, |v| v.1);
+                        next = variables.peek().map_or(usize::MAX, |v| v.0);
+                        continue;
+                    }
+                    match line.get(at) {
+                        Some(byte) if class(*byte) & (SPACE | DELIMITER) == 0 => text.push(*byte),
+                        // The colon of a `scheme://`.
+                        Some(b':') if line.get(at..at + 3) == Some(b"://") => text.push(b':'),
+                        _ => break,
+                    }
+                    at += 1;
+                }
+                canonical(text, from);
+            }
+            pieces.push(Piece { start, end: at, text: (from, text.len()), blank });
+            blank = false;
+        }
+    }
+
+    pub(super) fn text(&self, piece: &Piece) -> &[u8] {
+        self.text.get(piece.text.0..piece.text.1).unwrap_or_default()
+    }
+}
+
+/// Rules WV and DV of Khan et al. on the atom `text[from..]`: a component with a variable in it is a variable, and so are
+/// variables joined by a dot.
+pub(super) fn canonical(text: &mut Vec<u8>, from: usize) {
+    let atom = text.get(from..).unwrap_or_default();
+    if atom == WILDCARD || memchr::memmem::find(atom, WILDCARD).is_none() {
+        return;
+    }
+    let mut out: Vec<u8> = Vec::with_capacity(atom.len());
+    let mut rest = atom;
+    while let Some(byte) = rest.first() {
+        if !rest.starts_with(WILDCARD) && class(*byte) & (JOINT | SLASH) != 0 {
+            out.push(*byte);
+            rest = rest.get(1..).unwrap_or_default();
+            continue;
+        }
+        let mut length = 0;
+        let mut variable = false;
+        while let Some(tail) = rest.get(length..).filter(|tail| !tail.is_empty()) {
+            if tail.starts_with(WILDCARD) {
+                variable = true;
+                length += WILDCARD.len();
+            } else if tail.first().is_some_and(|b| class(*b) & (JOINT | SLASH) != 0) {
+                break;
+            } else {
+                length += 1;
+            }
+        }
+        let (component, tail) = rest.split_at(length);
+        rest = tail;
+        if !variable {
+            out.extend_from_slice(component);
+        } else if out.ends_with(b"<*>.") {
+            out.pop();
+        } else {
+            out.extend_from_slice(WILDCARD);
+        }
+    }
+    text.truncate(from);
+    text.extend_from_slice(&out);
+}
