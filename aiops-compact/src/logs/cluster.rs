@@ -3,7 +3,7 @@
 //! The result depends on the set of patterns alone, not on the order in which they came; that is what makes miners of
 //! shards mergeable.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::config::MinerOptions;
 use super::hash::{self, FxBuildHasher};
@@ -78,18 +78,36 @@ pub(super) fn group(patterns: &[&[Token]], vocabulary: &Vocabulary, options: &Mi
             part.push(Group::new(tokens, member));
         }
     }
-    let judge = Judge { vocabulary, options };
-    parts.into_iter().flat_map(|part| judge.settle(part)).collect()
+    let mut judge = Judge { vocabulary, options, known: HashSet::default() };
+    for _ in 0..2 {
+        parts = parts.into_iter().map(|part| judge.settle(part)).collect();
+        judge.learn(parts.iter().flatten());
+    }
+    lists(parts.into_iter().flatten().collect(), vocabulary)
 }
 
 struct Judge<'a> {
     vocabulary: &'a Vocabulary,
     options: &'a MinerOptions,
+    /// Words that are values of some variable.
+    known: HashSet<u32, FxBuildHasher>,
 }
 
 const MAX_ROUNDS: usize = 8;
 
+/// Distinct values from which a variable is beyond doubt and its values are believed elsewhere.
+const ESTABLISHED: usize = 4;
+
 impl Judge<'_> {
+    fn learn<'g>(&mut self, groups: impl Iterator<Item = &'g Group>) {
+        for values in groups.flat_map(|group| &group.values).filter(|values| values.len() >= ESTABLISHED) {
+            let words = values.iter().filter(|symbol| {
+                matches!(self.vocabulary.look(**symbol), Look::Plain | Look::Word | Look::Name)
+            });
+            self.known.extend(words.copied());
+        }
+    }
+
     /// Merges the groups of one skeleton until no variable is left to be found.
     fn settle(&self, mut groups: Vec<Group>) -> Vec<Group> {
         for _ in 0..MAX_ROUNDS {
@@ -156,10 +174,7 @@ impl Judge<'_> {
 
     /// Whether a variable may stand there.
     fn open(&self, group: &Group, at: usize) -> bool {
-        group
-            .tokens
-            .get(at)
-            .is_some_and(|token| !matches!(self.vocabulary.look(token.symbol()), Look::Delimiter))
+        group.tokens.get(at).is_some_and(|token| self.vocabulary.look(token.symbol()) != Look::Delimiter)
     }
 
     /// Whether what differs at `at` between `groups` is a variable.
@@ -172,31 +187,89 @@ impl Judge<'_> {
             .tokens
             .iter()
             .enumerate()
-            .filter(|(place, token)| {
-                !places.contains(place)
-                    && matches!(self.vocabulary.look(token.symbol()), Look::Plain | Look::Name)
-            })
+            .filter(|(place, token)| !places.contains(place) && is_word(self.vocabulary.look(token.symbol())))
             .count();
         if constants == 0 {
             return false;
         }
-        let looks = |look: Look| symbols.iter().any(|s| self.vocabulary.look(*s) == look);
+        let count = |wanted: fn(Look) -> bool| {
+            symbols.iter().filter(|s| wanted(self.vocabulary.look(**s))).count()
+        };
+        // Punctuation is part of the text, not a value.
+        if count(|l| l == Look::Mark) > 0 {
+            return false;
+        }
         let table = &self.options.variable_words;
         let base = table.get(constants - 1).or(table.last()).copied().unwrap_or(2);
         let mut needed = f64::from(base);
-        if !looks(Look::Plain) {
+        let names = count(|l| l == Look::Name);
+        let masked = count(|l| matches!(l, Look::Wild | Look::Masked));
+        if places.len() > 1 {
+            needed *= self.options.pair_factor;
+        } else if names + masked + 1 >= symbols.len() {
             needed *= self.options.name_factor;
         }
         let before = at.checked_sub(1).and_then(|at| first.tokens.get(at));
         if before.is_some_and(|token| self.vocabulary.text(token.symbol()) == b"=") {
-            needed *= self.options.assigned_factor;
+            needed = (needed * self.options.assigned_factor).max(3.0);
         }
-        // What was masked in one line is a value in the others too.
-        if looks(Look::Wild) && constants >= 2 {
+        // What was masked in one line is a value in the others too, and so is what is a value elsewhere.
+        let known = symbols.iter().filter(|s| self.known.contains(*s)).count();
+        let units = count(|l| l == Look::Unit);
+        if masked > 0 && constants >= 2 || 2 * known > symbols.len() && constants >= 2 || units == symbols.len() {
             needed = 2.0;
         }
         symbols.len() as f64 >= needed.max(2.0)
     }
+}
+
+fn is_word(look: Look) -> bool {
+    matches!(look, Look::Plain | Look::Word | Look::Name | Look::Masked | Look::Unit)
+}
+
+/// Joins groups that differ only in how long their lists of variables are.
+fn lists(groups: Vec<Group>, vocabulary: &Vocabulary) -> Vec<Group> {
+    let mut order: Vec<Vec<Token>> = Vec::new();
+    let mut same: HashMap<Vec<Token>, Vec<Group>, FxBuildHasher> = HashMap::default();
+    for group in groups {
+        let folded = fold(&group.tokens, vocabulary);
+        let entry = same.entry(folded.clone()).or_default();
+        if entry.is_empty() {
+            order.push(folded);
+        }
+        entry.push(group);
+    }
+    let mut joined = Vec::new();
+    for folded in order {
+        let Some(mut groups) = same.remove(&folded) else { continue };
+        let words = folded.iter().filter(|token| is_word(vocabulary.look(token.symbol()))).count();
+        if groups.len() < 2 || words == 0 {
+            joined.append(&mut groups);
+            continue;
+        }
+        let members = groups.into_iter().flat_map(|group| group.members).collect();
+        joined.push(Group { values: vec![Vec::new(); folded.len()], tokens: folded, members });
+    }
+    joined
+}
+
+/// `tokens` with each run of variables between blanks or commas made one.
+fn fold(tokens: &[Token], vocabulary: &Vocabulary) -> Vec<Token> {
+    let mut folded: Vec<Token> = Vec::with_capacity(tokens.len());
+    let mut tokens = tokens.iter().copied().peekable();
+    while let Some(token) = tokens.next() {
+        let after_wild = folded.last().is_some_and(|last| last.is_wild());
+        if after_wild && token.is_wild() && token.blank() {
+            continue;
+        }
+        let comma = vocabulary.text(token.symbol()) == b",";
+        if after_wild && comma && !token.blank() && tokens.peek().is_some_and(|next| next.is_wild()) {
+            tokens.next();
+            continue;
+        }
+        folded.push(token);
+    }
+    folded
 }
 
 fn context(tokens: &[Token], places: &[usize]) -> u64 {

@@ -25,13 +25,15 @@ pub struct MinerOptions {
     /// Header of the lines. Default: none.
     pub header: Header,
     /// Distinct words that make a variable where lines share one constant word, two, three, and so on; the last entry
-    /// holds for all longer templates. 1 to 16 entries, each ≥ 2. Default 12, 10, 6, 5, 4, 4, 3.
+    /// holds for all longer templates. 1 to 16 entries, each ≥ 2. Default 12, 10, 6, 5, 4.
     pub variable_words: Vec<u32>,
-    /// Factor on `variable_words` where all the words look like names rather than prose (digits, dots, capitals
-    /// within); 0.1 to 1. Default 0.5.
+    /// Factor on `variable_words` where all the words but one look like names: components joined by dots, slashes
+    /// or at signs; 0.1 to 1. Default 0.5.
     pub name_factor: f64,
     /// Factor on `variable_words` behind an equals sign; 0.1 to 1. Default 0.5.
     pub assigned_factor: f64,
+    /// Factor on `variable_words` where two places differ at once; 1 to 10. Default 1.5.
+    pub pair_factor: f64,
     /// Most lines patterns kept; 64 to 10⁷. Beyond it patterns seen longest ago are forgotten. Default 65536.
     pub max_patterns: usize,
     /// Most patterns kept of one template; 8 to 10⁵. Default 128.
@@ -46,9 +48,10 @@ impl Default for MinerOptions {
     fn default() -> Self {
         Self {
             header: Header::None,
-            variable_words: vec![12, 10, 6, 5, 4, 4, 3],
+            variable_words: vec![12, 10, 6, 5, 4],
             name_factor: 0.5,
             assigned_factor: 0.5,
+            pair_factor: 1.5,
             max_patterns: 1 << 16,
             max_patterns_per_template: 128,
             max_line_bytes: 1 << 14,
@@ -96,6 +99,7 @@ impl TryFrom<MinerOptions> for MinerConfig {
         }
         check("name_factor", o.name_factor, 0.1..=1.0, "0.1 to 1")?;
         check("assigned_factor", o.assigned_factor, 0.1..=1.0, "0.1 to 1")?;
+        check("pair_factor", o.pair_factor, 1.0..=10.0, "1 to 10")?;
         within("max_patterns", o.max_patterns, 64..=10_000_000, "64 to 10000000")?;
         within("max_patterns_per_template", o.max_patterns_per_template, 8..=100_000, "8 to 100000")?;
         within("max_line_bytes", o.max_line_bytes, 64..=10_000_000, "64 to 10000000 bytes")?;

@@ -109,7 +109,10 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             };
             match hit {
                 Hit::Variable(end, kind) => {
-                    let start = signed(line, start, done);
+                    let (start, end, kind) = match host(line, atom.max(done), end) {
+                        Some(host) => (atom.max(done), host, VariableKind::Address),
+                        None => (signed(line, start, done), end, kind),
+                    };
                     found(start, end, kind);
                     (at, done) = (end, end);
                 }
@@ -141,6 +144,32 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             atom = at;
         }
     }
+}
+
+/// The end of the atom from `start` with a variable up to `end` when it is a host name or a versioned file name: at least
+/// two dots and a last component of letters. Takes in a port.
+#[inline]
+fn host(line: &[u8], start: usize, end: usize) -> Option<usize> {
+    if class_at(line, end) != JOINT {
+        return None;
+    }
+    let mut stop = end;
+    while class_at(line, stop) & (SPACE | DELIMITER | SLASH) == 0 {
+        stop += 1;
+    }
+    if class_at(line, stop) == SLASH {
+        return None;
+    }
+    let mut atom = slice(line, start, stop);
+    while let Some((b'.', head)) = atom.split_last() {
+        atom = head;
+    }
+    let last = atom.iter().rposition(|b| *b == b'.')?;
+    let suffix = slice(atom, last + 1, atom.len());
+    let dots = atom.iter().filter(|b| **b == b'.').count();
+    let leaders = atom.windows(2).any(|pair| pair == b"..");
+    let word = suffix.len() >= 2 && suffix.iter().all(u8::is_ascii_alphabetic);
+    (dots >= 2 && word && !leaders).then(|| port_end(line, start + atom.len()))
 }
 
 enum Hit {
@@ -176,6 +205,12 @@ fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
             && let Some(end) = colon_groups(line, start)
         {
             return Hit::Variable(end, VariableKind::Address);
+        }
+    }
+    if next == b'-' && line.get(end - 1) == Some(&b'_') && class_at(line, end + 1) == DIGIT {
+        let stop = (end + 1..).find(|at| class_at(line, *at) != DIGIT).unwrap_or(end);
+        if stop - end > 4 && class_at(line, stop) & CHUNK == 0 {
+            return Hit::Variable(stop, VariableKind::Id);
         }
     }
     match end - start {
@@ -328,7 +363,15 @@ fn path_end(line: &[u8], start: usize) -> usize {
     if class_at(line, at) == SLASH {
         return start;
     }
-    while class_at(line, at) & (SPACE | DELIMITER) == 0 {
+    let mut query = false;
+    loop {
+        let class = class_at(line, at);
+        let quote = || matches!(line.get(at), Some(b'"' | b'\'' | b')' | b']' | b'>'));
+        // A query string runs on over its equals signs.
+        if class == SPACE || class == DELIMITER && (!query || quote()) {
+            break;
+        }
+        query |= line.get(at) == Some(&b'?');
         at += 1;
     }
     // Hadoop writes addresses as `host/ip:port`.

@@ -1,7 +1,7 @@
 use super::cluster::Group;
 use super::mask::{JOINT, class};
 use super::miner::TemplateId;
-use super::token::{Token, Vocabulary, WILDCARD};
+use super::token::{Look, Token, Vocabulary, WILDCARD};
 
 /// A template as of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,10 +18,15 @@ pub struct Template {
 pub(super) fn render(group: &Group, vocabulary: &Vocabulary) -> Vec<u8> {
     let mut text: Vec<u8> = Vec::new();
     for (at, token) in group.tokens.iter().enumerate() {
+        let values = group.values.get(at).map_or(&[][..], Vec::as_slice);
+        // A unit that varies belongs to its number.
+        let units = !values.is_empty() && values.iter().all(|v| vocabulary.look(*v) == Look::Unit);
+        if units && text.ends_with(WILDCARD) {
+            continue;
+        }
         if token.blank() && !text.is_empty() {
             text.push(b' ');
         }
-        let values = group.values.get(at).map_or(&[][..], Vec::as_slice);
         if values.is_empty() {
             push(&mut text, token, vocabulary);
         } else {

@@ -55,9 +55,25 @@ pub(super) enum Look {
     Mark,
     /// Letters, all small or only the first one capital.
     Plain,
-    /// Anything else: digits, capitals or joints inside, or a variable within.
+    /// Other words: digits, capitals or underscores inside.
+    Word,
+    /// Components joined by dots, slashes or at signs: hosts, packages, files.
     Name,
+    /// A component is a variable.
+    Masked,
+    /// A unit of size or time.
+    Unit,
+    /// Nothing, where a value may stand.
+    Empty,
 }
+
+/// Symbol of the empty text.
+pub(super) const EMPTY: u32 = 1;
+
+const UNITS: [&[u8]; 26] = [
+    b"B", b"KB", b"MB", b"GB", b"TB", b"kB", b"KiB", b"MiB", b"GiB", b"TiB", b"bytes", b"ns", b"us", b"ms", b"msec",
+    b"msecs", b"s", b"sec", b"secs", b"second", b"seconds", b"min", b"mins", b"minutes", b"h", b"hours",
+];
 
 /// The distinct texts of tokens.
 #[derive(Debug, Clone)]
@@ -71,6 +87,7 @@ impl Vocabulary {
     pub(super) fn new() -> Self {
         let mut vocabulary = Self { words: Vec::new(), index: HashMap::default(), bytes: 0 };
         vocabulary.intern(WILDCARD);
+        vocabulary.intern(b"");
         vocabulary
     }
 
@@ -104,23 +121,32 @@ impl Vocabulary {
 }
 
 fn look(text: &[u8]) -> Look {
-    if text == WILDCARD {
-        return Look::Wild;
-    }
-    if let [only] = text
-        && class(*only) == DELIMITER
-    {
-        return Look::Delimiter;
+    match text {
+        [] => return Look::Empty,
+        WILDCARD => return Look::Wild,
+        [only] if class(*only) == DELIMITER => return Look::Delimiter,
+        _ => {}
     }
     // Sentence marks at the end do not make a name.
     let end = text.iter().rposition(|b| !matches!(b, b'.' | b'-' | b'?')).map_or(0, |at| at + 1);
     let body = text.get(..end).unwrap_or_default();
+    if UNITS.contains(&body) {
+        return Look::Unit;
+    }
+    // Dot leaders lay out a table; what they lead to is not a component of a name.
+    let leaders = text.windows(2).any(|pair| pair == b"..");
+    if text.windows(3).any(|w| w == WILDCARD) {
+        return if leaders { Look::Word } else { Look::Masked };
+    }
     if !body.iter().any(|b| b.is_ascii_alphanumeric() || *b >= 0x80) {
-        return if text.windows(3).any(|w| w == WILDCARD) { Look::Name } else { Look::Mark };
+        return Look::Mark;
+    }
+    if !leaders && body.iter().skip(1).any(|b| matches!(b, b'.' | b'/' | b'@' | b'\\')) {
+        return Look::Name;
     }
     let rest = body.get(1..).unwrap_or_default();
     let plain = body.first().is_some_and(u8::is_ascii_alphabetic) && rest.iter().all(u8::is_ascii_lowercase);
-    if plain { Look::Plain } else { Look::Name }
+    if plain { Look::Plain } else { Look::Word }
 }
 
 /// One token of a line: where it stands and the variables within.
@@ -166,7 +192,28 @@ impl Pieces {
             }
             // A variable may begin with a delimiter, such as the colons of an address.
             let mut next = variables.peek().map_or(usize::MAX, |v| v.0);
-            if at < next && class(*byte) == DELIMITER {
+            if *byte == b'"'
+                && start > 0
+                && line.get(start - 1) == Some(&b'=')
+                && at < next
+                && let Some(length) = quoted(line.get(at + 1..).unwrap_or_default())
+            {
+                // The value of an attribute is one value, however many words it has.
+                text.push(b'"');
+                pieces.push(Piece { start, end: at + 1, text: (from, text.len()), blank });
+                blank = false;
+                let (open, close) = (at + 1, at + 1 + length);
+                while variables.peek().is_some_and(|v| v.0 < close) {
+                    variables.next();
+                }
+                let from = text.len();
+                let value = line.get(open..close).unwrap_or_default();
+                let masked = value.iter().any(u8::is_ascii_digit) || value.first() == Some(&b'/');
+                text.extend_from_slice(if masked { WILDCARD } else { value });
+                pieces.push(Piece { start: open, end: close, text: (from, text.len()), blank: false });
+                at = close;
+                continue;
+            } else if at < next && class(*byte) == DELIMITER {
                 text.push(*byte);
                 at += 1;
             } else {
@@ -188,12 +235,35 @@ impl Pieces {
                 canonical(text, from);
             }
             pieces.push(Piece { start, end: at, text: (from, text.len()), blank });
+            if let Some(byte) = line.get(start)
+                && at == start + 1
+                && value_missing(*byte, blank, line.get(at).copied())
+            {
+                pieces.push(Piece { start: at, end: at, text: (text.len(), text.len()), blank: false });
+            }
             blank = false;
         }
     }
 
     pub(super) fn text(&self, piece: &Piece) -> &[u8] {
         self.text.get(piece.text.0..piece.text.1).unwrap_or_default()
+    }
+}
+
+/// Length of the text up to the closing quote, when it is short and in one piece with it.
+fn quoted(rest: &[u8]) -> Option<usize> {
+    let length = rest.iter().take(65).position(|b| *b == b'"')?;
+    (length > 0).then_some(length)
+}
+
+/// Whether nothing stands where a value may stand: in `()`, `[]`, `{}`, `""` or behind `name=`.
+fn value_missing(byte: u8, blank: bool, next: Option<u8>) -> bool {
+    match byte {
+        b'(' => next == Some(b')'),
+        b'[' => next == Some(b']'),
+        b'{' => next == Some(b'}'),
+        b'=' => !blank && next.is_none_or(|b| class(b) == SPACE || matches!(b, b',' | b';' | b')' | b']' | b'}')),
+        _ => false,
     }
 }
 
