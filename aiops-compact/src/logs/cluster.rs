@@ -93,6 +93,9 @@ struct Judge<'a> {
     known: HashSet<u32, FxBuildHasher>,
 }
 
+/// Attributes that make a record.
+const RECORD: usize = 3;
+
 const MAX_ROUNDS: usize = 8;
 
 /// Distinct values from which a variable is beyond doubt and its values are believed elsewhere.
@@ -114,6 +117,7 @@ impl Judge<'_> {
             let before = groups.len();
             groups = self.round(groups, 1);
             groups = self.round(groups, 2);
+            groups = self.records(groups);
             if groups.len() == before || groups.len() < 2 {
                 break;
             }
@@ -172,6 +176,52 @@ impl Judge<'_> {
         slots.into_iter().flatten().collect()
     }
 
+    /// Joins groups that are the same record: equal but for the values of at least [`RECORD`] attributes, `name=value`.
+    fn records(&self, groups: Vec<Group>) -> Vec<Group> {
+        let mut slots: Vec<Option<Group>> = Vec::with_capacity(groups.len());
+        let mut first: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
+        for group in groups {
+            let places: Vec<usize> = (1..group.tokens.len())
+                .filter(|at| self.assigned(&group.tokens, *at) && self.open(&group, *at))
+                .collect();
+            if places.len() < RECORD {
+                slots.push(Some(group));
+                continue;
+            }
+            let next = slots.len();
+            let slot = *first.entry(context(&group.tokens, &places)).or_insert(next);
+            match slots.get_mut(slot) {
+                Some(Some(kept)) => kept.absorb(group),
+                _ => slots.push(Some(group)),
+            }
+        }
+        slots.into_iter().flatten().collect()
+    }
+
+    /// Whether the token at `at` stands behind an equals sign without a blank.
+    fn assigned(&self, tokens: &[Token], at: usize) -> bool {
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        before.is_some_and(|token| self.vocabulary.text(token.symbol()) == b"=")
+            && tokens.get(at).is_some_and(|token| !token.blank())
+    }
+
+    /// Whether all symbols are one word with different numbers behind it, such as `hda1`, `hda2`, and no name of a
+    /// protocol; a word before `=` or `:` is a name, not a value.
+    fn is_numbered(&self, symbols: &[u32], group: &Group, at: usize) -> bool {
+        let next = group.tokens.get(at + 1).filter(|t| !t.blank()).map(|t| self.vocabulary.text(t.symbol()));
+        if matches!(next, Some(b"=" | b":")) {
+            return false;
+        }
+        let mut stem: Option<&[u8]> = None;
+        symbols.iter().all(|symbol| {
+            let text = self.vocabulary.text(*symbol);
+            let end = text.iter().rposition(|b| !b.is_ascii_digit()).map_or(0, |at| at + 1);
+            let own = text.get(..end).unwrap_or_default();
+            let whole = end < text.len() && end > 0 && own.iter().all(u8::is_ascii_alphabetic);
+            whole && !own.eq_ignore_ascii_case(b"ipv") && *stem.get_or_insert(own) == own
+        })
+    }
+
     /// Whether a variable may stand there.
     fn open(&self, group: &Group, at: usize) -> bool {
         group.tokens.get(at).is_some_and(|token| self.vocabulary.look(token.symbol()) != Look::Delimiter)
@@ -203,20 +253,22 @@ impl Judge<'_> {
         let base = table.get(constants - 1).or(table.last()).copied().unwrap_or(2);
         let mut needed = f64::from(base);
         let names = count(|l| l == Look::Name);
-        let masked = count(|l| matches!(l, Look::Wild | Look::Masked));
+        let masked = count(|l| l == Look::Wild);
+        let names = names + count(|l| l == Look::Masked);
         if places.len() > 1 {
             needed *= self.options.pair_factor;
         } else if names + masked + 1 >= symbols.len() {
             needed *= self.options.name_factor;
         }
-        let before = at.checked_sub(1).and_then(|at| first.tokens.get(at));
-        if before.is_some_and(|token| self.vocabulary.text(token.symbol()) == b"=") {
+        if self.assigned(&first.tokens, at) {
             needed = (needed * self.options.assigned_factor).max(3.0);
         }
         // What was masked in one line is a value in the others too, and so is what is a value elsewhere.
         let known = symbols.iter().filter(|s| self.known.contains(*s)).count();
         let units = count(|l| l == Look::Unit);
-        if masked > 0 && constants >= 2 || 2 * known > symbols.len() && constants >= 2 || units == symbols.len() {
+        if masked > 0 && constants >= 2 || 2 * known > symbols.len() && constants >= 2 || units == symbols.len()
+            || constants >= 2 && self.is_numbered(&symbols, first, at)
+        {
             needed = 2.0;
         }
         symbols.len() as f64 >= needed.max(2.0)

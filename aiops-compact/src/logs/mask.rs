@@ -28,7 +28,7 @@ pub enum VariableKind {
 }
 
 pub(super) const SPACE: u8 = 1;
-/// `, ! ; : = | " ' [ ] ( ) { } < >`: ends an atom.
+/// `, ! ; : = | " ' [ ] ( ) { }`: ends an atom.
 pub(super) const DELIMITER: u8 = 2;
 /// `. - + @ # $ % &`: joins the components of an atom.
 pub(super) const JOINT: u8 = 4;
@@ -36,10 +36,12 @@ pub(super) const SLASH: u8 = 8;
 const DIGIT: u8 = 16;
 const HEX_LETTER: u8 = 32;
 const LETTER: u8 = 64;
+/// `<` and `>`: part of what they stand at, like letters, but no part of a number.
+const ANGLE: u8 = 128;
 const CHUNK: u8 = DIGIT | HEX_LETTER | LETTER;
 
 /// The delimiters are those of Khan et al. (ICSE 2022), "Guidelines for assessing the accuracy of log message template
-/// identification techniques", and `<`, `>`. Control bytes are blank, bytes beyond ASCII are letters.
+/// identification techniques". Control bytes are blank, bytes beyond ASCII are letters.
 const CLASSES: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -49,7 +51,8 @@ const fn classes() -> [u8; 256] {
         let class = match byte as u8 {
             0..=b' ' | 0x7f => SPACE,
             b',' | b'!' | b';' | b':' | b'=' | b'|' | b'"' | b'\'' | b'[' | b']' | b'(' | b')' | b'{'
-            | b'}' | b'<' | b'>' => DELIMITER,
+            | b'}' => DELIMITER,
+            b'<' | b'>' => ANGLE,
             b'.' | b'-' | b'+' | b'@' | b'#' | b'$' | b'%' | b'&' => JOINT,
             b'/' => SLASH,
             b'0'..=b'9' => DIGIT,
@@ -109,8 +112,9 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             };
             match hit {
                 Hit::Variable(end, kind) => {
-                    let (start, end, kind) = match host(line, atom.max(done), end) {
-                        Some(host) => (atom.max(done), host, VariableKind::Address),
+                    let whole = atom.max(done);
+                    let (start, end, kind) = match host(line, whole, start, end, kind) {
+                        Some(host) => (whole, host, VariableKind::Address),
                         None => (signed(line, start, done), end, kind),
                     };
                     found(start, end, kind);
@@ -128,7 +132,7 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             } else {
                 at += 1;
             }
-        } else if class == JOINT {
+        } else if class & (JOINT | ANGLE) != 0 {
             at += 1;
         } else {
             if *byte == b':' && atom >= done && class_at(line, at + 1) == DIGIT {
@@ -146,30 +150,42 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
     }
 }
 
-/// The end of the atom from `start` with a variable up to `end` when it is a host name or a versioned file name: at least
-/// two dots and a last component of letters. Takes in a port.
+/// The end of the address that begins at `atom`, with a variable from `start` to `end` in it: `name/ip:port` as Java
+/// writes it, `name-1:port`, or a host name (also a versioned file name) of at least two dots and letters at the end.
 #[inline]
-fn host(line: &[u8], start: usize, end: usize) -> Option<usize> {
-    if class_at(line, end) != JOINT {
+fn host(line: &[u8], atom: usize, start: usize, end: usize, kind: VariableKind) -> Option<usize> {
+    let next = line.get(end).copied().unwrap_or(b' ');
+    if kind == VariableKind::Address {
+        return (start > atom && line.get(start - 1) == Some(&b'/')).then_some(end);
+    }
+    if next == b':' {
+        let stop = port_end(line, end);
+        let after = line.get(stop).copied().unwrap_or(b' ');
+        let named = slice(line, atom, start).iter().any(u8::is_ascii_alphabetic);
+        let joined = start > atom && line.get(start - 1) == Some(&b'-');
+        let ends = class(after) == SPACE || matches!(after, b'.' | b',' | b';' | b')' | b']');
+        return (named && joined && stop >= end + 3 && ends).then_some(stop);
+    }
+    if class(next) != JOINT {
         return None;
     }
     let mut stop = end;
-    while class_at(line, stop) & (SPACE | DELIMITER | SLASH) == 0 {
+    while class_at(line, stop) & (CHUNK | JOINT) != 0 {
         stop += 1;
     }
     if class_at(line, stop) == SLASH {
         return None;
     }
-    let mut atom = slice(line, start, stop);
-    while let Some((b'.', head)) = atom.split_last() {
-        atom = head;
+    let mut text = slice(line, atom, stop);
+    while let Some((b'.', head)) = text.split_last() {
+        text = head;
     }
-    let last = atom.iter().rposition(|b| *b == b'.')?;
-    let suffix = slice(atom, last + 1, atom.len());
-    let dots = atom.iter().filter(|b| **b == b'.').count();
-    let leaders = atom.windows(2).any(|pair| pair == b"..");
+    let last = text.iter().rposition(|b| *b == b'.')?;
+    let suffix = slice(text, last + 1, text.len());
+    let dots = text.iter().filter(|b| **b == b'.').count();
+    let leaders = text.windows(2).any(|pair| pair == b"..");
     let word = suffix.len() >= 2 && suffix.iter().all(u8::is_ascii_alphabetic);
-    (dots >= 2 && word && !leaders).then(|| port_end(line, start + atom.len()))
+    (dots >= 2 && word && !leaders).then(|| port_end(line, atom + text.len()))
 }
 
 enum Hit {
@@ -248,6 +264,13 @@ fn numbered(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
         return Hit::Literal(end);
     };
     if next != b'.' {
+        // `0x1c/0x20`, `4G/8G`; but `1/2` may be a date.
+        if next == b'/' && seen != DIGIT && class_at(line, end + 1) == DIGIT {
+            let stop = (end + 1..).find(|at| class_at(line, *at) & CHUNK == 0).unwrap_or(end);
+            if class_at(line, stop) != SLASH {
+                return Hit::Variable(stop, kind);
+            }
+        }
         return Hit::Variable(end, kind);
     }
     dotted(line, end, kind, chunk.len() <= 3)
@@ -332,30 +355,37 @@ fn uuid(text: &[u8]) -> bool {
         })
 }
 
-/// An IPv6 or MAC address: at least six groups of hexadecimal digits between colons, or fewer with a `::` in between.
+/// An IPv6 or MAC address or a longer hardware id: at least six groups of hexadecimal digits between colons, or fewer with
+/// a `::` in between; or a PCI address, `0000:01:0c.0`.
 fn colon_groups(line: &[u8], start: usize) -> Option<usize> {
-    let (mut at, mut groups, mut gap) = (start, 0, false);
+    let (mut at, mut groups, mut gap, mut bytes) = (start, 0, false, true);
     loop {
         let end = (at..at + 5).find(|p| !line.get(*p).is_some_and(u8::is_ascii_hexdigit))?;
         if end > at {
             groups += 1;
+            bytes &= end == at + 2;
         } else if groups == 0 || gap {
             return None;
         } else {
             gap = true;
         }
         at = end;
-        if line.get(at) != Some(&b':') || !matches!(class_at(line, at + 1), DIGIT | HEX_LETTER | DELIMITER) {
+        if line.get(at) != Some(&b':') {
             break;
         }
-        if class_at(line, at + 1) == DELIMITER && line.get(at + 1) != Some(&b':') {
+        let next = line.get(at + 1).copied().unwrap_or(b' ');
+        if !next.is_ascii_hexdigit() && next != b':' {
             break;
         }
         at += 1;
     }
-    let whole = groups <= 8 && class_at(line, at) & CHUNK == 0;
+    if groups == 3 && !gap && at == start + 10 && line.get(at) == Some(&b'.') {
+        let function = class_at(line, at + 1) == DIGIT && class_at(line, at + 2) & CHUNK == 0;
+        return function.then_some(at + 2);
+    }
+    let size = groups >= 6 && (groups <= 8 || bytes && groups <= 32) || gap && (2..=7).contains(&groups);
     let digits = slice(line, start, at).iter().any(u8::is_ascii_digit);
-    (whole && digits && (groups >= 6 || gap && groups >= 2)).then_some(at)
+    (size && digits && class_at(line, at) & CHUNK == 0).then_some(at)
 }
 
 fn path_end(line: &[u8], start: usize) -> usize {
@@ -368,6 +398,15 @@ fn path_end(line: &[u8], start: usize) -> usize {
         let class = class_at(line, at);
         let quote = || matches!(line.get(at), Some(b'"' | b'\'' | b')' | b']' | b'>'));
         // A query string runs on over its equals signs.
+        // So does a file name in brackets.
+        if line.get(at) == Some(&b'[') && line.get(at - 1) == Some(&b'/') {
+            let rest = line.get(at..).unwrap_or_default();
+            let close = rest.iter().position(|b| *b == b']' || self::class(*b) == SPACE);
+            if let Some(close) = close.filter(|close| rest.get(*close) == Some(&b']')) {
+                at += close + 1;
+                continue;
+            }
+        }
         if class == SPACE || class == DELIMITER && (!query || quote()) {
             break;
         }

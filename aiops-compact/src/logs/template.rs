@@ -1,7 +1,7 @@
 use super::cluster::Group;
 use super::mask::{JOINT, class};
 use super::miner::TemplateId;
-use super::token::{Look, Token, Vocabulary, WILDCARD};
+use super::token::{Look, Vocabulary, WILDCARD};
 
 /// A template as of now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,44 +16,43 @@ pub struct Template {
 
 /// Text of a group.
 pub(super) fn render(group: &Group, vocabulary: &Vocabulary) -> Vec<u8> {
+    let values = |at: usize| group.values.get(at).map_or(&[][..], Vec::as_slice);
+    let is_unit = |symbol: u32| vocabulary.look(symbol) == Look::Unit;
+    let units_vary = |at: usize| !values(at).is_empty() && values(at).iter().all(|v| is_unit(*v));
+    // Where one unit varies, the writer chooses units by size, and all of them belong to their numbers.
+    let sized = (0..group.tokens.len()).any(units_vary);
     let mut text: Vec<u8> = Vec::new();
     for (at, token) in group.tokens.iter().enumerate() {
-        let values = group.values.get(at).map_or(&[][..], Vec::as_slice);
-        // A unit that varies belongs to its number.
-        let units = !values.is_empty() && values.iter().all(|v| vocabulary.look(*v) == Look::Unit);
-        if units && text.ends_with(WILDCARD) {
+        if sized && (units_vary(at) || is_unit(token.symbol())) && text.ends_with(WILDCARD) {
             continue;
         }
         if token.blank() && !text.is_empty() {
             text.push(b' ');
         }
-        if values.is_empty() {
-            push(&mut text, token, vocabulary);
+        if values(at).is_empty() {
+            text.extend_from_slice(vocabulary.text(token.symbol()));
         } else {
-            text.extend_from_slice(&common(values, vocabulary));
+            text.extend_from_slice(&common(values(at), vocabulary));
         }
     }
     text
 }
 
-fn push(text: &mut Vec<u8>, token: &Token, vocabulary: &Vocabulary) {
-    text.extend_from_slice(vocabulary.text(token.symbol()));
-}
-
-/// `<*>` with the leading components that all values share.
+/// `<*>` with the leading components that all values share. One component is too little: all package names begin with one
+/// of a few.
 fn common(values: &[u32], vocabulary: &Vocabulary) -> Vec<u8> {
     let mut texts = values.iter().map(|symbol| vocabulary.text(*symbol));
     let Some(first) = texts.next() else { return WILDCARD.to_vec() };
     let mut shared = first.len();
     for text in texts {
-        let same = first.iter().zip(text).take_while(|(a, b)| a == b).count();
-        shared = shared.min(same);
+        shared = shared.min(first.iter().zip(text).take_while(|(a, b)| a == b).count());
     }
     let head = first.get(..shared).unwrap_or_default();
-    // Whole components only.
     let end = head.iter().rposition(|b| class(*b) == JOINT).map_or(0, |at| at + 1);
     let mut text = head.get(..end).unwrap_or_default().to_vec();
-    if text.windows(3).any(|w| w == WILDCARD) || !text.iter().any(u8::is_ascii_alphabetic) {
+    let components = text.split(|b| class(*b) == JOINT).filter(|c| !c.is_empty()).count();
+    let dotted = text.contains(&b'.');
+    if text.windows(3).any(|w| w == WILDCARD) || components == 1 && dotted {
         text.clear();
     }
     text.extend_from_slice(WILDCARD);

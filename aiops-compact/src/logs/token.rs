@@ -217,6 +217,7 @@ impl Pieces {
                 text.push(*byte);
                 at += 1;
             } else {
+                let assigned = start > 0 && line.get(start - 1) == Some(&b'=');
                 while at < line.len() {
                     if at == next {
                         text.extend_from_slice(WILDCARD);
@@ -226,13 +227,21 @@ impl Pieces {
                     }
                     match line.get(at) {
                         Some(byte) if class(*byte) & (SPACE | DELIMITER) == 0 => text.push(*byte),
-                        // The colon of a `scheme://`.
+                        // The colon of a `scheme://`, or within the value of an attribute.
                         Some(b':') if line.get(at..at + 3) == Some(b"://") => text.push(b':'),
+                        Some(b':') if assigned && within(line, at) => text.push(b':'),
                         _ => break,
                     }
                     at += 1;
                 }
                 canonical(text, from);
+                let record = start > 0 && line.get(start - 1) == Some(&b'|');
+                if (assigned || pieces.last().is_some_and(|p| line.get(p.start) == Some(&b'=')) || record)
+                    && is_qualified(text.get(from..).unwrap_or_default(), record)
+                {
+                    text.truncate(from);
+                    text.extend_from_slice(WILDCARD);
+                }
             }
             pieces.push(Piece { start, end: at, text: (from, text.len()), blank });
             if let Some(byte) = line.get(start)
@@ -254,6 +263,18 @@ impl Pieces {
 fn quoted(rest: &[u8]) -> Option<usize> {
     let length = rest.iter().take(65).position(|b| *b == b'"')?;
     (length > 0).then_some(length)
+}
+
+/// Whether the colon at `at` is inside a value rather than behind it.
+fn within(line: &[u8], at: usize) -> bool {
+    line.get(at + 1).is_some_and(|b| class(*b) & (SPACE | DELIMITER) == 0)
+}
+
+/// Package, class, host or path: never the fixed part of an attribute.
+fn is_qualified(value: &[u8], record: bool) -> bool {
+    let dots = value.windows(3).filter(|w| matches!(w, [a, b'.', b] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric()));
+    let least = if record { 1 } else { 2 };
+    dots.count() >= least || value.len() > 1 && value.contains(&b'/') && !value.contains(&b':')
 }
 
 /// Whether nothing stands where a value may stand: in `()`, `[]`, `{}`, `""` or behind `name=`.
