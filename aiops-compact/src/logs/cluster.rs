@@ -21,7 +21,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    fn new(tokens: &[Token], member: usize) -> Self {
+    pub(super) fn new(tokens: &[Token], member: usize) -> Self {
         Self { tokens: tokens.to_vec(), values: vec![Vec::new(); tokens.len()], members: vec![member] }
     }
 
@@ -32,15 +32,32 @@ impl Group {
         values.iter().copied().chain(own)
     }
 
-    fn absorb(&mut self, other: Self) {
+    /// Takes in a pattern that [fits](Self::fits).
+    pub(super) fn add(&mut self, tokens: &[Token], member: usize) {
+        for (values, token) in self.values.iter_mut().zip(tokens) {
+            if !values.is_empty()
+                && let Err(at) = values.binary_search(&token.symbol())
+            {
+                values.insert(at, token.symbol());
+            }
+        }
+        self.members.push(member);
+    }
+
+    /// Takes in groups of the same skeleton.
+    fn absorb(&mut self, others: Vec<Self>) {
+        if others.is_empty() {
+            return;
+        }
         for at in 0..self.tokens.len() {
-            let differs = self.tokens.get(at) != other.tokens.get(at);
-            let variable = self.values.get(at).is_some_and(|v| !v.is_empty())
-                || other.values.get(at).is_some_and(|v| !v.is_empty());
-            if !differs && !variable {
+            let own = self.tokens.get(at).copied();
+            let differs = others.iter().any(|other| other.tokens.get(at).copied() != own);
+            let known = |group: &Self| group.values.get(at).is_some_and(|v| !v.is_empty());
+            if !differs && !known(self) && !others.iter().any(known) {
                 continue;
             }
-            let mut union: Vec<u32> = self.symbols(at).chain(other.symbols(at)).collect();
+            let all = others.iter().flat_map(|other| other.symbols(at));
+            let mut union: Vec<u32> = self.symbols(at).chain(all).collect();
             union.sort_unstable();
             union.dedup();
             if let (Some(token), Some(values)) = (self.tokens.get_mut(at), self.values.get_mut(at)) {
@@ -48,7 +65,39 @@ impl Group {
                 *values = union;
             }
         }
-        self.members.extend(other.members);
+        self.members.extend(others.into_iter().flat_map(|other| other.members));
+    }
+
+    /// The group of these patterns, whose indices are given beside them, however it was found.
+    pub(super) fn of(patterns: &[(usize, &[Token])], vocabulary: &Vocabulary) -> Option<Self> {
+        let mut parts: Vec<(u64, Self, Vec<Self>)> = Vec::new();
+        for (member, tokens) in patterns {
+            let (key, group) = (skeleton(tokens, vocabulary), Self::new(tokens, *member));
+            match parts.iter_mut().find(|part| part.0 == key) {
+                Some(part) => part.2.push(group),
+                None => parts.push((key, group, Vec::new())),
+            }
+        }
+        let mut groups = parts.into_iter().map(|(_, mut group, others)| {
+            group.absorb(others);
+            group
+        });
+        let first = groups.next()?;
+        Some(groups.fold(first, |group, other| group.folded_with(other, vocabulary)))
+    }
+
+    /// A group over two skeletons: their variables are lists of different lengths.
+    fn folded_with(self, other: Self, vocabulary: &Vocabulary) -> Self {
+        let tokens = fold(&self.tokens, vocabulary);
+        let mut members = self.members;
+        members.extend(other.members);
+        Self { values: vec![Vec::new(); tokens.len()], tokens, members }
+    }
+
+    /// Whether `tokens`, of the same skeleton, differ from the group only where it is wild.
+    pub(super) fn fits(&self, tokens: &[Token]) -> bool {
+        self.tokens.len() == tokens.len()
+            && self.tokens.iter().zip(tokens).all(|(own, token)| own == token || own.is_wild())
     }
 }
 
@@ -96,6 +145,12 @@ struct Judge<'a> {
 /// Attributes that make a record.
 const RECORD: usize = 3;
 
+/// Pairs of places are compared in templates of at most this many words and variables …
+const MAX_PAIRED_PLACES: usize = 24;
+
+/// … and among at most this many patterns of one skeleton.
+const MAX_PAIRED_GROUPS: usize = 2048;
+
 const MAX_ROUNDS: usize = 8;
 
 /// Distinct values from which a variable is beyond doubt and its values are believed elsewhere.
@@ -125,52 +180,55 @@ impl Judge<'_> {
         groups
     }
 
-    /// One look at all groups that agree but for `free` places.
+    /// One look at all groups that agree but for `free` places, one or two.
     fn round(&self, groups: Vec<Group>, free: usize) -> Vec<Group> {
-        if groups.len() < 2 {
+        // Pairs are many: only where they are affordable.
+        let affordable = |open: usize| free == 1 || open <= MAX_PAIRED_PLACES;
+        if groups.len() < 2 || free == 2 && groups.len() > MAX_PAIRED_GROUPS {
             return groups;
         }
-        let mut contexts: HashMap<u64, (Vec<usize>, Vec<usize>), FxBuildHasher> = HashMap::default();
-        for (index, group) in groups.iter().enumerate() {
+        let mut contexts: HashMap<(u64, [u32; 2]), Vec<u32>, FxBuildHasher> = HashMap::default();
+        for (index, group) in (0_u32..).zip(&groups) {
             let open: Vec<usize> = (0..group.tokens.len()).filter(|at| self.open(group, *at)).collect();
-            // Many open places: only the plain single contexts are affordable.
-            if free == 2 && open.len() > 24 {
+            if !affordable(open.len()) {
                 continue;
             }
+            let whole = whole(&group.tokens);
             for (n, first) in open.iter().enumerate() {
+                let one = opened(whole, &group.tokens, *first);
+                let place = *first as u32;
                 if free == 1 {
-                    let entry = contexts.entry(context(&group.tokens, &[*first])).or_default();
-                    entry.0 = vec![*first];
-                    entry.1.push(index);
+                    contexts.entry((one, [place; 2])).or_default().push(index);
                     continue;
                 }
                 for second in open.iter().skip(n + 1) {
-                    let places = [*first, *second];
-                    let entry = contexts.entry(context(&group.tokens, &places)).or_default();
-                    entry.0 = places.to_vec();
-                    entry.1.push(index);
+                    let two = opened(one, &group.tokens, *second);
+                    contexts.entry((two, [place, *second as u32])).or_default().push(index);
                 }
             }
         }
         // The most shared context first: it is the best evidence. Ties by place and first member, so that the result
         // does not depend on hash order.
-        let mut found: Vec<(Vec<usize>, Vec<usize>)> =
-            contexts.into_values().filter(|(_, members)| members.len() > 1).collect();
+        let shared = contexts.into_iter().filter(|(_, members)| members.len() > 1);
+        let mut found: Vec<([u32; 2], Vec<u32>)> = shared.map(|((_, places), m)| (places, m)).collect();
         found.sort_unstable_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.cmp(b)));
         let mut slots: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
         for (places, members) in found {
+            let both = places.map(|place| place as usize);
+            let places = both.get(..free).unwrap_or_default();
+            let members = members.into_iter().map(|member| member as usize);
             let alive: Vec<usize> =
-                members.into_iter().filter(|m| slots.get(*m).is_some_and(Option::is_some)).collect();
+                members.filter(|m| slots.get(*m).is_some_and(Option::is_some)).collect();
             let shown: Vec<&Group> =
                 alive.iter().filter_map(|m| slots.get(*m).and_then(Option::as_ref)).collect();
-            if shown.len() < 2 || !places.iter().all(|at| self.is_variable(&shown, *at, &places)) {
+            if shown.len() < 2 || !places.iter().all(|at| self.is_variable(&shown, *at, places)) {
                 continue;
             }
             let mut alive = alive.into_iter();
             let Some(keep) = alive.next() else { continue };
             let others: Vec<Group> = alive.filter_map(|m| slots.get_mut(m).and_then(Option::take)).collect();
             if let Some(Some(kept)) = slots.get_mut(keep) {
-                others.into_iter().for_each(|other| kept.absorb(other));
+                kept.absorb(others);
             }
         }
         slots.into_iter().flatten().collect()
@@ -178,24 +236,30 @@ impl Judge<'_> {
 
     /// Joins groups that are the same record: equal but for the values of at least [`RECORD`] attributes, `name=value`.
     fn records(&self, groups: Vec<Group>) -> Vec<Group> {
-        let mut slots: Vec<Option<Group>> = Vec::with_capacity(groups.len());
+        let mut kept: Vec<(Group, Vec<Group>)> = Vec::with_capacity(groups.len());
         let mut first: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
         for group in groups {
             let places: Vec<usize> = (1..group.tokens.len())
                 .filter(|at| self.assigned(&group.tokens, *at) && self.open(&group, *at))
                 .collect();
-            if places.len() < RECORD {
-                slots.push(Some(group));
-                continue;
-            }
-            let next = slots.len();
-            let slot = *first.entry(context(&group.tokens, &places)).or_insert(next);
-            match slots.get_mut(slot) {
-                Some(Some(kept)) => kept.absorb(group),
-                _ => slots.push(Some(group)),
+            let next = kept.len();
+            let slot = if places.len() < RECORD {
+                next
+            } else {
+                let start = whole(&group.tokens);
+                let key = places.iter().fold(start, |hash, at| opened(hash, &group.tokens, *at));
+                *first.entry(key).or_insert(next)
+            };
+            match kept.get_mut(slot) {
+                Some((_, others)) => others.push(group),
+                None => kept.push((group, Vec::new())),
             }
         }
-        slots.into_iter().flatten().collect()
+        let joined = kept.into_iter().map(|(mut group, others)| {
+            group.absorb(others);
+            group
+        });
+        joined.collect()
     }
 
     /// Whether the token at `at` stands behind an equals sign without a blank.
@@ -299,8 +363,8 @@ fn lists(groups: Vec<Group>, vocabulary: &Vocabulary) -> Vec<Group> {
             joined.append(&mut groups);
             continue;
         }
-        let members = groups.into_iter().flat_map(|group| group.members).collect();
-        joined.push(Group { values: vec![Vec::new(); folded.len()], tokens: folded, members });
+        let all = groups.into_iter().reduce(|group, other| group.folded_with(other, vocabulary));
+        joined.extend(all);
     }
     joined
 }
@@ -324,10 +388,18 @@ fn fold(tokens: &[Token], vocabulary: &Vocabulary) -> Vec<Token> {
     folded
 }
 
-fn context(tokens: &[Token], places: &[usize]) -> u64 {
-    let start = places.iter().fold(1, |hash, place| hash::add(hash, *place as u64));
-    tokens.iter().enumerate().fold(start, |hash, (at, token)| {
-        let token = if places.contains(&at) { token.wild() } else { *token };
-        hash::add(hash, token.bits())
-    })
+/// Hash of tokens in their places; a sum, so that one place is exchanged in O(1).
+fn whole(tokens: &[Token]) -> u64 {
+    tokens.iter().enumerate().fold(0, |sum: u64, (at, token)| sum.wrapping_add(part(at, *token)))
+}
+
+fn part(at: usize, token: Token) -> u64 {
+    let hash = hash::add(hash::add(0, token.bits()), at as u64 + 1);
+    hash::finish(hash).wrapping_mul(hash | 1)
+}
+
+/// `hash` of `tokens` with the token at `at` made wild; the place itself counts too.
+fn opened(hash: u64, tokens: &[Token], at: usize) -> u64 {
+    let Some(token) = tokens.get(at) else { return hash };
+    hash.wrapping_sub(part(at, *token)).wrapping_add(part(at, token.wild()) ^ 1)
 }

@@ -34,8 +34,12 @@ pub struct MinerOptions {
     pub assigned_factor: f64,
     /// Factor on `variable_words` where two places differ at once; 1 to 10. Default 1.5.
     pub pair_factor: f64,
-    /// Most lines patterns kept; 64 to 10⁷. Beyond it patterns seen longest ago are forgotten. Default 65536.
+    /// Lines from which the header is inferred; 16 to 10⁶. Default 1000.
+    pub header_lines: u64,
+    /// Most line patterns kept; 64 to 10⁷. Beyond it patterns seen longest ago are forgotten. Default 65536.
     pub max_patterns: usize,
+    /// Memory kept, by estimate, in bytes; 10⁶ to 10¹². Beyond it patterns seen longest ago are forgotten. Default 256 MiB.
+    pub max_bytes: usize,
     /// Most patterns kept of one template; 8 to 10⁵. Default 128.
     pub max_patterns_per_template: usize,
     /// Bytes of a line that are looked at; the rest is a variable. 64 to 10⁷. Default 16384.
@@ -52,7 +56,9 @@ impl Default for MinerOptions {
             name_factor: 0.5,
             assigned_factor: 0.5,
             pair_factor: 1.5,
+            header_lines: 1000,
             max_patterns: 1 << 16,
+            max_bytes: 1 << 28,
             max_patterns_per_template: 128,
             max_line_bytes: 1 << 14,
             max_tokens: 512,
@@ -100,6 +106,10 @@ impl TryFrom<MinerOptions> for MinerConfig {
         check("name_factor", o.name_factor, 0.1..=1.0, "0.1 to 1")?;
         check("assigned_factor", o.assigned_factor, 0.1..=1.0, "0.1 to 1")?;
         check("pair_factor", o.pair_factor, 1.0..=10.0, "1 to 10")?;
+        if !(16..=1_000_000).contains(&o.header_lines) {
+            return Err(ConfigError::new("header_lines", o.header_lines, "16 to 1000000 lines"));
+        }
+        within("max_bytes", o.max_bytes, 1_000_000..=1_000_000_000_000, "10^6 to 10^12 bytes")?;
         within("max_patterns", o.max_patterns, 64..=10_000_000, "64 to 10000000")?;
         within("max_patterns_per_template", o.max_patterns_per_template, 8..=100_000, "8 to 100000")?;
         within("max_line_bytes", o.max_line_bytes, 64..=10_000_000, "64 to 10000000 bytes")?;

@@ -71,3 +71,26 @@ impl Hasher for FxHasher {
 }
 
 pub(super) type FxBuildHasher = BuildHasherDefault<FxHasher>;
+
+/// Hasher of keys that are hashes already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = add_bytes(self.0, bytes);
+    }
+
+    #[inline]
+    fn write_u64(&mut self, value: u64) {
+        self.0 = value;
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+pub(super) type KeyBuildHasher = BuildHasherDefault<KeyHasher>;

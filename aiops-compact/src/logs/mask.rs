@@ -166,6 +166,12 @@ fn host(line: &[u8], atom: usize, start: usize, end: usize, kind: VariableKind) 
         let ends = class(after) == SPACE || matches!(after, b'.' | b',' | b';' | b')' | b']');
         return (named && joined && stop >= end + 3 && ends).then_some(stop);
     }
+    if next == b'/'
+        && class_at(line, end + 1) == DIGIT
+        && let Hit::Variable(stop, VariableKind::Address) = dotted_at(line, end + 1)
+    {
+        return Some(stop);
+    }
     if class(next) != JOINT {
         return None;
     }
@@ -274,6 +280,12 @@ fn numbered(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
         return Hit::Variable(end, kind);
     }
     dotted(line, end, kind, chunk.len() <= 3)
+}
+
+/// [`dotted`] from the digits at `start`.
+fn dotted_at(line: &[u8], start: usize) -> Hit {
+    let end = (start..).find(|at| class_at(line, *at) != DIGIT).unwrap_or(start);
+    dotted(line, end, VariableKind::Number, end - start <= 3)
 }
 
 /// Follows `.component` as long as the components are variables too; with four short ones takes in a port or a prefix.

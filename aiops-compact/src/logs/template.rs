@@ -1,17 +1,60 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
 use super::cluster::Group;
 use super::mask::{JOINT, class};
-use super::miner::TemplateId;
 use super::token::{Look, Vocabulary, WILDCARD};
 
-/// A template as of now.
+/// Names a template of one miner, for as long as the miner lives. Older ids are smaller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TemplateId(pub(super) u64);
+
+impl TemplateId {
+    /// As a number.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for TemplateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "E{}", self.0)
+    }
+}
+
+/// A template as of now. Displayed as its text; bytes that are not UTF-8 are replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
-    /// Its stable id.
+    /// Its id.
     pub id: TemplateId,
-    /// Text with `<*>` for variables.
+    /// Its constant text, with `<*>` where a variable stands and one blank for a run of blanks.
     pub text: Vec<u8>,
     /// Lines seen.
     pub count: u64,
+    /// Number of the line that showed it last, from 1.
+    pub last_line: u64,
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.text))
+    }
+}
+
+/// Lines of one pattern were given to another template.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Template that the lines were of.
+    pub from: TemplateId,
+    /// Template that they are of since.
+    pub into: TemplateId,
+    /// The id that the pattern's first line got when it was new.
+    pub pattern: TemplateId,
+    /// Lines seen when it happened.
+    pub line: u64,
 }
 
 /// Text of a group.

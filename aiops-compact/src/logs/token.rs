@@ -41,6 +41,9 @@ impl Token {
     }
 }
 
+/// A longer run without a delimiter is data, not text.
+const MAX_TOKEN_BYTES: usize = 128;
+
 /// Symbol of [`WILDCARD`].
 pub(super) const WILD: u32 = 0;
 
@@ -110,8 +113,13 @@ impl Vocabulary {
         self.words.get(symbol as usize).map_or(Look::Wild, |word| word.1)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.words.len()
+    pub(super) fn find(&self, text: &[u8]) -> Option<u32> {
+        self.index.get(text).copied()
+    }
+
+    /// All texts, by symbol.
+    pub(super) fn words(&self) -> impl Iterator<Item = &[u8]> {
+        self.words.iter().map(|word| &*word.0)
     }
 
     /// Estimate of the memory held.
@@ -209,7 +217,7 @@ impl Pieces {
                 let from = text.len();
                 let value = line.get(open..close).unwrap_or_default();
                 let masked = value.iter().any(u8::is_ascii_digit) || value.first() == Some(&b'/');
-                text.extend_from_slice(if masked { WILDCARD } else { value });
+                text.extend_from_slice(if masked || value.len() > MAX_TOKEN_BYTES { WILDCARD } else { value });
                 pieces.push(Piece { start: open, end: close, text: (from, text.len()), blank: false });
                 at = close;
                 continue;
@@ -229,12 +237,16 @@ impl Pieces {
                         Some(byte) if class(*byte) & (SPACE | DELIMITER) == 0 => text.push(*byte),
                         // The colon of a `scheme://`, or within the value of an attribute.
                         Some(b':') if line.get(at..at + 3) == Some(b"://") => text.push(b':'),
-                        Some(b':') if assigned && within(line, at) => text.push(b':'),
+                        Some(b':') if assigned && *byte != b'<' && within(line, at) => text.push(b':'),
                         _ => break,
                     }
                     at += 1;
                 }
                 canonical(text, from);
+                if text.len() - from > MAX_TOKEN_BYTES {
+                    text.truncate(from);
+                    text.extend_from_slice(WILDCARD);
+                }
                 let record = start > 0 && line.get(start - 1) == Some(&b'|');
                 if (assigned || pieces.last().is_some_and(|p| line.get(p.start) == Some(&b'=')) || record)
                     && is_qualified(text.get(from..).unwrap_or_default(), record)
@@ -259,10 +271,9 @@ impl Pieces {
     }
 }
 
-/// Length of the text up to the closing quote, when it is short and in one piece with it.
+/// Length of the text up to the closing quote.
 fn quoted(rest: &[u8]) -> Option<usize> {
-    let length = rest.iter().take(65).position(|b| *b == b'"')?;
-    (length > 0).then_some(length)
+    memchr::memchr(b'"', rest).filter(|length| *length > 0)
 }
 
 /// Whether the colon at `at` is inside a value rather than behind it.

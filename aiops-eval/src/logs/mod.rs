@@ -91,7 +91,7 @@ fn mine(set: &LogSet, input: Input, out: &Path) -> Result<SetReport, EvalError> 
     let mut templates = Vec::with_capacity(pushed.len());
     for id in pushed {
         let template = miner.template(id);
-        groups.push(u64::from(template.as_ref().map_or(id, |t| t.id).get()));
+        groups.push(template.as_ref().map_or(id, |t| t.id).get());
         templates.push(template.map_or_else(Vec::new, |t| t.text));
     }
     write(set, &lines, &groups, &templates, out)?;
