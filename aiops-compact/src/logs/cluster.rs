@@ -115,7 +115,14 @@ pub(super) fn skeleton(tokens: &[Token], vocabulary: &Vocabulary) -> u64 {
 
 /// Groups `patterns`, which must be distinct and sorted by content. O(patterns × tokens) hash operations a round; the
 /// rounds end when nothing changes.
-pub(super) fn group(patterns: &[&[Token]], vocabulary: &Vocabulary, options: &MinerOptions) -> Vec<Group> {
+///
+/// When `quick`, variables that only show where two places differ at once are left for another time.
+pub(super) fn group(
+    patterns: &[&[Token]],
+    vocabulary: &Vocabulary,
+    options: &MinerOptions,
+    quick: bool,
+) -> Vec<Group> {
     let mut buckets: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
     let mut parts: Vec<Vec<Group>> = Vec::new();
     for (member, tokens) in patterns.iter().enumerate() {
@@ -127,7 +134,7 @@ pub(super) fn group(patterns: &[&[Token]], vocabulary: &Vocabulary, options: &Mi
             part.push(Group::new(tokens, member));
         }
     }
-    let mut judge = Judge { vocabulary, options, known: HashSet::default() };
+    let mut judge = Judge { vocabulary, options, quick, known: HashSet::default() };
     for _ in 0..2 {
         parts = parts.into_iter().map(|part| judge.settle(part)).collect();
         judge.learn(parts.iter().flatten());
@@ -138,6 +145,7 @@ pub(super) fn group(patterns: &[&[Token]], vocabulary: &Vocabulary, options: &Mi
 struct Judge<'a> {
     vocabulary: &'a Vocabulary,
     options: &'a MinerOptions,
+    quick: bool,
     /// Words that are values of some variable.
     known: HashSet<u32, FxBuildHasher>,
 }
@@ -171,7 +179,9 @@ impl Judge<'_> {
         for _ in 0..MAX_ROUNDS {
             let before = groups.len();
             groups = self.round(groups, 1);
-            groups = self.round(groups, 2);
+            if !self.quick {
+                groups = self.round(groups, 2);
+            }
             groups = self.records(groups);
             if groups.len() == before || groups.len() < 2 {
                 break;

@@ -40,7 +40,7 @@ pub struct MinerOptions {
     pub max_patterns: usize,
     /// Memory kept, by estimate, in bytes; 10⁶ to 10¹². Beyond it patterns seen longest ago are forgotten. Default 256 MiB.
     pub max_bytes: usize,
-    /// Most patterns kept of one template; 8 to 10⁵. Default 128.
+    /// Most patterns kept of one template; 8 to 10⁵. Default 64.
     pub max_patterns_per_template: usize,
     /// Bytes of a line that are looked at; the rest is a variable. 64 to 10⁷. Default 16384.
     pub max_line_bytes: usize,
@@ -59,7 +59,7 @@ impl Default for MinerOptions {
             header_lines: 1000,
             max_patterns: 1 << 16,
             max_bytes: 1 << 28,
-            max_patterns_per_template: 128,
+            max_patterns_per_template: 64,
             max_line_bytes: 1 << 14,
             max_tokens: 512,
         }

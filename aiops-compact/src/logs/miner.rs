@@ -236,10 +236,10 @@ impl LogMiner {
         let over = |miner: &Self| miner.patterns.len() >= max_patterns || miner.memory() >= max_bytes;
         if over(self) {
             self.cache = HashMap::default();
-            self.settle();
+            self.regroup(true);
             self.evict(max_patterns / 2, max_bytes / 2);
         } else if header_due || self.patterns.len() >= self.due {
-            self.settle();
+            self.regroup(true);
         }
     }
 
@@ -248,6 +248,11 @@ impl LogMiner {
     /// With [`Header::Infer`] the first call fixes what the header is; [`push`](Self::push) makes it after `header_lines`
     /// lines. O(patterns × tokens), and × tokens again for templates of few words.
     pub fn settle(&mut self) {
+        self.regroup(false);
+    }
+
+    /// [`settle`](Self::settle), or its quick form in mid-stream.
+    fn regroup(&mut self, quick: bool) {
         if self.header.is_none() {
             self.find_header();
         }
@@ -256,7 +261,7 @@ impl LogMiner {
         let tokens = |at: &usize| self.patterns.get(*at).map_or(&[][..], |p| &p.tokens);
         order.sort_by(|a, b| tokens(a).iter().map(text).cmp(tokens(b).iter().map(text)));
         let sorted: Vec<&[Token]> = order.iter().map(tokens).collect();
-        let mut groups = cluster::group(&sorted, &self.vocabulary, self.config.options());
+        let mut groups = cluster::group(&sorted, &self.vocabulary, self.config.options(), quick);
         for group in &mut groups {
             for member in &mut group.members {
                 *member = order.get(*member).copied().unwrap_or(0);
