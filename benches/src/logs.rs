@@ -178,8 +178,12 @@ pub struct Corpus {
 impl Corpus {
     /// The lines, without line ends.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let bytes = self.bytes.strip_suffix(b"\n").unwrap_or(&self.bytes);
-        bytes.split(|b| *b == b'\n')
+        let mut start = 0;
+        memchr::memchr_iter(b'\n', &self.bytes).map(move |end| {
+            let line = self.bytes.get(start..end).unwrap_or_default();
+            start = end + 1;
+            line
+        })
     }
 }
 

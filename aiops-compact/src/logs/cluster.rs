@@ -14,7 +14,7 @@ use super::token::{Look, Token, Vocabulary};
 pub(super) struct Group {
     /// Wild where members differ.
     pub(super) tokens: Vec<Token>,
-    /// Distinct symbols seen in each wild place; empty elsewhere.
+    /// Distinct symbols seen in each wild place; empty elsewhere, and as a whole as long as there is none.
     pub(super) values: Vec<Vec<u32>>,
     /// Indices of the patterns.
     pub(super) members: Vec<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(tokens: &[Token], member: usize) -> Self {
-        Self { tokens: tokens.to_vec(), values: vec![Vec::new(); tokens.len()], members: vec![member] }
+        Self { tokens: tokens.to_vec(), values: Vec::new(), members: vec![member] }
     }
 
     /// Symbols at `at`: the one there, or those of the variable.
@@ -60,6 +60,7 @@ impl Group {
             let mut union: Vec<u32> = self.symbols(at).chain(all).collect();
             union.sort_unstable();
             union.dedup();
+            self.values.resize(self.tokens.len(), Vec::new());
             if let (Some(token), Some(values)) = (self.tokens.get_mut(at), self.values.get_mut(at)) {
                 *token = token.wild();
                 *values = union;
@@ -91,7 +92,7 @@ impl Group {
         let tokens = fold(&self.tokens, vocabulary);
         let mut members = self.members;
         members.extend(other.members);
-        Self { values: vec![Vec::new(); tokens.len()], tokens, members }
+        Self { values: Vec::new(), tokens, members }
     }
 
     /// Whether `tokens`, of the same skeleton, differ from the group only where it is wild.
@@ -197,7 +198,7 @@ impl Judge<'_> {
         if groups.len() < 2 || free == 2 && groups.len() > MAX_PAIRED_GROUPS {
             return groups;
         }
-        let mut contexts: HashMap<(u64, [u32; 2]), Vec<u32>, FxBuildHasher> = HashMap::default();
+        let mut contexts: Vec<(u64, [u32; 2], u32)> = Vec::new();
         for (index, group) in (0_u32..).zip(&groups) {
             let open: Vec<usize> = (0..group.tokens.len()).filter(|at| self.open(group, *at)).collect();
             if !affordable(open.len()) {
@@ -208,19 +209,22 @@ impl Judge<'_> {
                 let one = opened(whole, &group.tokens, *first);
                 let place = *first as u32;
                 if free == 1 {
-                    contexts.entry((one, [place; 2])).or_default().push(index);
+                    contexts.push((one, [place; 2], index));
                     continue;
                 }
                 for second in open.iter().skip(n + 1) {
                     let two = opened(one, &group.tokens, *second);
-                    contexts.entry((two, [place, *second as u32])).or_default().push(index);
+                    contexts.push((two, [place, *second as u32], index));
                 }
             }
         }
+        contexts.sort_unstable();
         // The most shared context first: it is the best evidence. Ties by place and first member, so that the result
-        // does not depend on hash order.
-        let shared = contexts.into_iter().filter(|(_, members)| members.len() > 1);
-        let mut found: Vec<([u32; 2], Vec<u32>)> = shared.map(|((_, places), m)| (places, m)).collect();
+        // does not depend on the hash.
+        let shared = contexts.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)).filter(|run| run.len() > 1);
+        let mut found: Vec<([u32; 2], Vec<u32>)> = shared
+            .filter_map(|run| Some((run.first()?.1, run.iter().map(|entry| entry.2).collect())))
+            .collect();
         found.sort_unstable_by(|a, b| b.1.len().cmp(&a.1.len()).then_with(|| a.cmp(b)));
         let mut slots: Vec<Option<Group>> = groups.into_iter().map(Some).collect();
         for (places, members) in found {

@@ -236,18 +236,23 @@ fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
         }
     }
     match end - start {
-        3 => match time_phrase(line, start) {
+        3 if line.get(start).is_some_and(u8::is_ascii_uppercase) => match time_phrase(line, start) {
             Some(end) => Hit::Variable(end, VariableKind::Time),
             None => Hit::Literal(end),
         },
         4 | 5 if is_default(slice(line, start, end)) => Hit::Variable(end, VariableKind::Default),
+        8 if seen == HEX_LETTER && next == b'-' && uuid(slice(line, start, start + 36)) => {
+            Hit::Variable(start + 36, VariableKind::Id)
+        }
         8.. if seen == HEX_LETTER => Hit::Variable(end, VariableKind::Hex),
         _ => Hit::Literal(end),
     }
 }
 
+#[inline]
 fn is_default(word: &[u8]) -> bool {
-    [&b"true"[..], b"null", b"root", b"false", b"admin"].iter().any(|d| word.eq_ignore_ascii_case(d))
+    let first = word.first().map_or(0, |b| b | 0x20);
+    matches!(first, b't' | b'n' | b'r' | b'f' | b'a') && [&b"true"[..], b"null", b"root", b"false", b"admin"].iter().any(|d| word.eq_ignore_ascii_case(d))
 }
 
 /// A chunk with digits: a variable, or a name such as `en0`.
@@ -467,6 +472,8 @@ const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"S
 
 /// `[Sun ]Jun 19 08:43:14[ 2005]`, as `ctime` and syslog (RFC 3164) write it.
 fn time_phrase(line: &[u8], start: usize) -> Option<usize> {
+    // Nearly all words fail here.
+    line.get(start + 3).filter(|b| **b == b' ')?;
     let is = |at: usize, words: &[&[u8; 3]]| words.iter().any(|w| slice(line, at, at + 3) == w.as_slice());
     let mut at = start;
     if is(at, &DAYS) && line.get(at + 3) == Some(&b' ') {

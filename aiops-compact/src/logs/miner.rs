@@ -19,6 +19,8 @@ pub(super) struct Pattern {
     /// Number of the line that showed it last.
     pub(super) last: u64,
     pub(super) template: TemplateId,
+    /// Hash of its text: an order that does not depend on when it came.
+    pub(super) rank: u64,
 }
 
 /// Number of lines and what became of them.
@@ -40,7 +42,7 @@ pub struct MinerStats {
 /// One scan masks what is variable by its form ([`VariableKind`](super::VariableKind)). What remains is hashed; a line whose
 /// hash is known costs one table look-up and no allocation. An unknown one is split into tokens and becomes a *pattern*.
 /// Templates are groups of patterns: [`settle`](Self::settle) decides from all patterns together which of their differing
-/// words are values of a variable, and is run whenever the patterns have grown by half. A pattern that fits a template with
+/// words are values of a variable, and is run whenever the patterns have doubled (in a quicker form). A pattern that fits a template with
 /// such a variable joins it at once.
 ///
 /// # Ids
@@ -210,7 +212,8 @@ impl LogMiner {
         self.token_count += tokens.len();
         self.index.insert(tokens.clone(), slot);
         let last = self.stats.lines;
-        self.patterns.push(Pattern { id, tokens, count, last, template: home.unwrap_or(id) });
+        let rank = rank(&tokens, &self.vocabulary);
+        self.patterns.push(Pattern { id, tokens, count, last, template: home.unwrap_or(id), rank });
         slot
     }
 
@@ -235,7 +238,6 @@ impl LogMiner {
         }
         let over = |miner: &Self| miner.patterns.len() >= max_patterns || miner.memory() >= max_bytes;
         if over(self) {
-            self.cache = HashMap::default();
             self.regroup(true);
             self.evict(max_patterns / 2, max_bytes / 2);
         } else if header_due || self.patterns.len() >= self.due {
@@ -256,10 +258,13 @@ impl LogMiner {
         if self.header.is_none() {
             self.find_header();
         }
-        let mut order: Vec<usize> = (0..self.patterns.len()).collect();
+        let mut ranked: Vec<(u64, usize)> = self.patterns.iter().map(|p| p.rank).zip(0..).collect();
         let text = |token: &Token| (token.blank(), self.vocabulary.text(token.symbol()));
         let tokens = |at: &usize| self.patterns.get(*at).map_or(&[][..], |p| &p.tokens);
-        order.sort_by(|a, b| tokens(a).iter().map(text).cmp(tokens(b).iter().map(text)));
+        ranked.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| tokens(&a.1).iter().map(text).cmp(tokens(&b.1).iter().map(text)))
+        });
+        let order: Vec<usize> = ranked.into_iter().map(|(_, at)| at).collect();
         let sorted: Vec<&[Token]> = order.iter().map(tokens).collect();
         let mut groups = cluster::group(&sorted, &self.vocabulary, self.config.options(), quick);
         for group in &mut groups {
@@ -270,7 +275,7 @@ impl LogMiner {
         }
         self.assign(groups);
         self.shrink();
-        self.due = (self.patterns.len() + self.patterns.len() / 2).max(FIRST_SETTLING);
+        self.due = (2 * self.patterns.len()).max(FIRST_SETTLING);
     }
 
     /// Gives each group the oldest id that one of its members had, and records what moved.
@@ -337,7 +342,7 @@ impl LogMiner {
                 self.aliases.insert(id, heir.id);
             }
         }
-        self.remove(|slot, _| gone.contains_key(&slot));
+        self.remove(|slot, _| gone.contains_key(&slot), &gone);
     }
 
     /// Forgets the patterns seen longest ago.
@@ -375,22 +380,35 @@ impl LogMiner {
         for pattern in &mut self.patterns {
             pattern.count += inherited.get(&pattern.id).copied().unwrap_or(0);
         }
-        self.remove(|_, pattern| doomed(pattern));
+        self.remove(|_, pattern| doomed(pattern), &HashMap::default());
         self.rebuild_vocabulary();
     }
 
-    /// Removes patterns, and everything that knew their slots.
-    fn remove(&mut self, gone: impl Fn(usize, &Pattern) -> bool) {
+    /// Removes patterns, and everything that knew their slots; lines of the `heirs`' patterns find the heir.
+    fn remove(&mut self, gone: impl Fn(usize, &Pattern) -> bool, heirs: &HashMap<usize, usize, FxBuildHasher>) {
         let mut slot = 0;
+        let mut kept = 0_u32;
+        let mut slots: Vec<Option<u32>> = Vec::with_capacity(self.patterns.len());
         self.patterns.retain(|pattern| {
+            let keep = !gone(slot, pattern);
+            slots.push(keep.then_some(kept));
             slot += 1;
-            !gone(slot - 1, pattern)
+            kept += u32::from(keep);
+            keep
+        });
+        let mut cache = std::mem::take(&mut self.cache);
+        cache.retain(|_, slot| {
+            let old = *slot as usize;
+            let new = slots.get(heirs.get(&old).copied().unwrap_or(old)).copied().flatten();
+            *slot = new.unwrap_or(0);
+            new.is_some()
         });
         let most = self.config.options().max_patterns;
         while self.aliases.len() > most {
             self.aliases.pop_first();
         }
         self.reindex();
+        self.cache = cache;
     }
 
     /// Builds everything that follows from the patterns.
@@ -413,7 +431,7 @@ impl LogMiner {
             }
         }
         self.open_groups();
-        self.due = (self.patterns.len() + self.patterns.len() / 2).max(FIRST_SETTLING);
+        self.due = (2 * self.patterns.len()).max(FIRST_SETTLING);
     }
 
     fn rebuild_vocabulary(&mut self) {
@@ -423,7 +441,9 @@ impl LogMiner {
                 *token = Token::new(self.vocabulary.intern(old.text(token.symbol())), token.blank());
             }
         }
+        let cache = std::mem::take(&mut self.cache);
         self.reindex();
+        self.cache = cache;
     }
 
     /// Infers the header from what was seen and takes it off all patterns.
@@ -444,6 +464,7 @@ impl LogMiner {
             let mut tokens = pattern.tokens.to_vec();
             strip(parts, &mut tokens, &self.vocabulary);
             pattern.tokens = tokens.into();
+            pattern.rank = rank(&pattern.tokens, &self.vocabulary);
             let slot = *first.entry(pattern.tokens.clone()).or_insert(kept.len());
             match kept.get_mut(slot) {
                 Some(same) => {
@@ -570,6 +591,14 @@ impl LogMiner {
         let ids = self.open.get(&skeleton(tokens, &self.vocabulary))?;
         ids.iter().find_map(|id| self.groups.get(id).filter(|group| group.fits(tokens)).map(|group| (*id, group)))
     }
+}
+
+/// Hash of what `tokens` say, not of their symbols, which depend on the order in which words came.
+pub(super) fn rank(tokens: &[Token], vocabulary: &Vocabulary) -> u64 {
+    let hash = tokens.iter().fold(0, |hash, token| {
+        hash::add_bytes(hash::add(hash, u64::from(token.blank())), vocabulary.text(token.symbol()))
+    });
+    hash::finish(hash)
 }
 
 /// Takes the header off.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use super::config::MinerConfig;
 use super::header::HeaderPart;
-use super::miner::{LogMiner, MinerStats, Pattern};
+use super::miner::{LogMiner, MinerStats, Pattern, rank};
 use super::template::{Move, TemplateId};
 use super::token::{Token, Vocabulary};
 
@@ -107,7 +107,9 @@ impl<'de> Deserialize<'de> for LogMiner {
             });
             let tokens: Option<Vec<Token>> = tokens.collect();
             let Some(tokens) = tokens else { return Err(de::Error::custom("a token is no word")) };
+            let rank = rank(&tokens, &miner.vocabulary);
             miner.patterns.push(Pattern {
+                rank,
                 id: stored.id,
                 tokens: tokens.into(),
                 count: stored.count,
