@@ -27,14 +27,18 @@ fn logs(criterion: &mut Criterion) {
         group.throughput(Throughput::Bytes(corpus.bytes.len() as u64));
         group.sample_size(10).sampling_mode(SamplingMode::Flat);
         group.bench_function("floor: newline scan", |b| b.iter(|| newlines(black_box(&corpus.bytes))));
-        group.bench_function("floor: split and FxHash", |b| b.iter(|| split_and_hash(black_box(&corpus.bytes))));
+        group.bench_function("floor: split and FxHash", |b| {
+            b.iter(|| split_and_hash(black_box(&corpus.bytes)))
+        });
         group.bench_function("LogMiner push", |b| b.iter(|| mine(corpus, Header::None)));
         group.bench_function("LogMiner push, header inferred", |b| b.iter(|| mine(corpus, Header::Infer)));
         let warm = mine(corpus, Header::None);
         group.bench_function("LogMiner extract", |b| {
-            b.iter(|| corpus.iter().take(10_000).for_each(|line| {
-                black_box(warm.extract(line));
-            }));
+            b.iter(|| {
+                corpus.iter().take(10_000).for_each(|line| {
+                    black_box(warm.extract(line));
+                })
+            });
         });
         let text = String::from_utf8(corpus.bytes.clone()).unwrap();
         group.bench_function("peer: drain3", |b| {

@@ -9,27 +9,113 @@ use fastrand::Rng;
 pub const TEMPLATES: usize = 16 * 80;
 
 const NOUNS: [&str; 48] = [
-    "connection", "request", "session", "worker", "replica", "segment", "snapshot", "checkpoint", "lease", "leader",
-    "follower", "partition", "consumer", "producer", "queue", "buffer", "cache", "index", "shard", "volume", "disk",
-    "socket", "listener", "handler", "scheduler", "executor", "task", "job", "stage", "block", "page", "journal",
-    "transaction", "cursor", "token", "certificate", "secret", "policy", "route", "gateway", "upstream", "backend",
-    "container", "image", "node", "cluster", "namespace", "quota",
+    "connection",
+    "request",
+    "session",
+    "worker",
+    "replica",
+    "segment",
+    "snapshot",
+    "checkpoint",
+    "lease",
+    "leader",
+    "follower",
+    "partition",
+    "consumer",
+    "producer",
+    "queue",
+    "buffer",
+    "cache",
+    "index",
+    "shard",
+    "volume",
+    "disk",
+    "socket",
+    "listener",
+    "handler",
+    "scheduler",
+    "executor",
+    "task",
+    "job",
+    "stage",
+    "block",
+    "page",
+    "journal",
+    "transaction",
+    "cursor",
+    "token",
+    "certificate",
+    "secret",
+    "policy",
+    "route",
+    "gateway",
+    "upstream",
+    "backend",
+    "container",
+    "image",
+    "node",
+    "cluster",
+    "namespace",
+    "quota",
 ];
 const VERBS: [&str; 32] = [
-    "opened", "closed", "started", "stopped", "rejected", "accepted", "expired", "renewed", "committed", "aborted",
-    "flushed", "evicted", "restored", "replayed", "assigned", "released", "scheduled", "cancelled", "promoted",
-    "demoted", "attached", "detached", "mounted", "resolved", "throttled", "retried", "dropped", "merged", "split",
-    "rotated", "verified", "skipped",
+    "opened",
+    "closed",
+    "started",
+    "stopped",
+    "rejected",
+    "accepted",
+    "expired",
+    "renewed",
+    "committed",
+    "aborted",
+    "flushed",
+    "evicted",
+    "restored",
+    "replayed",
+    "assigned",
+    "released",
+    "scheduled",
+    "cancelled",
+    "promoted",
+    "demoted",
+    "attached",
+    "detached",
+    "mounted",
+    "resolved",
+    "throttled",
+    "retried",
+    "dropped",
+    "merged",
+    "split",
+    "rotated",
+    "verified",
+    "skipped",
 ];
 const LINKS: [&str; 16] = [
-    "after", "before", "while", "because of", "with", "without", "from", "to", "for", "by", "on behalf of", "in", "at",
-    "due to", "during", "against",
+    "after",
+    "before",
+    "while",
+    "because of",
+    "with",
+    "without",
+    "from",
+    "to",
+    "for",
+    "by",
+    "on behalf of",
+    "in",
+    "at",
+    "due to",
+    "during",
+    "against",
 ];
 const LEVELS: [&str; 5] = ["INFO", "INFO", "WARN", "DEBUG", "ERROR"];
 const USERS: [&str; 40] = [
-    "amara", "bruno", "chiara", "deniz", "elif", "farid", "greta", "hana", "ivan", "jonas", "kemal", "lena", "marek",
-    "noor", "oskar", "petra", "quinn", "rosa", "sven", "tomas", "ulla", "vera", "wanda", "xenia", "yusuf", "zora",
-    "anouk", "bilal", "cleo", "dario", "edda", "fynn", "gita", "henk", "ines", "jana", "kai", "lars", "mila", "nils",
+    "amara", "bruno", "chiara", "deniz", "elif", "farid", "greta", "hana", "ivan", "jonas", "kemal", "lena",
+    "marek", "noor", "oskar", "petra", "quinn", "rosa", "sven", "tomas", "ulla", "vera", "wanda", "xenia",
+    "yusuf", "zora", "anouk", "bilal", "cleo", "dario", "edda", "fynn", "gita", "henk", "ines", "jana",
+    "kai", "lars", "mila", "nils",
 ];
 
 /// A variable of a template.
@@ -67,12 +153,22 @@ impl Slot {
             Self::Hex => write!(line, "0x{:08x}", rng.u32(..)),
             Self::Uuid => {
                 let (a, b) = (rng.u64(..), rng.u64(..));
-                write!(line, "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", a >> 32, a >> 16 & 0xffff, a & 0xfff, b >> 52, b & 0xffff_ffff_ffff)
+                write!(
+                    line,
+                    "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+                    a >> 32,
+                    a >> 16 & 0xffff,
+                    a & 0xfff,
+                    b >> 52,
+                    b & 0xffff_ffff_ffff
+                )
             }
             Self::Address => {
                 write!(line, "10.{}.{}.{}:{}", rng.u8(..), rng.u8(..), rng.u8(..), rng.u16(1024..))
             }
-            Self::Path => write!(line, "/srv/data/part-{:05}/{:06x}.log", rng.u32(0..10_000), rng.u32(0..1 << 24)),
+            Self::Path => {
+                write!(line, "/srv/data/part-{:05}/{:06x}.log", rng.u32(0..10_000), rng.u32(0..1 << 24))
+            }
             Self::Id => write!(line, "blk_{}", rng.u64(1_000_000_000..9_000_000_000)),
             Self::Size => write!(line, "{}KB", rng.u32(1..9999)),
             Self::User => write!(line, "{}", pick(rng, &USERS)),
@@ -158,7 +254,10 @@ fn header(style: usize, component: &str, rng: &mut Rng, n: usize, line: &mut Str
         8 => write!(line, "2031-09-28 {h:02}:{m:02}:{s:02}, {level}                  {component}    "),
         9 => write!(line, "20311223-{h:02}:{m:02}:{s:02}:{ms:03}|{component}|{pid}|"),
         10 => write!(line, "[{}.{ms:06}] {component}: ", n / 1000),
-        11 => write!(line, "ts=2031-07-01T{h:02}:{m:02}:{s:02}.{ms:03}Z level={level} component={component} msg="),
+        11 => write!(
+            line,
+            "ts=2031-07-01T{h:02}:{m:02}:{s:02}.{ms:03}Z level={level} component={component} msg="
+        ),
         12 => write!(line, "2031-07-29 {h:02}:{m:02}:{s:02},{ms:03} - {level}  [{component}:{pid}] - "),
         13 => write!(line, "I0701 {h:02}:{m:02}:{s:02}.{ms:06} {pid} {component}.rs:{}] ", pid / 7),
         14 => write!(line, "{pid}:M 01 Jul 2031 {h:02}:{m:02}:{s:02}.{ms:03} * "),
@@ -213,11 +312,7 @@ pub fn block_store(lines: usize) -> Corpus {
     write(lines, &mut rng, |rng| templates.get(rng.usize(..templates.len())))
 }
 
-fn write<'t>(
-    lines: usize,
-    rng: &mut Rng,
-    mut next: impl FnMut(&mut Rng) -> Option<&'t Template>,
-) -> Corpus {
+fn write<'t>(lines: usize, rng: &mut Rng, mut next: impl FnMut(&mut Rng) -> Option<&'t Template>) -> Corpus {
     let mut text = String::with_capacity(lines * 112);
     for n in 0..lines {
         if let Some(template) = next(rng) {

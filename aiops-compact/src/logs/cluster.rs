@@ -18,11 +18,14 @@ pub(super) struct Group {
     pub(super) values: Vec<Vec<u32>>,
     /// Indices of the patterns.
     pub(super) members: Vec<usize>,
+    /// Whether its patterns differ in how long their lists of variables are, or where in a list a word stands; its tokens
+    /// are then none of theirs.
+    pub(super) is_list: bool,
 }
 
 impl Group {
     pub(super) fn new(tokens: &[Token], member: usize) -> Self {
-        Self { tokens: tokens.to_vec(), values: Vec::new(), members: vec![member] }
+        Self { tokens: tokens.to_vec(), values: Vec::new(), members: vec![member], is_list: false }
     }
 
     /// Symbols at `at`: the one there, or those of the variable.
@@ -69,22 +72,17 @@ impl Group {
         self.members.extend(others.into_iter().flat_map(|other| other.members));
     }
 
-    /// The group of these patterns, whose indices are given beside them, however it was found.
-    pub(super) fn of(patterns: &[(usize, &[Token])], vocabulary: &Vocabulary) -> Option<Self> {
-        let mut parts: Vec<(u64, Self, Vec<Self>)> = Vec::new();
-        for (member, tokens) in patterns {
-            let (key, group) = (skeleton(tokens, vocabulary), Self::new(tokens, *member));
-            match parts.iter_mut().find(|part| part.0 == key) {
-                Some(part) => part.2.push(group),
-                None => parts.push((key, group, Vec::new())),
-            }
-        }
-        let mut groups = parts.into_iter().map(|(_, mut group, others)| {
-            group.absorb(others);
-            group
-        });
-        let first = groups.next()?;
-        Some(groups.fold(first, |group, other| group.folded_with(other, vocabulary)))
+    /// The group of these patterns, whose indices are given beside them, when they are no [list](Self::is_list).
+    pub(super) fn of(patterns: &[(usize, &[Token])]) -> Option<Self> {
+        let mut groups = patterns.iter().map(|(member, tokens)| Self::new(tokens, *member));
+        let mut group = groups.next()?;
+        group.absorb(groups.collect());
+        Some(group)
+    }
+
+    /// The group of a list: what its patterns have in common, and their indices.
+    pub(super) fn list(tokens: &[Token], members: Vec<usize>) -> Self {
+        Self { tokens: tokens.to_vec(), values: Vec::new(), members, is_list: true }
     }
 
     /// A group over two skeletons: their variables are lists of different lengths.
@@ -92,7 +90,7 @@ impl Group {
         let tokens = fold(&self.tokens, vocabulary);
         let mut members = self.members;
         members.extend(other.members);
-        Self { values: Vec::new(), tokens, members }
+        Self::list(&tokens, members)
     }
 
     /// Whether `tokens`, of the same skeleton, differ from the group only where it is wild.
@@ -231,8 +229,7 @@ impl Judge<'_> {
             let both = places.map(|place| place as usize);
             let places = both.get(..free).unwrap_or_default();
             let members = members.into_iter().map(|member| member as usize);
-            let alive: Vec<usize> =
-                members.filter(|m| slots.get(*m).is_some_and(Option::is_some)).collect();
+            let alive: Vec<usize> = members.filter(|m| slots.get(*m).is_some_and(Option::is_some)).collect();
             let shown: Vec<&Group> =
                 alive.iter().filter_map(|m| slots.get(*m).and_then(Option::as_ref)).collect();
             if shown.len() < 2 || !places.iter().all(|at| self.is_variable(&shown, *at, places)) {
@@ -320,9 +317,8 @@ impl Judge<'_> {
         if constants == 0 {
             return false;
         }
-        let count = |wanted: fn(Look) -> bool| {
-            symbols.iter().filter(|s| wanted(self.vocabulary.look(**s))).count()
-        };
+        let count =
+            |wanted: fn(Look) -> bool| symbols.iter().filter(|s| wanted(self.vocabulary.look(**s))).count();
         // Punctuation is part of the text, not a value.
         if count(|l| l == Look::Mark) > 0 {
             return false;
@@ -344,7 +340,9 @@ impl Judge<'_> {
         // What was masked in one line is a value in the others too, and so is what is a value elsewhere.
         let known = symbols.iter().filter(|s| self.known.contains(*s)).count();
         let units = count(|l| l == Look::Unit);
-        if masked > 0 && constants >= 2 || 2 * known > symbols.len() && constants >= 2 || units == symbols.len()
+        if masked > 0 && constants >= 2
+            || 2 * known > symbols.len() && constants >= 2
+            || units == symbols.len()
             || constants >= 2 && self.is_numbered(&symbols, first, at)
         {
             needed = 2.0;

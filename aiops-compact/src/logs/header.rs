@@ -35,8 +35,28 @@ const LEVEL_SHARE: f64 = 0.8;
 const PART_SHARE: f64 = 0.6;
 
 const LEVELS: [&str; 22] = [
-    "trace", "debug", "dbg", "info", "information", "notice", "warn", "warning", "error", "err", "severe", "critical",
-    "crit", "fatal", "alert", "emerg", "failure", "verbose", "fine", "config", "finer", "finest",
+    "trace",
+    "debug",
+    "dbg",
+    "info",
+    "information",
+    "notice",
+    "warn",
+    "warning",
+    "error",
+    "err",
+    "severe",
+    "critical",
+    "crit",
+    "fatal",
+    "alert",
+    "emerg",
+    "failure",
+    "verbose",
+    "fine",
+    "config",
+    "finer",
+    "finest",
 ];
 
 /// The tokens of one line as fields between blanks: their ranges.
@@ -119,9 +139,7 @@ impl<'a> View<'a> {
                 (behind < self.fields.len() && self.is_variable_start()).then_some(behind)
             }
             HeaderPart::Bars(_) => None,
-            HeaderPart::Component => {
-                (column..column + 3).find(|c| self.ends_with_colon(*c)).map(|c| c + 1)
-            }
+            HeaderPart::Component => (column..column + 3).find(|c| self.ends_with_colon(*c)).map(|c| c + 1),
             HeaderPart::Name => self.is_name(column).then_some(column + 1),
             HeaderPart::Bracket => {
                 let start = self.fields.get(column)?.0;
@@ -168,7 +186,9 @@ pub(super) fn infer(lines: &[(&[Token], u64)], vocabulary: &Vocabulary) -> Vec<H
     }
     // Up to the last column that is a variable or a level in nearly all lines.
     let fixed = (0..MAX_COLUMNS)
-        .filter(|c| share(&|v| v.is_variable(*c)) >= VARIABLE_SHARE || share(&|v| v.is_level(*c)) >= LEVEL_SHARE)
+        .filter(|c| {
+            share(&|v| v.is_variable(*c)) >= VARIABLE_SHARE || share(&|v| v.is_level(*c)) >= LEVEL_SHARE
+        })
         .map(|c| c + 1)
         .max()
         .unwrap_or(0);

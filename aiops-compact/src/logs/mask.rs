@@ -252,7 +252,8 @@ fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
 #[inline]
 fn is_default(word: &[u8]) -> bool {
     let first = word.first().map_or(0, |b| b | 0x20);
-    matches!(first, b't' | b'n' | b'r' | b'f' | b'a') && [&b"true"[..], b"null", b"root", b"false", b"admin"].iter().any(|d| word.eq_ignore_ascii_case(d))
+    matches!(first, b't' | b'n' | b'r' | b'f' | b'a')
+        && [&b"true"[..], b"null", b"root", b"false", b"admin"].iter().any(|d| word.eq_ignore_ascii_case(d))
 }
 
 /// A chunk with digits: a variable, or a name such as `en0`.
@@ -345,11 +346,7 @@ fn chunk_kind(chunk: &[u8], seen: u8, after: &[u8]) -> Option<VariableKind> {
         let tail = chunk.iter().position(|b| !b.is_ascii_digit()).unwrap_or(0);
         let name = slice(chunk, tail, chunk.len());
         let glued = seen & LETTER != 0 && name.len() > 4 && name.iter().all(u8::is_ascii_alphabetic);
-        return (!glued).then_some(if seen & LETTER == 0 {
-            VariableKind::Hex
-        } else {
-            VariableKind::Number
-        });
+        return (!glued).then_some(if seen & LETTER == 0 { VariableKind::Hex } else { VariableKind::Number });
     }
     if seen & LETTER == 0 && chunk.len() >= 6 {
         return Some(VariableKind::Hex);
@@ -445,8 +442,9 @@ fn request_end(line: &[u8], end: usize) -> usize {
 }
 
 fn windows_path_end(line: &[u8], start: usize) -> usize {
-    let ends =
-        |b: &u8| class(*b) == SPACE || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'|' | b';' | b',' | b')' | b']');
+    let ends = |b: &u8| {
+        class(*b) == SPACE || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'|' | b';' | b',' | b')' | b']')
+    };
     line.get(start..).unwrap_or_default().iter().position(ends).map_or(line.len(), |n| start + n)
 }
 
@@ -454,7 +452,10 @@ fn windows_path_end(line: &[u8], start: usize) -> usize {
 fn url(line: &[u8], start: usize) -> Hit {
     let ends = |b: &u8| {
         class(*b) == SPACE
-            || matches!(b, b'"' | b'\'' | b'<' | b'>' | b'|' | b';' | b',' | b'(' | b')' | b'[' | b']' | b'{' | b'}')
+            || matches!(
+                b,
+                b'"' | b'\'' | b'<' | b'>' | b'|' | b';' | b',' | b'(' | b')' | b'[' | b']' | b'{' | b'}'
+            )
     };
     let rest = line.get(start..).unwrap_or_default();
     let mut length = rest.iter().position(ends).unwrap_or(rest.len());
@@ -465,9 +466,8 @@ fn url(line: &[u8], start: usize) -> Hit {
     if digits { Hit::Variable(start + length, VariableKind::Url) } else { Hit::Literal(start + length) }
 }
 
-const MONTHS: [&[u8; 3]; 12] = [
-    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-];
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
 const DAYS: [&[u8; 3]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
 
 /// `[Sun ]Jun 19 08:43:14[ 2005]`, as `ctime` and syslog (RFC 3164) write it.

@@ -47,7 +47,7 @@ pub struct MinerStats {
 ///
 /// # Ids
 /// [`push`](Self::push) returns the template as known then. Templates merge, and rarely split, as more lines come; the
-/// older id stays, [`resolve`](Self::resolve) maps every id to the present one, and [`moves`](Self::moves) records what
+/// part with the oldest pattern keeps its id, [`resolve`](Self::resolve) maps every id to the present one, and [`moves`](Self::moves) records what
 /// changed. So group lines by resolved ids after the stream has ended, or follow the moves.
 ///
 /// # Order and shards
@@ -86,6 +86,8 @@ pub struct LogMiner {
     pub(super) moves: Vec<Move>,
     /// Ids of patterns that are kept no more → an id of their template.
     pub(super) aliases: BTreeMap<TemplateId, TemplateId>,
+    /// Templates that are lists, with what their patterns have in common.
+    pub(super) lists: BTreeMap<TemplateId, Vec<Token>>,
     /// Hash of the masked line → pattern.
     cache: HashMap<u64, u32, KeyBuildHasher>,
     /// Tokens → pattern.
@@ -96,7 +98,7 @@ pub struct LogMiner {
     scratch: Pieces,
     tokens: Vec<Token>,
     /// Number of patterns at which to settle next.
-    due: usize,
+    pub(super) due: usize,
     token_count: usize,
 }
 
@@ -120,6 +122,7 @@ impl LogMiner {
             stats: MinerStats::default(),
             moves: Vec::new(),
             aliases: BTreeMap::new(),
+            lists: BTreeMap::new(),
             cache: HashMap::default(),
             index: HashMap::default(),
             groups: HashMap::default(),
@@ -140,6 +143,9 @@ impl LogMiner {
     /// Mines one line, without its line end, whatever its bytes.
     #[inline]
     pub fn push(&mut self, line: &[u8]) -> TemplateId {
+        if self.header.is_none() && self.stats.lines >= self.config.options().header_lines {
+            self.regroup(true);
+        }
         self.stats.lines += 1;
         let line = line.get(..self.config.options().max_line_bytes).unwrap_or(line);
         let key = line_hash(line);
@@ -169,9 +175,27 @@ impl LogMiner {
 
     #[cold]
     fn learn(&mut self, line: &[u8], key: u64) -> u32 {
-        self.keep_bounds();
-        let options = self.config.options();
-        self.scratch.read(line, options.max_tokens);
+        self.scratch.read(line, self.config.options().max_tokens);
+        self.read_tokens();
+        let slot = match self.index.get(self.tokens.as_slice()) {
+            Some(slot) => *slot,
+            None => {
+                // Only a new pattern makes the miner grow or settle: what it does must not depend on what is cached.
+                if self.keep_bounds() {
+                    self.read_tokens();
+                }
+                self.admit()
+            }
+        };
+        if self.cache.len() >= 4 * self.config.options().max_patterns {
+            self.cache = HashMap::default();
+        }
+        self.cache.insert(key, slot);
+        slot
+    }
+
+    /// The tokens of the line in `self.scratch`.
+    fn read_tokens(&mut self) {
         self.tokens.clear();
         for piece in &self.scratch.pieces {
             let symbol = self.vocabulary.intern(self.scratch.text(piece));
@@ -180,16 +204,10 @@ impl LogMiner {
         if let Some(parts) = &self.header {
             strip(parts, &mut self.tokens, &self.vocabulary);
         }
-        let slot = match self.index.get(self.tokens.as_slice()) {
-            Some(slot) => *slot,
-            None => self.admit(0),
-        };
-        self.cache.insert(key, slot);
-        slot
     }
 
     /// Takes in `self.tokens`, which no pattern has; its slot. A template with enough patterns gets no more of them.
-    fn admit(&mut self, count: u64) -> u32 {
+    fn admit(&mut self) -> u32 {
         let slot = u32::try_from(self.patterns.len()).unwrap_or(u32::MAX);
         let id = TemplateId(self.next_id);
         let key = skeleton(&self.tokens, &self.vocabulary);
@@ -213,7 +231,7 @@ impl LogMiner {
         self.index.insert(tokens.clone(), slot);
         let last = self.stats.lines;
         let rank = rank(&tokens, &self.vocabulary);
-        self.patterns.push(Pattern { id, tokens, count, last, template: home.unwrap_or(id), rank });
+        self.patterns.push(Pattern { id, tokens, count: 0, last, template: home.unwrap_or(id), rank });
         slot
     }
 
@@ -229,20 +247,19 @@ impl LogMiner {
             + self.moves.len() * 24
     }
 
-    fn keep_bounds(&mut self) {
+    /// Makes room for one more pattern; whether symbols may have changed.
+    fn keep_bounds(&mut self) -> bool {
         let options = self.config.options();
         let (max_patterns, max_bytes) = (options.max_patterns, options.max_bytes);
-        let header_due = self.header.is_none() && self.stats.lines > options.header_lines;
-        if self.cache.len() >= 4 * max_patterns {
-            self.cache = HashMap::default();
-        }
-        let over = |miner: &Self| miner.patterns.len() >= max_patterns || miner.memory() >= max_bytes;
-        if over(self) {
+        if self.patterns.len() >= max_patterns || self.memory() >= max_bytes {
             self.regroup(true);
             self.evict(max_patterns / 2, max_bytes / 2);
-        } else if header_due || self.patterns.len() >= self.due {
+            return true;
+        }
+        if self.patterns.len() >= self.due {
             self.regroup(true);
         }
+        false
     }
 
     /// Decides anew, from all patterns together, which of them are one template.
@@ -278,30 +295,29 @@ impl LogMiner {
         self.due = (2 * self.patterns.len()).max(FIRST_SETTLING);
     }
 
-    /// Gives each group the oldest id that one of its members had, and records what moved.
-    fn assign(&mut self, mut groups: Vec<Group>) {
-        let claim = |miner: &Self, group: &Group| {
-            let members = group.members.iter().filter_map(|m| miner.patterns.get(*m));
-            members.map(|p| (p.template, p.id)).min()
-        };
-        groups.sort_by_cached_key(|group| claim(self, group));
+    /// Names each group after its oldest pattern, and records what moved.
+    fn assign(&mut self, groups: Vec<Group>) {
         self.groups = HashMap::default();
+        self.lists = BTreeMap::new();
+        let line = self.stats.lines;
+        let mut moves = Vec::new();
         for group in groups {
-            let members = || group.members.iter().filter_map(|m| self.patterns.get(*m));
-            // Of the parts of a template that was split, the one with the oldest pattern keeps the id.
-            let id = members().map(|p| p.template).min().filter(|id| !self.groups.contains_key(id));
-            let Some(id) = id.or_else(|| members().map(|p| p.id).min()) else { continue };
-            let line = self.stats.lines;
+            let oldest = group.members.first().and_then(|member| self.patterns.get(*member));
+            let Some(id) = oldest.map(|pattern| pattern.id) else { continue };
             for member in &group.members {
                 let Some(pattern) = self.patterns.get_mut(*member) else { continue };
                 if pattern.template != id {
-                    let entry = Move { from: pattern.template, into: id, pattern: pattern.id, line };
+                    moves.push(Move { from: pattern.template, into: id, pattern: pattern.id, line });
                     pattern.template = id;
-                    self.moves.push(entry);
                 }
+            }
+            if group.is_list {
+                self.lists.insert(id, group.tokens.clone());
             }
             self.groups.insert(id, group);
         }
+        moves.sort_unstable_by_key(|entry| entry.pattern);
+        self.moves.append(&mut moves);
         if self.moves.len() > MAX_MOVES {
             let excess = self.moves.len() - MAX_MOVES / 2;
             self.moves.drain(..excess);
@@ -357,7 +373,7 @@ impl LogMiner {
         let cut = order.len().saturating_sub(keep);
         let Some(limit) = order.get(cut).copied() else { return };
         let doomed = |p: &Pattern| (p.last, p.id) < limit;
-        // A template that lives on keeps its id.
+        // The ids of a template that lives on lead to one of its patterns that stay.
         let mut heirs: HashMap<TemplateId, TemplateId, FxBuildHasher> = HashMap::default();
         for pattern in self.patterns.iter().filter(|p| !doomed(p)) {
             heirs.entry(pattern.template).or_insert(pattern.id);
@@ -385,7 +401,11 @@ impl LogMiner {
     }
 
     /// Removes patterns, and everything that knew their slots; lines of the `heirs`' patterns find the heir.
-    fn remove(&mut self, gone: impl Fn(usize, &Pattern) -> bool, heirs: &HashMap<usize, usize, FxBuildHasher>) {
+    fn remove(
+        &mut self,
+        gone: impl Fn(usize, &Pattern) -> bool,
+        heirs: &HashMap<usize, usize, FxBuildHasher>,
+    ) {
         let mut slot = 0;
         let mut kept = 0_u32;
         let mut slots: Vec<Option<u32>> = Vec::with_capacity(self.patterns.len());
@@ -425,10 +445,12 @@ impl LogMiner {
         self.groups = HashMap::default();
         for (id, members) in members {
             let tokens = |slot: usize| self.patterns.get(slot).map_or(&[][..], |p| &p.tokens);
-            let patterns: Vec<(usize, &[Token])> = members.into_iter().map(|m| (m, tokens(m))).collect();
-            if let Some(group) = Group::of(&patterns, &self.vocabulary) {
-                self.groups.insert(id, group);
-            }
+            let patterns = || members.iter().map(|m| (*m, tokens(*m))).collect::<Vec<_>>();
+            let group = match self.lists.get(&id) {
+                Some(list) => Some(Group::list(list, members)),
+                None => Group::of(&patterns()),
+            };
+            self.groups.extend(group.map(|group| (id, group)));
         }
         self.open_groups();
         self.due = (2 * self.patterns.len()).max(FIRST_SETTLING);
@@ -438,6 +460,13 @@ impl LogMiner {
         let old = std::mem::replace(&mut self.vocabulary, Vocabulary::new());
         for pattern in &mut self.patterns {
             for token in &mut pattern.tokens {
+                *token = Token::new(self.vocabulary.intern(old.text(token.symbol())), token.blank());
+            }
+        }
+        // Lists of templates that are no more go too.
+        self.lists.retain(|id, _| self.groups.contains_key(id));
+        for tokens in self.lists.values_mut() {
+            for token in tokens {
                 *token = Token::new(self.vocabulary.intern(old.text(token.symbol())), token.blank());
             }
         }
@@ -480,6 +509,7 @@ impl LogMiner {
             }
         }
         self.patterns = kept;
+        self.lists = BTreeMap::new();
         self.reindex();
     }
 
@@ -560,15 +590,15 @@ impl LogMiner {
         self.stats.dropped_moves += other.stats.dropped_moves;
         let mut map = Vec::with_capacity(other.patterns.len());
         for pattern in &other.patterns {
-            self.keep_bounds();
-            self.tokens.clear();
-            for token in &pattern.tokens {
-                let symbol = self.vocabulary.intern(other.vocabulary.text(token.symbol()));
-                self.tokens.push(Token::new(symbol, token.blank()));
-            }
+            self.translate(pattern, &other.vocabulary);
             let slot = match self.index.get(self.tokens.as_slice()) {
                 Some(slot) => *slot,
-                None => self.admit(0),
+                None => {
+                    if self.keep_bounds() {
+                        self.translate(pattern, &other.vocabulary);
+                    }
+                    self.admit()
+                }
             };
             if let Some(own) = self.patterns.get_mut(slot as usize) {
                 own.count += pattern.count;
@@ -580,6 +610,15 @@ impl LogMiner {
         map
     }
 
+    /// The tokens of another miner's pattern.
+    fn translate(&mut self, pattern: &Pattern, vocabulary: &Vocabulary) {
+        self.tokens.clear();
+        for token in &pattern.tokens {
+            let symbol = self.vocabulary.intern(vocabulary.text(token.symbol()));
+            self.tokens.push(Token::new(symbol, token.blank()));
+        }
+    }
+
     pub(super) fn slot_of(&self, tokens: &[Token]) -> Option<&Pattern> {
         self.index.get(tokens).and_then(|slot| self.patterns.get(*slot as usize))
     }
@@ -589,7 +628,8 @@ impl LogMiner {
             return self.groups.get(&pattern.template).map(|group| (pattern.template, group));
         }
         let ids = self.open.get(&skeleton(tokens, &self.vocabulary))?;
-        ids.iter().find_map(|id| self.groups.get(id).filter(|group| group.fits(tokens)).map(|group| (*id, group)))
+        ids.iter()
+            .find_map(|id| self.groups.get(id).filter(|group| group.fits(tokens)).map(|group| (*id, group)))
     }
 }
 
@@ -614,10 +654,10 @@ pub(super) fn strip(parts: &[HeaderPart], tokens: &mut Vec<Token>, vocabulary: &
 
 #[inline]
 fn line_hash(line: &[u8]) -> u64 {
-    let mut state = 0;
+    let mut state = 1;
     let mut done = 0;
     mask::mask(line, |start, end, _| {
-        state = hash::add_bytes(state, line.get(done..start).unwrap_or_default());
+        state = hash::add_bytes(state, line.get(done..start).unwrap_or_default()).wrapping_add(1);
         done = end;
     });
     state = hash::add_bytes(state, line.get(done..).unwrap_or_default());

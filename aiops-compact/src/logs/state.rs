@@ -20,9 +20,12 @@ struct State {
     config: MinerConfig,
     header: Option<Vec<HeaderPart>>,
     next_id: u64,
+    /// Number of patterns at which to settle next.
+    due: usize,
     stats: MinerStats,
     words: Vec<Word>,
     patterns: Vec<StoredPattern>,
+    lists: BTreeMap<TemplateId, Vec<u64>>,
     aliases: BTreeMap<TemplateId, TemplateId>,
     moves: Vec<Move>,
 }
@@ -49,20 +52,22 @@ struct StoredPattern {
 impl Serialize for LogMiner {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut vocabulary = Vocabulary::new();
-        let mut patterns = Vec::with_capacity(self.patterns.len());
-        for pattern in &self.patterns {
-            let tokens = pattern.tokens.iter().map(|token| {
+        let mut encode = |tokens: &[Token]| -> Vec<u64> {
+            let code = |token: &Token| {
                 let symbol = vocabulary.intern(self.vocabulary.text(token.symbol()));
                 u64::from(symbol) * 2 + u64::from(token.blank())
-            });
-            patterns.push(StoredPattern {
-                id: pattern.id,
-                template: pattern.template,
-                count: pattern.count,
-                last: pattern.last,
-                tokens: tokens.collect(),
-            });
-        }
+            };
+            tokens.iter().map(code).collect()
+        };
+        let stored = |pattern: &Pattern, tokens| StoredPattern {
+            id: pattern.id,
+            template: pattern.template,
+            count: pattern.count,
+            last: pattern.last,
+            tokens,
+        };
+        let patterns = self.patterns.iter().map(|p| stored(p, encode(&p.tokens))).collect();
+        let lists = self.lists.iter().map(|(id, tokens)| (*id, encode(tokens))).collect();
         let words = vocabulary.words().map(|word| match std::str::from_utf8(word) {
             Ok(text) => Word::Text(text.to_owned()),
             Err(_) => Word::Bytes(word.to_vec()),
@@ -72,9 +77,11 @@ impl Serialize for LogMiner {
             config: self.config.clone(),
             header: self.header.clone(),
             next_id: self.next_id,
+            due: self.due,
             stats: self.stats,
             words: words.collect(),
             patterns,
+            lists,
             aliases: self.aliases.clone(),
             moves: self.moves.clone(),
         };
@@ -86,7 +93,10 @@ impl<'de> Deserialize<'de> for LogMiner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let state = State::deserialize(deserializer)?;
         if state.version != VERSION {
-            return Err(de::Error::custom(format!("version {} of a miner, expected {VERSION}", state.version)));
+            return Err(de::Error::custom(format!(
+                "version {} of a miner, expected {VERSION}",
+                state.version
+            )));
         }
         let mut miner = Self::new(state.config);
         let mut symbols = Vec::with_capacity(state.words.len());
@@ -96,17 +106,23 @@ impl<'de> Deserialize<'de> for LogMiner {
                 Word::Bytes(bytes) => miner.vocabulary.intern(&bytes),
             });
         }
+        let decode = |codes: &[u64]| -> Result<Vec<Token>, D::Error> {
+            let token = |code: &u64| {
+                let symbol = usize::try_from(code / 2).ok().and_then(|at| symbols.get(at));
+                symbol.map(|symbol| Token::new(*symbol, code % 2 == 1))
+            };
+            let tokens: Option<Vec<Token>> = codes.iter().map(token).collect();
+            tokens.ok_or_else(|| de::Error::custom("a token is no word"))
+        };
+        for (id, codes) in &state.lists {
+            miner.lists.insert(*id, decode(codes)?);
+        }
         for stored in state.patterns {
             let newest = miner.patterns.last().map(|pattern| pattern.id);
             if newest.is_some_and(|newest| stored.id <= newest) || stored.id.0 >= state.next_id {
                 return Err(de::Error::custom("patterns are not in the order of their ids"));
             }
-            let tokens = stored.tokens.iter().map(|code| {
-                let symbol = usize::try_from(code / 2).ok().and_then(|at| symbols.get(at));
-                symbol.map(|symbol| Token::new(*symbol, code % 2 == 1))
-            });
-            let tokens: Option<Vec<Token>> = tokens.collect();
-            let Some(tokens) = tokens else { return Err(de::Error::custom("a token is no word")) };
+            let tokens = decode(&stored.tokens)?;
             let rank = rank(&tokens, &miner.vocabulary);
             miner.patterns.push(Pattern {
                 rank,
@@ -128,6 +144,7 @@ impl<'de> Deserialize<'de> for LogMiner {
         miner.aliases = state.aliases;
         miner.moves = state.moves;
         miner.reindex();
+        miner.due = state.due;
         Ok(miner)
     }
 }

@@ -70,12 +70,10 @@ pub(super) enum Look {
     Empty,
 }
 
-/// Symbol of the empty text.
-pub(super) const EMPTY: u32 = 1;
-
 const UNITS: [&[u8]; 26] = [
-    b"B", b"KB", b"MB", b"GB", b"TB", b"kB", b"KiB", b"MiB", b"GiB", b"TiB", b"bytes", b"ns", b"us", b"ms", b"msec",
-    b"msecs", b"s", b"sec", b"secs", b"second", b"seconds", b"min", b"mins", b"minutes", b"h", b"hours",
+    b"B", b"KB", b"MB", b"GB", b"TB", b"kB", b"KiB", b"MiB", b"GiB", b"TiB", b"bytes", b"ns", b"us", b"ms",
+    b"msec", b"msecs", b"s", b"sec", b"secs", b"second", b"seconds", b"min", b"mins", b"minutes", b"h",
+    b"hours",
 ];
 
 /// The distinct texts of tokens.
@@ -217,7 +215,11 @@ impl Pieces {
                 let from = text.len();
                 let value = line.get(open..close).unwrap_or_default();
                 let masked = value.iter().any(u8::is_ascii_digit) || value.first() == Some(&b'/');
-                text.extend_from_slice(if masked || value.len() > MAX_TOKEN_BYTES { WILDCARD } else { value });
+                text.extend_from_slice(if masked || value.len() > MAX_TOKEN_BYTES {
+                    WILDCARD
+                } else {
+                    value
+                });
                 pieces.push(Piece { start: open, end: close, text: (from, text.len()), blank: false });
                 at = close;
                 continue;
@@ -283,7 +285,9 @@ fn within(line: &[u8], at: usize) -> bool {
 
 /// Package, class, host or path: never the fixed part of an attribute.
 fn is_qualified(value: &[u8], record: bool) -> bool {
-    let dots = value.windows(3).filter(|w| matches!(w, [a, b'.', b] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric()));
+    let dots = value
+        .windows(3)
+        .filter(|w| matches!(w, [a, b'.', b] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric()));
     let least = if record { 1 } else { 2 };
     dots.count() >= least || value.len() > 1 && value.contains(&b'/') && !value.contains(&b':')
 }
@@ -294,7 +298,9 @@ fn value_missing(byte: u8, blank: bool, next: Option<u8>) -> bool {
         b'(' => next == Some(b')'),
         b'[' => next == Some(b']'),
         b'{' => next == Some(b'}'),
-        b'=' => !blank && next.is_none_or(|b| class(b) == SPACE || matches!(b, b',' | b';' | b')' | b']' | b'}')),
+        b'=' => {
+            !blank && next.is_none_or(|b| class(b) == SPACE || matches!(b, b',' | b';' | b')' | b']' | b'}'))
+        }
         _ => false,
     }
 }

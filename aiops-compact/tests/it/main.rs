@@ -11,6 +11,7 @@
 mod deviation;
 mod golden;
 mod healthy;
+mod logs;
 mod moments;
 mod order;
 mod rolling;

@@ -137,10 +137,7 @@ impl LogReport {
         let mut row = |name: &str, lines: String, templates: String, scores: Option<Scores>| {
             let cell = |of: fn(&Scores) -> f64| scores.map_or("-".to_owned(), |s| format!("{:.4}", of(&s)));
             let (ga, fga, pa, fta) = (cell(|s| s.ga), cell(|s| s.fga), cell(|s| s.pa), cell(|s| s.fta));
-            let _ = writeln!(
-                text,
-                "{name:<16} {lines:>8} {templates:>9} {ga:>7} {fga:>7} {pa:>7} {fta:>7}"
-            );
+            let _ = writeln!(text, "{name:<16} {lines:>8} {templates:>9} {ga:>7} {fga:>7} {pa:>7} {fta:>7}");
         };
         for set in &self.sets {
             row(&set.name, set.lines.to_string(), set.templates.to_string(), set.scores);

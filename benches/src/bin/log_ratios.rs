@@ -57,17 +57,28 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let large = mixed(lines);
     let small = mixed(lines / 10);
     let blocks = block_store(lines);
-    println!("{TEMPLATES} templates, {lines} lines, {} bytes; medians of {pairs} interleaved pairs", large.bytes.len());
+    println!(
+        "{TEMPLATES} templates, {lines} lines, {} bytes; medians of {pairs} interleaved pairs",
+        large.bytes.len()
+    );
     println!("\n| miner / reference | miner, M lines/s | reference, M lines/s | ratio of rates |");
     println!("|---|---|---|---|");
     for (name, corpus) in [("mixed", &large), ("mixed, a tenth", &small), ("block store", &blocks)] {
         let floor = || split_and_hash(black_box(&corpus.bytes));
-        row(&format!("{name} / split and FxHash"), corpus, compare(pairs, floor, || {
-            black_box(mine(corpus, &content));
-        }));
-        row(&format!("{name}, header inferred / split and FxHash"), corpus, compare(pairs, floor, || {
-            black_box(mine(corpus, &raw));
-        }));
+        row(
+            &format!("{name} / split and FxHash"),
+            corpus,
+            compare(pairs, floor, || {
+                black_box(mine(corpus, &content));
+            }),
+        );
+        row(
+            &format!("{name}, header inferred / split and FxHash"),
+            corpus,
+            compare(pairs, floor, || {
+                black_box(mine(corpus, &raw));
+            }),
+        );
     }
     let mut rates = Vec::new();
     for _ in 0..pairs {
@@ -77,24 +88,37 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("\nrate at {lines} lines / rate at {} lines: {:.3}", lines / 10, median(rates));
     let text = std::str::from_utf8(&small.bytes)?;
-    let drain3 = compare(pairs.min(3), || {
-        let mut peer = peers::drain3();
-        text.lines().for_each(|line| {
-            let _ = black_box(peer.add_log_message(line));
-        });
-    }, || drop(black_box(mine(&small, &content))));
+    let drain3 = compare(
+        pairs.min(3),
+        || {
+            let mut peer = peers::drain3();
+            text.lines().for_each(|line| {
+                let _ = black_box(peer.add_log_message(line));
+            });
+        },
+        || drop(black_box(mine(&small, &content))),
+    );
     println!("drain3 takes {:.1} times as long", drain3[2]);
     #[cfg(feature = "peer-drain-rs")]
-    let drain_rs = compare(pairs.min(3), || {
-        let mut peer = peers::drain_rs();
-        text.lines().for_each(|line| {
-            black_box(peer.add_log_line(line));
-        });
-    }, || drop(black_box(mine(&small, &content))));
+    let drain_rs = compare(
+        pairs.min(3),
+        || {
+            let mut peer = peers::drain_rs();
+            text.lines().for_each(|line| {
+                black_box(peer.add_log_line(line));
+            });
+        },
+        || drop(black_box(mine(&small, &content))),
+    );
     #[cfg(feature = "peer-drain-rs")]
     println!("drain-rs takes {:.1} times as long", drain_rs[2]);
     let mut miner = mine(&large, &content);
     miner.settle();
-    println!("templates found: {}, patterns: {}, memory: {} bytes", miner.templates().len(), miner.patterns(), miner.memory());
+    println!(
+        "templates found: {}, patterns: {}, memory: {} bytes",
+        miner.templates().len(),
+        miner.patterns(),
+        miner.memory()
+    );
     Ok(())
 }
