@@ -8,6 +8,7 @@
 //! | [`rolling`] | deviation of each sample from the window before it: 3σ and median/MAD, push and batch |
 //! | [`shape`] | what an excursion looks like, since when, how much |
 //! | [`deviation`] | which series of a window left their norm; the most deviating entities and metrics |
+//! | [`logs`] | templates of log lines and their variables; which templates of a window say something |
 //! | [`briefing`] | ranked, cited lines within a token budget |
 //!
 //! ```

@@ -340,11 +340,9 @@ impl Judge<'_> {
         // What was masked in one line is a value in the others too, and so is what is a value elsewhere.
         let known = symbols.iter().filter(|s| self.known.contains(*s)).count();
         let units = count(|l| l == Look::Unit);
-        if masked > 0 && constants >= 2
-            || 2 * known > symbols.len() && constants >= 2
-            || units == symbols.len()
-            || constants >= 2 && self.is_numbered(&symbols, first, at)
-        {
+        let numbered = || self.is_numbered(&symbols, first, at);
+        let certain = constants >= 2 && (masked > 0 || 2 * known > symbols.len() || numbered());
+        if certain || units == symbols.len() {
             needed = 2.0;
         }
         symbols.len() as f64 >= needed.max(2.0)

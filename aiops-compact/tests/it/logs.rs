@@ -146,12 +146,14 @@ fn with_header(header: impl Fn(usize) -> String) -> (usize, LogMiner) {
     (groups.len(), miner)
 }
 
+type MakeHeader = Box<dyn Fn(usize) -> String>;
+
 #[test]
 fn headers_are_inferred() {
     let level = |n: usize| ["INFO", "WARN", "ERROR", "DEBUG"][n / 5 % 4];
     let part = |n: usize| ["disk.Cache", "net.Pool", "api.Front", "db.Store"][n / 3 % 4];
     let (m, s) = (|n: usize| n / 60 % 60, |n: usize| n % 60);
-    let headers: Vec<(&str, Box<dyn Fn(usize) -> String>)> = vec![
+    let headers: Vec<(&str, MakeHeader)> = vec![
         (
             "syslog",
             Box::new(move |n| {

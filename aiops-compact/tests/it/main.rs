@@ -12,6 +12,7 @@ mod deviation;
 mod golden;
 mod healthy;
 mod logs;
+mod logs_window;
 mod moments;
 mod order;
 mod rolling;
