@@ -289,7 +289,7 @@ pub struct LogSummary {
     pub examples: Vec<String>,
 }
 
-/// Ranks the templates of `window`, best first; ties by id. `text` gives a template's text; what has none is left out.
+/// Ranks the templates of `window`: what is new, vanished or bursting before what is usual, each best first; ties by id. `text` gives a template's text; what has none is left out.
 ///
 /// The weight is TF-IDF with a minute as document: `(1 + ln count) · ln((1 + m) / (1 + b))`, with `m` minutes of the
 /// baseline of which `b` show the template, plus one in the logarithm so that nothing weighs zero (Salton and Buckley, 1988),
@@ -330,9 +330,12 @@ pub fn rank(
         };
         entry.novelty != Novelty::Usual || entry.severity >= Some(options.severity) || says()
     });
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.id.cmp(&b.id)));
-    let cut = percentile(&ranked, options.percentile);
+    let cut = percentile(&mut ranked, options.percentile);
     ranked.retain(|entry| entry.novelty != Novelty::Usual || entry.score >= cut);
+    let usual = |entry: &LogSummary| entry.novelty == Novelty::Usual;
+    ranked.sort_by(|a, b| {
+        usual(a).cmp(&usual(b)).then_with(|| b.score.total_cmp(&a.score)).then_with(|| a.id.cmp(&b.id))
+    });
     ranked
 }
 
@@ -366,9 +369,9 @@ fn summary(
     })
 }
 
-/// Score at the percentile (nearest rank) of entries sorted best first.
-fn percentile(ranked: &[LogSummary], percentile: f64) -> f64 {
-    let rank = ((percentile / 100.0) * ranked.len() as f64).ceil().max(1.0) as usize;
-    let from_top = ranked.len().saturating_sub(rank);
-    ranked.get(from_top).map_or(f64::NEG_INFINITY, |entry| entry.score)
+/// Score at the percentile (nearest rank).
+fn percentile(ranked: &mut [LogSummary], percentile: f64) -> f64 {
+    ranked.sort_by(|a, b| a.score.total_cmp(&b.score));
+    let rank = ((percentile / 100.0) * ranked.len() as f64).ceil() as usize;
+    ranked.get(rank.saturating_sub(1)).map_or(f64::NEG_INFINITY, |entry| entry.score)
 }

@@ -66,7 +66,11 @@ fn the_percentile_cuts_only_what_is_usual() {
     let all = rank(&window, &baseline, &config(0.0), text);
     assert_eq!(all.len(), 4);
     let usual = all.last().unwrap();
-    assert_eq!((usual.template.as_str(), usual.novelty), ("retry <*> failed once", Novelty::Usual), "a keyword");
+    assert_eq!(
+        (usual.template.as_str(), usual.novelty),
+        ("retry <*> failed once", Novelty::Usual),
+        "a keyword"
+    );
     let strict = rank(&window, &baseline, &config(100.0), text);
     assert_eq!(strict.len(), 3);
     assert!(strict.iter().all(|entry| entry.novelty != Novelty::Usual));
