@@ -177,15 +177,13 @@ impl LogMiner {
     fn learn(&mut self, line: &[u8], key: u64) -> u32 {
         self.scratch.read(line, self.config.options().max_tokens);
         self.read_tokens();
+        // Only a new pattern makes the miner grow or settle: what it does must not depend on what is cached.
+        if !self.index.contains_key(self.tokens.as_slice()) && self.keep_bounds() {
+            self.read_tokens();
+        }
         let slot = match self.index.get(self.tokens.as_slice()) {
             Some(slot) => *slot,
-            None => {
-                // Only a new pattern makes the miner grow or settle: what it does must not depend on what is cached.
-                if self.keep_bounds() {
-                    self.read_tokens();
-                }
-                self.admit()
-            }
+            None => self.admit(),
         };
         if self.cache.len() >= 4 * self.config.options().max_patterns {
             self.cache = HashMap::default();
@@ -247,7 +245,7 @@ impl LogMiner {
             + self.moves.len() * 24
     }
 
-    /// Makes room for one more pattern; whether symbols may have changed.
+    /// Makes room for one more pattern; whether symbols or the header may have changed.
     fn keep_bounds(&mut self) -> bool {
         let options = self.config.options();
         let (max_patterns, max_bytes) = (options.max_patterns, options.max_bytes);
@@ -256,7 +254,8 @@ impl LogMiner {
             self.evict(max_patterns / 2, max_bytes / 2);
             return true;
         }
-        if self.patterns.len() >= self.due {
+        // Before the header is known there is nothing to settle.
+        if self.patterns.len() >= self.due && self.header.is_some() {
             self.regroup(true);
         }
         false
@@ -591,14 +590,12 @@ impl LogMiner {
         let mut map = Vec::with_capacity(other.patterns.len());
         for pattern in &other.patterns {
             self.translate(pattern, &other.vocabulary);
+            if !self.index.contains_key(self.tokens.as_slice()) && self.keep_bounds() {
+                self.translate(pattern, &other.vocabulary);
+            }
             let slot = match self.index.get(self.tokens.as_slice()) {
                 Some(slot) => *slot,
-                None => {
-                    if self.keep_bounds() {
-                        self.translate(pattern, &other.vocabulary);
-                    }
-                    self.admit()
-                }
+                None => self.admit(),
             };
             if let Some(own) = self.patterns.get_mut(slot as usize) {
                 own.count += pattern.count;
