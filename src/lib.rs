@@ -2,12 +2,12 @@
 //!
 //! # Crates
 //!
-//! This crate only re-exports. `default = []`: a feature adds a backend and never changes behaviour.
+//! This crate only re-exports. `default = []`: a feature adds a backend or tokenizers and never changes behaviour.
 //!
 //! | module | crate | feature |
 //! |---|---|---|
 //! | [`core`] | `aiops-core`: model, seams, guards, pipeline, fakes | always |
-//! | [`compact`] | `aiops-compact`: telemetry to briefings | always |
+//! | [`compact`] | `aiops-compact`: masking, telemetry to briefings | always; real tokenizers: `tokenizer` |
 //! | [`detect`] | `aiops-detect`: detectors | always |
 //! | [`rca`] | `aiops-rca`: localisation and root cause | always |
 //! | [`act`] | `aiops-act`: guards, planning, verification | always |

@@ -1,9 +1,10 @@
-//! Guards, planning and verification of actions.
+#![doc = include_str!("../README.md")]
 //!
-//! - [`guards`]: what must agree before anything is done. Every guard decides on the journal's history only, so it
-//!   survives restarts and holds across replicas.
-//! - [`planner`]: from a diagnosed case to typed proposals, or to none.
-//! - [`verifier`]: whether it is over, from telemetry alone.
+//! | module | what |
+//! |---|---|
+//! | [`guards`] | what must agree before anything is done |
+//! | [`planner`] | from a diagnosed case to typed proposals |
+//! | [`verifier`] | whether it is over |
 
 mod config;
 pub mod guards;

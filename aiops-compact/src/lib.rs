@@ -1,7 +1,4 @@
-//! Compaction of telemetry: from millions of samples to the few that say something, with shapes and a ranked briefing.
-//!
-//! Everything is synchronous and does no I/O; only [`briefing::MetricCompactor`] also implements the asynchronous
-//! [`Compactor`](aiops_core::seam::Compactor) seam.
+#![doc = include_str!("../README.md")]
 //!
 //! | module | what |
 //! |---|---|
@@ -9,27 +6,21 @@
 //! | [`shape`] | what an excursion looks like, since when, how much |
 //! | [`deviation`] | which series of a window left their norm; the most deviating entities and metrics |
 //! | [`logs`] | templates of log lines and their variables; which templates of a window say something |
+//! | [`traces`] | what each service does itself, by call type and path, and what changed |
+//! | [`mask`] | personal data and secrets replaced by stable tokens |
 //! | [`briefing`] | ranked, cited lines within a token budget |
-//!
-//! ```
-//! use aiops_compact::rolling::{RollingConfig, RollingSigma, Score};
-//!
-//! let mut rolling = RollingSigma::new(RollingConfig::new(60)?);
-//! let quiet = (0..60).map(|i| 20.0 + f64::from(i % 3));
-//! let flagged = quiet.chain([80.0]).filter(|value| matches!(rolling.push(*value), Score::Sigma(s) if s.abs() > 3.0));
-//! assert_eq!(flagged.collect::<Vec<_>>(), [80.0]);
-//! # Ok::<(), aiops_compact::ConfigError>(())
-//! ```
 
 pub mod briefing;
 pub mod deviation;
 mod error;
 pub mod logs;
+pub mod mask;
 mod moments;
 pub mod order;
 pub mod rolling;
 pub mod shape;
 mod topk;
+pub mod traces;
 
 pub use error::{ConfigError, LengthMismatch};
 pub use moments::Moments;

@@ -178,6 +178,28 @@ impl Case {
         self.push(at, CasePart::Observed(Box::new(window)));
     }
 
+    /// Adds a summary. Every line becomes evidence and is from then on known by its id; one that tells what an earlier
+    /// briefing told, or of a change that is evidence already, keeps that id.
+    pub fn brief(&mut self, at: Timestamp, mut briefing: Briefing) {
+        for line in &mut briefing.lines {
+            if self.evidence.iter().any(|e| e.id.as_str() == line.reference) {
+                continue;
+            }
+            let kind = line.kind.unwrap_or(EvidenceKind::Anomaly);
+            let time = line.time.unwrap_or(briefing.range.end());
+            let known = self.evidence.iter().find(|e| {
+                (e.kind, e.entity.as_ref(), e.time) == (kind, Some(&line.entity), time)
+                    && (kind == EvidenceKind::Change || e.statement == line.text)
+            });
+            let id = match known {
+                Some(evidence) => evidence.id.clone(),
+                None => self.cite(kind, Some(line.entity.clone()), time, line.text.clone()),
+            };
+            id.as_str().clone_into(&mut line.reference);
+        }
+        self.push(at, CasePart::Briefed(briefing));
+    }
+
     /// Adds what was found; every anomaly becomes evidence.
     pub fn detect(&mut self, at: Timestamp, anomalies: Vec<Anomaly>) {
         let cited = anomalies

@@ -1,4 +1,14 @@
-//! Model, seams, guard tokens, pipeline and in-memory fakes of aiops.
+#![doc = include_str!("../README.md")]
+//!
+//! | module | what |
+//! |---|---|
+//! | [`model`] | telemetry, entities, topology, evidence, diagnoses |
+//! | [`action`] | operations, proposals, decisions, receipts, the journal's records |
+//! | [`guard`] | the chain of guards and the tokens of an action's way |
+//! | [`seam`] | every trait that an implementation may take the place of |
+//! | [`layer`] | timeouts, retries, rate limits, tracing, masking, chaos around a seam |
+//! | [`pipeline`] | the closed loop |
+//! | [`fake`] | an in-memory implementation of every seam |
 
 pub mod action;
 mod case;
@@ -12,6 +22,7 @@ pub mod guard;
 pub mod layer;
 pub mod model;
 pub mod pipeline;
+pub mod recording;
 pub mod seam;
 
 pub use case::{CASE_VERSION, Case, CaseEntry, CasePart, CaseStatus, CitedAnomaly, CitedChange};

@@ -1,8 +1,9 @@
-//! Detectors of aiops: algorithms that say which signals left their norm, behind the
-//! [`Detector`](aiops_core::seam::Detector) seam.
+#![doc = include_str!("../README.md")]
 //!
-//! Learning is apart from detecting: a [`Fit`](aiops_core::seam::Fit) turns a healthy window into a fitted state (a
-//! plain, versioned, serialisable value), and a detector is a pure function of that state and a window.
+//! | module | what |
+//! |---|---|
+//! | [`rolling`] | series that left their norm, by robust deviation |
+//! | [`sli`] | error ratios derived from request counts, as a source |
 
 pub mod rolling;
 pub mod sli;

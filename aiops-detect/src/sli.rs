@@ -24,7 +24,8 @@ pub struct ErrorRatio {
     pub requests: String,
     /// Label that holds the outcome, e.g. `code`.
     pub outcome: String,
-    /// Beginnings of outcomes that are no failure, `1` to `4` for HTTP. Any other outcome, known or not, is one.
+    /// Beginnings of outcomes that are no failure, `1` to `4` for HTTP. Any other outcome, known or not, is one. Requests
+    /// without the label tell no outcome and are left out.
     pub succeeded: Vec<String>,
     /// Labels that stay; requests are summed over all others. With a service label and no instance label the indicator
     /// is about the whole service.
@@ -91,6 +92,9 @@ impl ErrorRatio {
         let mut groups: BTreeMap<(EntityId, SeriesKey), Vec<&MetricSeries>> = BTreeMap::new();
         for series in window.metrics.iter().filter(|s| s.key().name == self.requests) {
             let labels = &series.key().labels;
+            if labels.get(&self.outcome).is_none() {
+                continue;
+            }
             let mut key = SeriesKey::new(&self.name);
             key.labels =
                 self.by.iter().filter_map(|l| Some((l.clone(), labels.get(l)?.to_owned()))).collect();
@@ -129,7 +133,8 @@ impl ErrorRatio {
 
 /// A source with derived indicators beside its own signals.
 ///
-/// An indicator can be asked for by name like any other series, so what it detected can be read again by itself.
+/// An indicator can be asked for by name like any other series, so what it detected can be read again by itself. The limits of a
+/// request hold for the requests underneath, too: a share needs all of them.
 #[derive(Debug)]
 pub struct SliSource<S> {
     inner: S,
@@ -159,8 +164,9 @@ impl<S: TelemetrySource> SliSource<S> {
         Ok(Self { inner, indicators })
     }
 
-    /// The read of the inner source that `request` and the wanted indicators need. Conditions on entities and labels are
-    /// applied to what was derived, because requests carry other ones.
+    /// The read of the inner source that `request` and the wanted indicators need. Conditions on labels that every wanted
+    /// indicator keeps are passed on; those on entities and other labels are applied to what was derived, because requests
+    /// carry other ones.
     fn inner_request(&self, request: &FetchRequest, wanted: &[&ErrorRatio]) -> FetchRequest {
         if wanted.is_empty() {
             return request.clone();
@@ -172,6 +178,9 @@ impl<S: TelemetrySource> SliSource<S> {
             let needed = wanted.iter().map(|i| &i.requests);
             selector = own.chain(needed).fold(selector, |s, name| s.with_metric(name.clone()));
         }
+        let kept = |label: &str| wanted.iter().all(|i| i.by.iter().any(|by| by == label));
+        let passed_on = request.selector.matchers.iter().filter(|m| kept(&m.label)).cloned();
+        selector.matchers.extend(passed_on);
         request.clone().with_selector(selector)
     }
 }

@@ -82,6 +82,16 @@ pub enum EvalError {
         /// Why.
         source: aiops_compact::ConfigError,
     },
+    /// A table is not what it should be.
+    #[error("{}:{line}: {what}", path.display())]
+    Table {
+        /// Which.
+        path: PathBuf,
+        /// Line of the file, from 1; 0 where unknown.
+        line: u64,
+        /// What is wrong.
+        what: String,
+    },
     /// A setting is out of range.
     #[error("{field} is {value}; allowed: {allowed}")]
     Config {
@@ -101,7 +111,7 @@ pub enum EvalError {
         source: serde_json::Error,
     },
     /// Detection on the recording failed.
-    #[error("the recording cannot be judged")]
+    #[error("the telemetry cannot be judged")]
     Judge(#[from] aiops_core::Error),
 }
 

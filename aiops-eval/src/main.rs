@@ -1,4 +1,5 @@
-//! `aiops-eval`: sums up recorded cases, and replays recorded telemetry through the detector.
+//! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, compares rolling statistics with
+//! exact arithmetic, and scores briefings of incidents.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,10 +9,13 @@ use std::time::Duration;
 use aiops_core::jiff::SignedDuration;
 use aiops_core::model::{Direction, MatchOp, Severity};
 use aiops_eval::EvalError;
+use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
+use aiops_eval::incidents::IncidentSet;
 use aiops_eval::logs;
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
+use aiops_eval::rolling::{RollingOptions, measure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -35,6 +39,32 @@ enum Command {
     },
     /// Runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
     Replay(Replay),
+    /// Compares rolling statistics with exact arithmetic; exits with 1 when an error is beyond the stated bound.
+    Rolling {
+        /// Updates of each stream.
+        #[arg(long, default_value_t = RollingOptions::default().updates)]
+        updates: u64,
+        /// Slots of the window.
+        #[arg(long, default_value_t = RollingOptions::default().window)]
+        window: usize,
+        /// Seed of the streams.
+        #[arg(long, default_value_t = RollingOptions::default().seed)]
+        seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Briefs labelled incidents and looks whether the service at fault is among the first entities.
+    Briefing {
+        /// Folder of incidents with its labels.csv.
+        folder: PathBuf,
+        /// Token budgets.
+        #[arg(long, value_delimiter = ',', default_values_t = [4000, 1000])]
+        tokens: Vec<usize>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Mines the log sets of a folder (loghub's layout), writes predictions, and scores them where labels are.
     Logs(Logs),
 }
@@ -211,6 +241,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let whole = report.unreadable.is_empty() && !report.cases.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Briefing { folder, tokens, json } => {
+            let set = IncidentSet::open(folder).map_err(|e| e.chain())?;
+            let report = briefing::score(&set, tokens, progress("incidents")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Replay(options) => {
             let config = options.settings().map_err(|e| e.chain())?;
             let recording = Recording::read(&options.file).map_err(|e| e.chain())?;
@@ -232,6 +268,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             print(options.json, &report, || report.text())?;
             // An evaluation of nothing is no success.
             Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Command::Rolling { updates, window, seed, json } => {
+            let options = RollingOptions { updates: *updates, window: *window, seed: *seed };
+            let report = measure(&options, progress("blocks")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Recorded telemetry, joined from the windows of a file.
+//! Recorded telemetry, joined from the windows of a file: a case file, or a recording in the format of
+//! [`aiops_core::recording`], which also writes it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -29,7 +30,8 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads a case file (all windows it observed) or JSON lines of [`TelemetryWindow`].
+    /// Reads a case file (all windows it observed) or a recording (see [`aiops_core::recording`]); a file whose first
+    /// value has `entries` is taken for a case file.
     ///
     /// # Errors
     /// [`EvalError::Read`], [`EvalError::Case`], [`EvalError::Recording`], and [`EvalError::Empty`] without any sample.

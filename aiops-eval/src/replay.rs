@@ -11,7 +11,7 @@ use std::time::Duration;
 use aiops_compact::deviation::DeviationConfig;
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{Anomaly, EntityId, SeriesKey, TimeRange, time};
-use aiops_core::pipeline::Trigger;
+use aiops_core::pipeline::{Confirmation, Sighting, Trigger};
 use aiops_core::seam::Fit as _;
 use aiops_detect::{RollingDetector, RollingFit};
 use serde::{Deserialize, Serialize};
@@ -183,7 +183,7 @@ pub fn replay(
         RollingDetector::new(RollingFit::new(config.deviation).fit(&healthy)?)?
     };
 
-    let mut counter = Counter::new(config.confirmations, config.hold_off);
+    let mut confirmation = Confirmation::new(config.confirmations);
     let mut alarms = Vec::new();
     let mut looks_with_symptoms = 0;
     let mut end = time::after(from, config.window);
@@ -193,7 +193,9 @@ pub fn replay(
         let symptoms: BTreeSet<Symptom> =
             found.iter().filter(|a| config.trigger.matches(a)).map(Symptom::from).collect();
         looks_with_symptoms += usize::from(!symptoms.is_empty());
-        if counter.look(end, &symptoms) {
+        if confirmation.look(end, symptoms.clone()) == Sighting::Confirmed {
+            // Whoever the alarm calls looks after its symptoms.
+            confirmation.hold(symptoms.clone(), time::after(end, config.hold_off));
             alarms.push(Alarm { at: end, symptoms: symptoms.into_iter().collect() });
         }
         progress(look + 1, looks);
@@ -203,57 +205,4 @@ pub fn replay(
     let alarms_per_hour = alarms.len() as f64 / hours;
     let series = recording.series();
     Ok(ReplayReport { judged, hours, series, looks, looks_with_symptoms, alarms, alarms_per_hour })
-}
-
-/// Tells which looks raise an alarm.
-///
-/// ```
-/// use std::{collections::BTreeSet, time::Duration};
-/// use aiops_core::{jiff::Timestamp, model::{EntityId, SeriesKey, time::after}};
-/// use aiops_eval::replay::{Counter, Symptom};
-/// let late = Symptom { entity: EntityId::service("orders"), series: SeriesKey::new("latency") };
-/// let symptoms = BTreeSet::from([late]);
-/// let mut counter = Counter::new(2, Duration::from_secs(60));
-/// let raised = (0..4).map(|i| counter.look(after(Timestamp::UNIX_EPOCH, Duration::from_secs(i)), &symptoms));
-/// assert_eq!(raised.collect::<Vec<_>>(), [false, true, false, false]);
-/// ```
-#[derive(Debug)]
-pub struct Counter {
-    confirmations: u32,
-    hold_off: Duration,
-    last: BTreeSet<Symptom>,
-    row: u32,
-    held: Option<(BTreeSet<Symptom>, Timestamp)>,
-}
-
-impl Counter {
-    /// A counter that has seen nothing.
-    #[must_use]
-    pub fn new(confirmations: u32, hold_off: Duration) -> Self {
-        Self { confirmations, hold_off, last: BTreeSet::new(), row: 0, held: None }
-    }
-
-    /// Takes in what the look at `now` showed; whether it raises an alarm.
-    pub fn look(&mut self, now: Timestamp, symptoms: &BTreeSet<Symptom>) -> bool {
-        if let Some((theirs, until)) = &mut self.held {
-            if now < *until && !theirs.is_disjoint(symptoms) {
-                theirs.extend(symptoms.iter().cloned());
-                return false;
-            }
-            self.held = None;
-        }
-        self.row = match (symptoms.is_empty(), self.last.is_disjoint(symptoms)) {
-            (true, _) => 0,
-            (false, true) => 1,
-            (false, false) => self.row.saturating_add(1),
-        };
-        self.last.clone_from(symptoms);
-        if self.row == 0 || self.row < self.confirmations {
-            return false;
-        }
-        self.held = Some((symptoms.clone(), time::after(now, self.hold_off)));
-        self.last.clear();
-        self.row = 0;
-        true
-    }
 }

@@ -1,11 +1,4 @@
-//! Localisation and root cause without a language model.
-//!
-//! [`TopologyLocalizer`] ranks who may be the origin of what was detected: trouble travels from callee to caller, so a caller
-//! whose callee deviates is a victim. [`RuleRca`] names failing system and fault type apart, each hypothesis with citations, a
-//! confidence that is calibrated by a [`Calibrator`] or marked as not, and what to look at next.
-//!
-//! Both read metrics by their [`MetricRole`], which [`MetricRoles`] tells from the naming conventions of OpenTelemetry and
-//! Prometheus; rules of one's own come first.
+#![doc = include_str!("../README.md")]
 
 mod calibrate;
 mod config;

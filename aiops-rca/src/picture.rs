@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{positive, within};
-use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side};
+use crate::roles::{CAPACITY, MetricClass, MetricRole, MetricRoles, Polarity, Side};
 
 /// How much a deviation weighs as a symptom.
 ///
@@ -136,6 +136,8 @@ pub(crate) struct Group<'a> {
     pub(crate) fresh: bool,
     /// Counts of restarts, whether they deviate or not.
     pub(crate) restarts: Vec<&'a MetricSeries>,
+    /// Configured bounds (pool sizes, limits), whether they deviate or not.
+    pub(crate) bounds: Vec<&'a MetricSeries>,
     /// Parts with telemetry.
     pub(crate) parts: BTreeSet<EntityId>,
 }
@@ -151,13 +153,6 @@ impl<'a> Group<'a> {
             .iter()
             .filter(|s| pick(s))
             .max_by(|a, b| a.strength.total_cmp(&b.strength).then_with(|| b.onset().cmp(&a.onset())))
-    }
-
-    /// First onset of what carries the trouble: harmful symptoms at least half as strong as the strongest. A blip that
-    /// came before it is no beginning.
-    pub(crate) fn carrying_onset(&self) -> Option<Timestamp> {
-        let strongest = self.harmful().map(|s| s.strength).fold(0.0, f64::max);
-        self.harmful().filter(|s| 2.0 * s.strength >= strongest).map(Symptom::onset).min()
     }
 
     /// First harmful onset.
@@ -218,6 +213,9 @@ impl<'a> Picture<'a> {
                 matches!(class.role, MetricRole::Latency | MetricRole::Errors) && class.side == Side::Server;
             if class.role == MetricRole::Restarts {
                 entry.restarts.push(series);
+            }
+            if class.role == MetricRole::Configuration && class.mechanism.as_deref() == Some(CAPACITY) {
+                entry.bounds.push(series);
             }
             entry.parts.insert(series.entity().clone());
             kinds.insert((series.entity(), series.key()), series.kind());

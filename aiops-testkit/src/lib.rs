@@ -1,11 +1,12 @@
-//! Conformance suites, mocks, oracles and generators for implementers of aiops seams.
+#![doc = include_str!("../README.md")]
 //!
-//! - [`conformance`]: what every implementation of a seam must do, as functions over `&dyn Seam` that report what was passed
-//!   and what had to be skipped.
-//! - [`mock`]: `mockall` mocks of every seam, for tests of call order. Prefer the fakes in `aiops_core::fake` for the rest.
-//! - [`generate`]: `proptest` strategies for the model.
-//! - [`oracle`]: the naive versions of algorithms in `aiops-core`, to hold the fast ones against.
-//! - [`sample`]: one small incident, for tests that need some telemetry, a case and a proposal.
+//! | module | what |
+//! |---|---|
+//! | [`conformance`] | suites as functions over `&dyn Seam` that report what was passed and what had to be skipped |
+//! | [`mock`] | `mockall` mocks of every seam |
+//! | [`generate`] | `proptest` strategies for the model |
+//! | [`oracle`] | naive versions of algorithms in `aiops-core` |
+//! | [`sample`] | one small incident, for tests that need some telemetry, a case and a proposal |
 
 pub mod conformance;
 pub mod generate;

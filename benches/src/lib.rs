@@ -5,4 +5,7 @@
 
 pub mod logs;
 pub mod peers;
+pub mod deviation;
+pub mod mask;
 pub mod rolling;
+pub mod traces;

@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{Briefing, BriefingLine, Cut, Signal, TelemetryWindow, TokenBudget};
+use aiops_core::model::{Briefing, BriefingLine, Cut, EvidenceKind, Signal, TelemetryWindow, TokenBudget};
 use aiops_core::seam::Compactor;
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::builder::widest;
 use super::estimate_tokens;
 use super::text::{number, one_line};
 use crate::deviation::{
@@ -116,7 +117,8 @@ impl MetricCompactor {
         let options = self.config.options();
         let report = deviations(window, &self.references, &options.deviation);
         let (candidates, mut cuts) = self.select(&report);
-        cuts.extend(losses(window, &report, &options.deviation));
+        cuts.extend(losses(&report, &options.deviation));
+        cuts.extend(unread(window));
         let lines: Vec<BriefingLine> =
             candidates.iter().enumerate().map(|(i, candidate)| self.line(i + 1, candidate)).collect();
         // More lines never make it shorter, so the longest prefix that fits is found by bisection.
@@ -127,7 +129,8 @@ impl MetricCompactor {
             briefing.cuts.extend(cuts.iter().cloned());
             briefing
         };
-        let fits = |briefing: &Briefing| estimate_tokens(&briefing.to_markdown()) <= budget.0;
+        let needed = |briefing: &Briefing| estimate_tokens(&widest(briefing).to_markdown());
+        let fits = |briefing: &Briefing| needed(briefing) <= budget.0;
         let all = build(lines.len());
         if fits(&all) {
             return Ok(all);
@@ -144,7 +147,7 @@ impl MetricCompactor {
         Err(Error::new(ErrorKind::Limit, "the stated loss alone exceeds the token budget")
             .at("Compactor::compact")
             .with("budget", budget.0)
-            .with("needed", estimate_tokens(&briefing.to_markdown())))
+            .with("needed", needed(&briefing)))
     }
 
     /// The findings that get a line, most telling first, and what top-k left out.
@@ -203,7 +206,23 @@ impl MetricCompactor {
         let key = one_line(&series.key().to_string(), self.config.options().key_chars);
         let text = format!("{key}: {}", describe(finding, deviating));
         BriefingLine::new(format!("m{number}"), series.entity().clone(), finding.level_sigma, text)
+            .with_evidence(EvidenceKind::Anomaly, finding.onset)
     }
+}
+
+/// The findings of a report as findings of a briefing: one for each series and onset, scored by the level that persisted,
+/// in σ.
+#[must_use]
+pub fn metric_findings(report: &DeviationReport<'_>) -> Vec<super::Finding> {
+    let all =
+        report.deviating.iter().flat_map(|d| d.deviation.findings.iter().map(move |finding| (d, finding)));
+    all.map(|(deviating, finding)| {
+        let series = deviating.series;
+        let summary = format!("{}: {}", series.key(), describe(finding, deviating));
+        let (kind, score) = (EvidenceKind::Anomaly, finding.level_sigma);
+        super::Finding::new(series.entity().clone(), kind, finding.onset, score, summary)
+    })
+    .collect()
 }
 
 /// `level shift up since 2026-01-01T00:00:00Z, 0.02 → 0.35 s (+16.5 σ), ongoing`.
@@ -226,11 +245,11 @@ fn describe(finding: &Finding, deviating: &Deviating<'_>) -> String {
 }
 
 fn cut(what: &str, count: usize, why: impl Into<String>) -> Option<Cut> {
-    (count > 0).then(|| Cut { what: what.to_owned(), count, why: why.into() })
+    (count > 0).then(|| Cut::new(what, count, why))
 }
 
-/// What never had a chance to become a line.
-fn losses(window: &TelemetryWindow, report: &DeviationReport<'_>, config: &DeviationConfig) -> Vec<Cut> {
+/// Samples and series that never had a chance to become a line.
+pub(super) fn losses(report: &DeviationReport<'_>, config: &DeviationConfig) -> Vec<Cut> {
     let alone = report.deviating.iter().filter(|d| d.deviation.findings.is_empty());
     let alone: usize = alone.map(|d| d.deviation.kept.len()).sum();
     let options = config.options();
@@ -251,6 +270,12 @@ fn losses(window: &TelemetryWindow, report: &DeviationReport<'_>, config: &Devia
         cuts.extend(cut("series", *count, why));
     }
     cuts.extend(cut("samples", report.unusable_samples, "not a number, infinite or too large"));
+    cuts
+}
+
+/// Signals of the window that this compactor does not read.
+fn unread(window: &TelemetryWindow) -> Vec<Cut> {
+    let mut cuts: Vec<Cut> = Vec::new();
     for (signal, count) in [
         (Signal::Logs, window.logs.len()),
         (Signal::Traces, window.spans.len()),

@@ -1,7 +1,22 @@
 //! From a window to a [`Briefing`](aiops_core::model::Briefing) within a token budget. // CMP-06
+//!
+//! [`BriefingBuilder`] ranks, joins and cuts [`Finding`]s of any modality; [`WindowCompactor`] and [`MetricCompactor`] make
+//! them of a window. Every line becomes evidence with an id when the briefing enters a
+//! [`Case`](aiops_core::Case::brief).
 
+mod builder;
+mod config;
+mod finding;
 mod metrics;
 mod text;
+mod tokens;
+mod window;
 
-pub use metrics::{CompactorConfig, CompactorOptions, MetricCompactor};
-pub use text::estimate_tokens;
+pub use builder::BriefingBuilder;
+pub use config::{BriefingConfig, BriefingOptions};
+pub use finding::Finding;
+pub use metrics::{CompactorConfig, CompactorOptions, MetricCompactor, metric_findings};
+#[cfg(feature = "tokenizer")]
+pub use tokens::Tokenizer;
+pub use tokens::{CountTokens, EstimatedTokens, estimate_tokens};
+pub use window::WindowCompactor;

@@ -1,37 +1,6 @@
-//! Text of a briefing: length estimates, numbers, keys from foreign systems.
+//! Text of a briefing: numbers, keys from foreign systems.
 
 use std::fmt::Write as _;
-
-/// How many tokens a byte-pair tokenizer makes of `text` at most, estimated without one. O(bytes).
-///
-/// Counts one token for every digit, capital, punctuation mark, line break and non-ASCII byte, half a token for every
-/// lower-case letter (rounded up per run), and none for a single space before a word, which tokenizers merge with it.
-/// English prose averages four characters a token, so it is over-counted about twice; tables of numbers and
-/// identifiers, which tokenizers split finely, hardly. Over-counting wastes budget, under-counting breaks a promise.
-///
-/// ```
-/// use aiops_compact::briefing::estimate_tokens;
-/// assert_eq!(estimate_tokens(""), 0);
-/// assert_eq!(estimate_tokens("spike at 17"), 6); // spi|k|e, at, 1, 7
-/// ```
-#[must_use]
-pub fn estimate_tokens(text: &str) -> usize {
-    let (mut tokens, mut letters, mut after_space) = (0_usize, 0_usize, false);
-    for byte in text.bytes() {
-        if byte.is_ascii_lowercase() {
-            letters += 1;
-            after_space = false;
-            continue;
-        }
-        tokens += letters.div_ceil(2);
-        letters = 0;
-        // The first space of a run joins the word after it.
-        let free = byte == b' ' && !after_space;
-        tokens += usize::from(!free);
-        after_space = byte == b' ';
-    }
-    tokens + letters.div_ceil(2)
-}
 
 /// A number to four significant digits, without trailing zeros.
 pub(super) fn number(value: f64) -> String {

@@ -27,6 +27,7 @@ mod rank;
 mod reference;
 mod series;
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use aiops_core::model::{EntityId, MetricSeries, SeriesKey, TelemetryWindow, TimeRange};
@@ -66,9 +67,36 @@ pub struct DeviationReport<'w> {
     pub unusable_samples: usize,
 }
 
-impl DeviationReport<'_> {
+impl<'w> DeviationReport<'w> {
+    /// Adds what the comparison of other series gave: reports of shards, each over some of the series, joined in any order
+    /// are the report over all of them, exactly. // CMP-07
+    ///
+    /// Rankings are made from the joined report: those of shards lack what each of them cut. O(n log n) in the series.
+    pub fn merge(&mut self, other: Self) {
+        self.deviating.extend(other.deviating);
+        self.compared += other.compared;
+        self.unusable_samples += other.unusable_samples;
+        for (reason, series) in other.skipped {
+            *self.skipped.entry(reason).or_default() += series;
+        }
+        self.sort();
+    }
+
+    /// Orders by entity and key; series that share both, by what was kept of them.
+    fn sort(&mut self) {
+        self.deviating.sort_by(|a, b| {
+            let identity = (a.series.entity(), a.series.key()).cmp(&(b.series.entity(), b.series.key()));
+            let (mine, theirs) = (&a.deviation.kept, &b.deviation.kept);
+            let samples = mine.iter().zip(theirs);
+            let differ = samples
+                .map(|(a, b)| a.time.cmp(&b.time).then(a.value.total_cmp(&b.value)))
+                .find(|order| order.is_ne());
+            identity.then(mine.len().cmp(&theirs.len())).then(differ.unwrap_or(Ordering::Equal))
+        });
+    }
+
     /// Series with findings.
-    pub fn with_findings(&self) -> impl Iterator<Item = &Deviating<'_>> {
+    pub fn with_findings(&self) -> impl Iterator<Item = &Deviating<'w>> {
         self.deviating.iter().filter(|deviating| !deviating.deviation.findings.is_empty())
     }
 }
@@ -88,8 +116,10 @@ pub fn deviations<'w>(
     for series in &window.metrics {
         let samples = series::Samples::of(series, window.range);
         report.unusable_samples += samples.unusable;
-        let key = (series.entity().clone(), series.key().clone());
-        match series::compare(series, &samples, window.range, fitted.get(&key), config) {
+        let fitted = (!fitted.is_empty())
+            .then(|| (series.entity().clone(), series.key().clone()))
+            .and_then(|key| fitted.get(&key));
+        match series::compare(series, &samples, window.range, fitted, config) {
             Ok(deviation) => {
                 report.compared += 1;
                 if !deviation.kept.is_empty() {
@@ -99,9 +129,7 @@ pub fn deviations<'w>(
             Err(reason) => *report.skipped.entry(reason).or_default() += 1,
         }
     }
-    report
-        .deviating
-        .sort_by(|a, b| (a.series.entity(), a.series.key()).cmp(&(b.series.entity(), b.series.key())));
+    report.sort();
     report
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::DeviationOptions;
 use crate::Moments;
-use crate::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted, quantile_of_sorted, sorted};
+use crate::order::{MAD_TO_SIGMA, mad_of_sorted, median, median_of_sorted, quantile_of_sorted, sorted};
 
 /// Distance of the 90th percentile of a normal distribution from its median: `Φ⁻¹(0.9)` σ.
 const DECILE: f64 = 1.281_551_565_544_600_4;
@@ -91,83 +91,7 @@ impl Reference {
         kind: MetricKind,
         options: &DeviationOptions,
     ) -> Option<Self> {
-        Self::with_breadth(values, recent, step, kind, options, Breadth::Full)
-    }
-
-    /// The same from the median absolute deviation and the floors alone, which an excursion inside `values` hardly
-    /// moves: to find candidates that a full estimate on the samples before them then has to confirm.
-    pub(super) fn core(
-        values: &[f64],
-        recent: usize,
-        step: f64,
-        kind: MetricKind,
-        options: &DeviationOptions,
-    ) -> Option<Self> {
-        Self::with_breadth(values, recent, step, kind, options, Breadth::Core)
-    }
-
-    fn with_breadth(
-        values: &[f64],
-        recent: usize,
-        step: f64,
-        kind: MetricKind,
-        options: &DeviationOptions,
-        breadth: Breadth,
-    ) -> Option<Self> {
-        if values.len() < options.min_reference {
-            return None;
-        }
-        let ascending = sorted(values.iter().copied());
-        let center = median_of_sorted(&ascending)?;
-        let decile = |q| quantile_of_sorted(&ascending, q);
-        let mut scale = Scale::default();
-        scale.raise(MAD_TO_SIGMA * mad_of_sorted(&ascending, center)?, ScaleSource::Mad);
-        if breadth == Breadth::Full {
-            scale.raise((decile(0.9)? - center).max(center - decile(0.1)?) / DECILE, ScaleSource::Deciles);
-            scale.raise(wander(values, recent), ScaleSource::Wander);
-            // All of the above are estimates from this sample, the floors below are not.
-            scale.value *= small_sample_factor(values, center, scale.value);
-        }
-        scale.raise(options.relative_floor * center.abs(), ScaleSource::RelativeFloor);
-        scale.raise(options.absolute_floor, ScaleSource::AbsoluteFloor);
-        if kind == MetricKind::Ratio {
-            scale.raise(options.ratio_floor, ScaleSource::RatioFloor);
-        }
-        let moments: Moments = values.iter().copied().collect();
-        let (mean, variance) = (moments.mean()?, moments.variance().unwrap_or(0.0));
-        let constant = moments.min() == moments.max();
-        let step_size = event_size(values, step, kind);
-        // A count of independent events has variance = mean (in events); a level that is merely whole-numbered, like a
-        // number of replicas, has not.
-        let counts = step_size.filter(|q| mean == 0.0 || variance >= UNDERDISPERSED * q * mean.abs());
-        match counts {
-            Some(q) => {
-                let events = (mean.abs() / q).max(1.0);
-                let dispersion = match breadth {
-                    Breadth::Full if mean != 0.0 => (variance / (q * mean.abs())).max(1.0),
-                    _ => 1.0,
-                };
-                scale.raise(q * (events * dispersion).sqrt(), ScaleSource::Poisson);
-            }
-            None if constant || step_size.is_some() => {
-                scale.raise(options.constant_floor * center.abs(), ScaleSource::ConstantFloor);
-                if breadth == Breadth::Full {
-                    // Of a few whole numbers, order statistics see only steps; the rare other ones count too.
-                    scale.raise(variance.sqrt(), ScaleSource::StandardDeviation);
-                }
-            }
-            None => {}
-        }
-        let Scale { value, source } = scale;
-        let mut reference =
-            Self { center, scale: value, source, reach_up: 0.0, reach_down: 0.0, samples: values.len() };
-        let (scores, _) = reference.scores(values, step, kind, options);
-        if breadth == Breadth::Core {
-            return Some(reference);
-        }
-        reference.reach_up = options.persistence.level(&scores, 1.0).max(0.0);
-        reference.reach_down = options.persistence.level(&scores, -1.0).max(0.0);
-        Some(reference)
+        Some(Summary::of(values, step, kind, options)?.full(recent))
     }
 
     /// Deviations of `values` in σ, and the scale they are in.
@@ -202,6 +126,108 @@ enum Breadth {
     Full,
 }
 
+/// What every estimate from the same samples is computed from.
+pub(super) struct Summary<'v> {
+    values: &'v [f64],
+    step: f64,
+    kind: MetricKind,
+    options: &'v DeviationOptions,
+    center: f64,
+    mad: f64,
+    /// The 10th and the 90th percentile.
+    deciles: (f64, f64),
+    mean: f64,
+    variance: f64,
+    constant: bool,
+    event: Option<f64>,
+}
+
+impl<'v> Summary<'v> {
+    /// Parameters as of [`Reference::estimate`]; `None` for too few values. O(n log n).
+    pub(super) fn of(
+        values: &'v [f64],
+        step: f64,
+        kind: MetricKind,
+        options: &'v DeviationOptions,
+    ) -> Option<Self> {
+        if values.len() < options.min_reference {
+            return None;
+        }
+        let ascending = sorted(values.iter().copied());
+        let center = median_of_sorted(&ascending)?;
+        let moments: Moments = values.iter().copied().collect();
+        Some(Self {
+            values,
+            step,
+            kind,
+            options,
+            center,
+            mad: mad_of_sorted(&ascending, center)?,
+            deciles: (quantile_of_sorted(&ascending, 0.1)?, quantile_of_sorted(&ascending, 0.9)?),
+            mean: moments.mean()?,
+            variance: moments.variance().unwrap_or(0.0),
+            constant: moments.min() == moments.max(),
+            event: event_size(values, step, kind),
+        })
+    }
+
+    /// The full estimate, for `recent` samples to be compared.
+    pub(super) fn full(&self, recent: usize) -> Reference {
+        let mut reference = self.reference(recent, Breadth::Full);
+        let (scores, _) = reference.scores(self.values, self.step, self.kind, self.options);
+        reference.reach_up = self.options.persistence.level(&scores, 1.0).max(0.0);
+        reference.reach_down = self.options.persistence.level(&scores, -1.0).max(0.0);
+        reference
+    }
+
+    /// The estimate from the median absolute deviation and the floors alone, which an excursion inside the values hardly
+    /// moves: to find candidates that a full estimate on the samples before them then has to confirm.
+    pub(super) fn core(&self) -> Reference {
+        self.reference(0, Breadth::Core)
+    }
+
+    fn reference(&self, recent: usize, breadth: Breadth) -> Reference {
+        let Self { values, options, center, mean, variance, .. } = *self;
+        let mut scale = Scale::default();
+        scale.raise(MAD_TO_SIGMA * self.mad, ScaleSource::Mad);
+        if breadth == Breadth::Full {
+            let (low, high) = self.deciles;
+            scale.raise((high - center).max(center - low) / DECILE, ScaleSource::Deciles);
+            scale.raise(wander(values, recent), ScaleSource::Wander);
+            // All of the above are estimates from this sample, the floors below are not.
+            scale.value *= small_sample_factor(values, center, scale.value);
+        }
+        scale.raise(options.relative_floor * center.abs(), ScaleSource::RelativeFloor);
+        scale.raise(options.absolute_floor, ScaleSource::AbsoluteFloor);
+        if self.kind == MetricKind::Ratio {
+            scale.raise(options.ratio_floor, ScaleSource::RatioFloor);
+        }
+        // A count of independent events has variance = mean (in events); a level that is merely whole-numbered, like a
+        // number of replicas, has not.
+        let counts = self.event.filter(|q| mean == 0.0 || variance >= UNDERDISPERSED * q * mean.abs());
+        match counts {
+            Some(q) => {
+                let events = (mean.abs() / q).max(1.0);
+                let dispersion = match breadth {
+                    Breadth::Full if mean != 0.0 => (variance / (q * mean.abs())).max(1.0),
+                    _ => 1.0,
+                };
+                scale.raise(q * (events * dispersion).sqrt(), ScaleSource::Poisson);
+            }
+            None if self.constant || self.event.is_some() => {
+                scale.raise(options.constant_floor * center.abs(), ScaleSource::ConstantFloor);
+                if breadth == Breadth::Full {
+                    // Of a few whole numbers, order statistics see only steps; the rare other ones count too.
+                    scale.raise(variance.sqrt(), ScaleSource::StandardDeviation);
+                }
+            }
+            None => {}
+        }
+        let Scale { value, source } = scale;
+        Reference { center, scale: value, source, reach_up: 0.0, reach_down: 0.0, samples: values.len() }
+    }
+}
+
 struct Scale {
     value: f64,
     source: ScaleSource,
@@ -226,8 +252,9 @@ impl Scale {
 fn wander(values: &[f64], lag: usize) -> f64 {
     let lag = lag.min(values.len() / 2).max(1);
     let later = values.iter().skip(lag);
-    let changes = sorted(values.iter().zip(later).map(|(earlier, later)| (later - earlier).abs()));
-    MAD_TO_SIGMA * std::f64::consts::FRAC_1_SQRT_2 * median_of_sorted(&changes).unwrap_or(0.0)
+    let mut changes: Vec<f64> =
+        values.iter().zip(later).map(|(earlier, later)| (later - earlier).abs()).collect();
+    MAD_TO_SIGMA * std::f64::consts::FRAC_1_SQRT_2 * median(&mut changes).unwrap_or(0.0)
 }
 
 /// How much a scale estimated from few, or dependent, samples must grow for 3 σ to keep its meaning: the quantile of

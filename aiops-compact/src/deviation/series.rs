@@ -3,6 +3,7 @@
 use aiops_core::model::{MetricKind, MetricSeries, Shape, TimeRange};
 use jiff::Timestamp;
 
+use super::reference::Summary;
 use super::{DeviationConfig, DeviationOptions, Reference};
 use crate::rolling::usable;
 use crate::shape::{Excursion, ShapeFit, classify, excursions};
@@ -149,18 +150,18 @@ pub(super) fn compare(
         Some(fitted) => *fitted,
         None => {
             let before = samples.values.get(..recent_from).unwrap_or_default();
-            let core = Reference::core(before, recent, step, series.kind(), options)
-                .ok_or(Skipped::ShortReference)?;
+            let before = Summary::of(before, step, series.kind(), options).ok_or(Skipped::ShortReference)?;
             // What began before the recent part lies in its own reference and would hide behind the spread it causes
             // there: whatever is a candidate is judged by what came before it, where that is at least half of the
             // reference part (with less, the candidate is as likely to be the norm).
-            let (_, _, candidates) = judge(&core);
+            let (_, _, candidates) = judge(&before.core());
             let clean = candidates.iter().map(|excursion| excursion.first).min().unwrap_or(recent_from);
-            let full = |until: usize| {
-                Reference::estimate(samples.values.get(..until)?, recent, step, series.kind(), options)
-            };
-            let clean = if 2 * clean < recent_from { recent_from } else { clean.min(recent_from) };
-            full(clean).or_else(|| full(recent_from)).ok_or(Skipped::ShortReference)?
+            if clean >= recent_from || 2 * clean < recent_from {
+                before.full(recent)
+            } else {
+                let clean = samples.values.get(..clean).unwrap_or_default();
+                Summary::of(clean, step, series.kind(), options).as_ref().unwrap_or(&before).full(recent)
+            }
         }
     };
     let (reference, scores, found) = judge(&reference);

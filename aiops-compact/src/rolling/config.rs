@@ -104,6 +104,15 @@ impl RollingConfig {
     /// `scale` raised to the floors that hold at `location`.
     #[inline]
     pub(super) fn floored(&self, scale: f64, location: f64) -> f64 {
-        scale.max(self.absolute_floor).max(self.relative_floor * location.abs())
+        if self.absolute_floor == 0.0 && self.relative_floor == 0.0 {
+            return scale;
+        }
+        larger(larger(scale, self.absolute_floor), self.relative_floor * location.abs())
     }
+}
+
+/// The larger of two numbers that are not NaN: one instruction, where `f64::max` asks for NaN.
+#[inline(always)]
+pub(super) fn larger(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
 }

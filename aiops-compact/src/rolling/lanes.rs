@@ -1,68 +1,69 @@
-//! Scores of a block of samples, column by column, so that the compiler vectorises them.
+//! Scores of a run of samples, column by column, so that the compiler vectorises them.
 
-use super::sums::{Aggregate, Reciprocals, Sums};
-use super::{RollingConfig, standardise};
+use super::sums::{Reciprocals, Sums};
+use super::{MIN_SCALE, RollingConfig, standardise};
 
-/// Samples of a block whose scores are computed together.
-pub(super) const LANES: usize = 32;
+/// Samples whose scores are computed together: enough for the vector units, few enough that the running sums of the
+/// next ones proceed while square roots and quotients of these are under way.
+pub(super) const LANES: usize = 16;
 
-/// What the scores of [`LANES`] samples in a row are computed from, a column each.
-pub(super) struct Lanes {
-    values: [f64; LANES],
-    count: [f64; LANES],
-    sum: [f64; LANES],
-    squares: [f64; LANES],
-    front_count: [f64; LANES],
-    front_mean: [f64; LANES],
-    front_m2: [f64; LANES],
-    pub(super) scores: [f64; LANES],
+/// A column of [`LANES`] samples in a row.
+pub(super) type Lane = [f64; LANES];
+
+/// What windows with one count share.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shared {
+    pub(super) config: RollingConfig,
+    pub(super) reciprocals: Reciprocals,
 }
 
-#[allow(
-    clippy::indexing_slicing,
-    reason = "every lane is below the arrays' constant length; zips are not vectorised"
-)]
-impl Lanes {
-    pub(super) fn new() -> Self {
-        let [values, count, sum, squares, front_count, front_mean, front_m2, scores] = [[1.0; LANES]; 8];
-        Self { values, count, sum, squares, front_count, front_mean, front_m2, scores }
-    }
+/// `values` with what the window held before each of them: front and back apart.
+pub(super) struct Lanes<'a> {
+    pub(super) values: &'a Lane,
+    pub(super) front_sum: &'a Lane,
+    pub(super) front_squares: &'a Lane,
+    pub(super) back_sum: &'a Lane,
+    pub(super) back_squares: &'a Lane,
+}
 
-    /// Sets a lane (modulo [`LANES`]): a sample, and what back and front held before it.
+impl Shared {
+    /// Deviation of a sample from a window with these sums around `pivot`, and the window's scale.
     #[inline(always)]
-    pub(super) fn load(&mut self, lane: usize, value: f64, back: &Sums, front: &Aggregate) {
-        let lane = lane % LANES;
-        self.values[lane] = value;
-        self.count[lane] = back.count;
-        self.sum[lane] = back.sum;
-        self.squares[lane] = back.squares;
-        self.front_count[lane] = front.count;
-        self.front_mean[lane] = front.mean;
-        self.front_m2[lane] = front.m2;
+    fn deviation(&self, value: f64, pivot: f64, window: Sums) -> (f64, f64) {
+        let (mean, variance) = self.reciprocals.moments(window);
+        // Relative to the pivot both terms are small and exact, where `value − mean` would round at the offset's ulp.
+        ((value - pivot) - mean, self.config.floored(variance.sqrt(), pivot + mean))
     }
 
-    /// Scores every lane: the operations of `Sums::aggregate` and of `RollingSigma`'s `moments` and `score` in their
-    /// order, hence the same bits. `between` is the front's pivot relative to `pivot`, the back's.
-    #[inline(never)]
-    pub(super) fn score(
-        &mut self,
-        config: &RollingConfig,
-        pivot: f64,
-        between: f64,
-        reciprocals: Reciprocals,
-    ) {
-        let Reciprocals { of_count, of_degrees, .. } = reciprocals;
-        for lane in 0..LANES {
-            let mean = self.sum[lane] / self.count[lane];
-            let m2 = (self.squares[lane] - self.sum[lane] * mean).max(0.0);
-            let delta = between + (self.front_mean[lane] - mean);
-            let share = self.front_count[lane] * of_count;
-            let offset = mean + delta * share;
-            let variance =
-                (self.front_m2[lane] + m2 + delta * delta * (share * self.count[lane])) * of_degrees;
-            let deviation = (self.values[lane] - pivot) - offset;
-            let scale = config.floored(variance.sqrt(), pivot + offset);
-            self.scores[lane] = standardise(deviation, scale);
+    /// Scores one sample against a window with these sums around `pivot`.
+    #[inline(always)]
+    pub(super) fn score(&self, value: f64, pivot: f64, window: Sums) -> f64 {
+        let (deviation, scale) = self.deviation(value, pivot, window);
+        standardise(deviation, scale)
+    }
+
+    /// Scores every lane: quotients first, and only if a scale is too small for one, once more with care.
+    #[inline(always)]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "every lane is below the arrays' constant length; zips of so many are not vectorised"
+    )]
+    pub(super) fn scores(&self, pivot: f64, lanes: &Lanes<'_>, scores: &mut Lane) {
+        let window = |lane: usize| Sums {
+            sum: lanes.front_sum[lane] + lanes.back_sum[lane],
+            squares: lanes.front_squares[lane] + lanes.back_squares[lane],
+        };
+        let mut least = [f64::INFINITY; 2];
+        for (lane, score) in scores.iter_mut().enumerate() {
+            let (deviation, scale) = self.deviation(lanes.values[lane], pivot, window(lane));
+            *score = deviation / scale;
+            let least = &mut least[lane % 2];
+            *least = if scale < *least { scale } else { *least };
+        }
+        if least.iter().any(|least| *least <= MIN_SCALE) {
+            for (lane, score) in scores.iter_mut().enumerate() {
+                *score = self.score(lanes.values[lane], pivot, window(lane));
+            }
         }
     }
 }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 use super::{RollingConfig, Score, WindowStats, standardise, usable};
 use crate::error::LengthMismatch;
-use crate::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};
+use crate::order::{MAD_TO_SIGMA, median_and_mad_near};
 
 /// Deviation of each sample from median and median absolute deviation (× 1.4826) of the window before it: the robust
 /// variant, unmoved by anything that happens to fewer than half of the samples. // CMP-01
@@ -28,6 +28,8 @@ pub struct RollingMad {
     /// Slots in order of arrival; NaN marks a slot without a sample.
     slots: VecDeque<f64>,
     sorted: Vec<f64>,
+    /// Where the search for the MAD ended last; it moves little from one sample to the next.
+    hint: usize,
 }
 
 impl RollingMad {
@@ -35,7 +37,7 @@ impl RollingMad {
     #[must_use]
     pub fn new(config: RollingConfig) -> Self {
         let window = config.window();
-        Self { config, slots: VecDeque::with_capacity(window), sorted: Vec::with_capacity(window) }
+        Self { config, slots: VecDeque::with_capacity(window), sorted: Vec::with_capacity(window), hint: 0 }
     }
 
     /// The configuration.
@@ -46,7 +48,9 @@ impl RollingMad {
 
     /// Scores `value` against the window, then lets it enter.
     pub fn push(&mut self, value: f64) -> Score {
-        let score = self.peek(value);
+        let mut hint = self.hint;
+        let score = self.score(value, &mut hint);
+        self.hint = hint;
         self.advance(if score == Score::OutOfRange { f64::NAN } else { value });
         score
     }
@@ -60,15 +64,27 @@ impl RollingMad {
     /// Scores `value` against the window without letting it enter.
     #[must_use]
     pub fn peek(&self, value: f64) -> Score {
+        let mut hint = self.hint;
+        self.score(value, &mut hint)
+    }
+
+    fn score(&self, value: f64, hint: &mut usize) -> Score {
         if !usable(value) {
             return Score::OutOfRange;
         }
-        match self.baseline() {
-            Some(window) if window.count >= self.config.warm_up() => {
-                Score::Sigma(standardise(value - window.location, window.scale))
-            }
-            _ => Score::WarmUp,
+        if self.sorted.len() < self.config.warm_up() {
+            return Score::WarmUp;
         }
+        match self.window(hint) {
+            Some(window) => Score::Sigma(standardise(value - window.location, window.scale)),
+            None => Score::WarmUp,
+        }
+    }
+
+    fn window(&self, hint: &mut usize) -> Option<WindowStats> {
+        let (location, mad) = median_and_mad_near(&self.sorted, hint)?;
+        let scale = self.config.floored(MAD_TO_SIGMA * mad, location);
+        Some(WindowStats { location, scale, count: self.sorted.len() })
     }
 
     /// Pushes every sample of `values` and writes its deviation, NaN where there is none. Same bits as
@@ -105,9 +121,8 @@ impl RollingMad {
     /// Median, floored scale and count of the window; `None` when it is empty.
     #[must_use]
     pub fn baseline(&self) -> Option<WindowStats> {
-        let location = median_of_sorted(&self.sorted)?;
-        let scale = self.config.floored(MAD_TO_SIGMA * mad_of_sorted(&self.sorted, location)?, location);
-        Some(WindowStats { location, scale, count: self.sorted.len() })
+        let mut hint = self.hint;
+        self.window(&mut hint)
     }
 
     /// Samples in the window; gaps do not count.
@@ -126,6 +141,15 @@ impl RollingMad {
     pub fn clear(&mut self) {
         self.slots.clear();
         self.sorted.clear();
+    }
+
+    /// Adds the slots of `later`, a window of the same series over the time right after this one, as when one shard takes
+    /// a series over from another: exactly what a window that had seen both streams holds. The configuration stays.
+    /// O(slots of `later`) updates.
+    pub fn append(&mut self, later: &Self) {
+        for slot in &later.slots {
+            self.advance(*slot);
+        }
     }
 
     /// `value` is NaN for a slot without a sample.
@@ -154,24 +178,16 @@ impl RollingMad {
     fn replace(&mut self, old: f64, new: f64) {
         let from = self.sorted.partition_point(|x| *x < old);
         let to = self.sorted.partition_point(|x| *x < new);
-        let (range, last) = if from < to {
-            // `new` sorts after `old`: elements in between move one to the front.
-            (from..to, true)
+        // One `memmove` of what lies between.
+        let place = if from < to {
+            self.sorted.copy_within(from + 1..to, from);
+            to - 1
         } else {
-            (to..from + 1, false)
+            self.sorted.copy_within(to..from, to + 1);
+            to
         };
-        if let Some(between) = self.sorted.get_mut(range) {
-            if last {
-                between.rotate_left(1);
-                if let Some(slot) = between.last_mut() {
-                    *slot = new;
-                }
-            } else {
-                between.rotate_right(1);
-                if let Some(slot) = between.first_mut() {
-                    *slot = new;
-                }
-            }
+        if let Some(slot) = self.sorted.get_mut(place) {
+            *slot = new;
         }
     }
 }

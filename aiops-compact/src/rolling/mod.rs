@@ -9,6 +9,7 @@ mod config;
 mod frame;
 mod lanes;
 mod mad;
+mod rows;
 mod sigma;
 mod sums;
 

@@ -1,26 +1,28 @@
-use super::lanes::{LANES, Lanes};
-use super::sums::{Aggregate, PivotSums, Reciprocals};
-use super::{RollingConfig, Score, WindowStats, standardise, usable};
+use super::lanes::{LANES, Lane, Lanes, Shared};
+use super::sums::{Reciprocals, Sums, deviation};
+use super::{RollingConfig, Score, WindowStats, usable};
 use crate::error::LengthMismatch;
 
 /// Deviation of each sample from mean and standard deviation of the window before it. // CMP-01
 ///
 /// # Numerical method
 /// The window is a queue of two stacks (the "two-stacks" sliding-window aggregation of Tangwongsan, Hirzel and
-/// Schneider, DEBS 2017): samples are added to the back; the front holds the aggregate of every suffix, so evicting
-/// the oldest sample pops one aggregate. **Nothing is ever subtracted out of a sum**, hence no error survives the
-/// samples that caused it: after 10⁹ updates the error is that of one window, and a huge outlier leaves no trace once
-/// it has left.
+/// Schneider, DEBS 2017): samples are added to the sums of the back; the front holds the sums of every suffix, so
+/// evicting the oldest sample goes on to the next suffix. **Nothing is ever subtracted out of a sum**, hence no error
+/// survives the samples that caused it: after 10⁹ updates the error is that of one window, and a huge outlier leaves no
+/// trace once it has left.
 ///
-/// Each stack sums `d = x − p` and `d²` around a pivot `p` that is itself a member of every set it serves.
-/// A member is at most `√M₂` from the mean (`M₂ = Σ(x − mean)²`), so `Σd² ≤ w M₂`, and the cancellation in
-/// `M₂ = Σd² − (Σd)²/w` costs at most a factor `w`, whatever the offset. The stacks are joined by the merge of Chan,
-/// Golub and LeVeque, a sum of non-negative terms.
-/// With `u = 2⁻⁵³` the relative error of the variance is at most `8 (w + 4)² u` (8·10⁻¹¹ for 288 slots); typical
-/// errors are some units of `u`.
+/// Both stacks sum `d = x − p` and `d²` around one pivot `p`, the youngest sample of the front, which is the last to be
+/// evicted and therefore a member of every window it serves (where gaps end it early, the back is summed anew around
+/// its own first sample). A member is at most `√M₂` from the mean (`M₂ = Σ(x − mean)²`), so `Σd² ≤ w M₂`, and the
+/// cancellation in `M₂ = Σd² − (Σd)²/w` costs at most a factor `w`, whatever the offset.
+/// With `u = 2⁻⁵³`, `d²` and its sums are off by at most `(w + 3) u Σd²`, `(Σd)²/w ≤ Σd²` by `(2w + 5) u Σd²`: the
+/// relative error of the variance is at most `4 (w + 4)² u` (4·10⁻¹¹ for 288 slots); typical errors are some units
+/// of `u`.
 ///
 /// # Cost
-/// O(1) amortised per slot, O(w) for the one slot in `w` that turns the stack over; `32 w` bytes.
+/// O(1) amortised per slot, O(w) for the one slot in `w` that turns the stack over; `24 w` bytes, `40 w` once slices
+/// longer than the window were pushed.
 ///
 /// ```
 /// use aiops_compact::rolling::{RollingConfig, RollingSigma, Score};
@@ -35,22 +37,45 @@ use crate::error::LengthMismatch;
 #[derive(Debug, Clone)]
 pub struct RollingSigma {
     config: RollingConfig,
-    /// Aggregates of the older slots; the last one covers all of them, popping it evicts the oldest.
-    front: Vec<Aggregate>,
-    front_pivot: f64,
-    /// The younger slots as they came; NaN marks a slot without a sample.
-    back: Vec<f64>,
-    back_sums: PivotSums,
+    /// The window as a ring: before `next` the back, the youngest slots; from `next` on the front, the oldest, which are
+    /// overwritten in turn. NaN marks a slot without a sample. Shorter than the window until it is full.
+    slots: Vec<f64>,
+    next: usize,
+    /// Samples in the window.
+    count: usize,
     reciprocals: Reciprocals,
+    pivot: f64,
+    /// Where the pivot stands: in the front its youngest sample, else in the back; `None` without samples.
+    pivot_slot: Option<usize>,
+    back: Sums,
+    front: Suffixes,
+    /// Becomes the front at the next turn-over when a slice brings a whole window.
+    spare: Suffixes,
 }
 
-/// Moments of the whole window; the mean is `pivot + offset`, kept apart so that nothing is rounded away.
-#[derive(Debug, Clone, Copy)]
-struct WindowMoments {
-    pivot: f64,
-    offset: f64,
-    variance: f64,
-    count: f64,
+/// For every slot the sums from there to the end of the ring; empty until the ring has been full once.
+#[derive(Debug, Clone, Default)]
+struct Suffixes {
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Suffixes {
+    fn clear(&mut self) {
+        self.sum.clear();
+        self.squares.clear();
+    }
+
+    fn resize(&mut self, len: usize) {
+        self.sum.resize(len, 0.0);
+        self.squares.resize(len, 0.0);
+    }
+
+    #[inline(always)]
+    fn at(&self, slot: usize) -> Sums {
+        let at = |sums: &[f64]| sums.get(slot).copied().unwrap_or(0.0);
+        Sums { sum: at(&self.sum), squares: at(&self.squares) }
+    }
 }
 
 impl RollingSigma {
@@ -59,11 +84,15 @@ impl RollingSigma {
     pub fn new(config: RollingConfig) -> Self {
         Self {
             config,
-            front: Vec::with_capacity(config.window()),
-            front_pivot: 0.0,
-            back: Vec::with_capacity(config.window()),
-            back_sums: PivotSums::default(),
-            reciprocals: Reciprocals::EMPTY,
+            slots: Vec::with_capacity(config.window()),
+            next: 0,
+            count: 0,
+            reciprocals: Reciprocals::of(0),
+            pivot: 0.0,
+            pivot_slot: None,
+            back: Sums::default(),
+            front: Suffixes::default(),
+            spare: Suffixes::default(),
         }
     }
 
@@ -80,9 +109,7 @@ impl RollingSigma {
             self.advance(f64::NAN);
             return Score::OutOfRange;
         }
-        let mut reciprocals = self.reciprocals;
-        let score = self.score(value, &mut reciprocals);
-        self.reciprocals = reciprocals;
+        let score = self.score(value);
         self.advance(value);
         score
     }
@@ -98,17 +125,13 @@ impl RollingSigma {
     #[inline]
     #[must_use]
     pub fn peek(&self, value: f64) -> Score {
-        if !usable(value) {
-            return Score::OutOfRange;
-        }
-        let mut reciprocals = self.reciprocals;
-        self.score(value, &mut reciprocals)
+        if usable(value) { self.score(value) } else { Score::OutOfRange }
     }
 
     /// Pushes every sample of `values` and writes its deviation, NaN where there is none. Same bits as
     /// [`push`](Self::push) one by one.
     ///
-    /// Between two turn-overs of a full window without gaps the running sums come first and the scores in a second,
+    /// Over stretches in which samples come as samples leave, the running sums come first and the scores in a second,
     /// branch-free pass that the compiler vectorises.
     ///
     /// # Errors
@@ -152,137 +175,251 @@ impl RollingSigma {
     /// Mean, floored standard deviation and count of the window; `None` below two samples.
     #[must_use]
     pub fn baseline(&self) -> Option<WindowStats> {
-        let mut reciprocals = self.reciprocals;
-        let window = self.moments(&mut reciprocals)?;
-        let location = window.pivot + window.offset;
-        let scale = self.config.floored(window.variance.sqrt(), location);
-        Some(WindowStats { location, scale, count: window.count as usize })
+        let (mean, variance) = self.moments()?;
+        let location = self.pivot + mean;
+        let scale = self.config.floored(variance.sqrt(), location);
+        Some(WindowStats { location, scale, count: self.count })
     }
 
     /// Sample variance of the window before any floor; `None` below two samples.
     #[must_use]
     pub fn variance(&self) -> Option<f64> {
-        let mut reciprocals = self.reciprocals;
-        self.moments(&mut reciprocals).map(|window| window.variance)
+        self.moments().map(|(_, variance)| variance)
     }
 
     /// Samples in the window; gaps do not count.
     #[must_use]
     pub fn count(&self) -> usize {
-        (self.front.last().map_or(0.0, |front| front.count) + self.back_sums.sums.count) as usize
+        self.count
     }
 
     /// Slots in the window, gaps included.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.front.len() + self.back.len()
+        self.slots.len()
     }
 
     /// Forgets everything but the configuration.
     pub fn clear(&mut self) {
+        self.slots.clear();
         self.front.clear();
-        self.back.clear();
-        self.back_sums = PivotSums::default();
+        (self.next, self.count, self.pivot_slot, self.back) = (0, 0, None, Sums::default());
+    }
+
+    /// Adds the slots of `later`, a window of the same series over the time right after this one, as when one shard takes
+    /// a series over from another. The window then holds what one that had seen both streams would hold: the same slots
+    /// and count, mean and variance within the stated error. Associative. The configuration stays. O(slots of `later`).
+    pub fn append(&mut self, later: &Self) {
+        let (young, old) = later.slots.split_at(later.next.min(later.slots.len()));
+        for slot in old.iter().chain(young) {
+            self.advance(*slot);
+        }
     }
 
     #[inline(always)]
-    fn score(&self, value: f64, reciprocals: &mut Reciprocals) -> Score {
-        let Some(window) = self.moments(reciprocals) else { return Score::WarmUp };
-        if window.count < self.config.warm_up() as f64 {
+    fn shared(&self) -> Shared {
+        Shared { config: self.config, reciprocals: self.reciprocals }
+    }
+
+    /// Sums over the whole window.
+    #[inline(always)]
+    fn sums(&self) -> Sums {
+        let front = self.front.at(self.next);
+        Sums { sum: front.sum + self.back.sum, squares: front.squares + self.back.squares }
+    }
+
+    #[inline(always)]
+    fn score(&self, value: f64) -> Score {
+        // INVARIANT: the warm-up is at least two samples, so there is a variance.
+        if self.count < self.config.warm_up() {
             return Score::WarmUp;
         }
-        // Relative to the pivot both terms are small and exact, where `value − mean` would round at the offset's ulp.
-        let deviation = (value - window.pivot) - window.offset;
-        let scale = self.config.floored(window.variance.sqrt(), window.pivot + window.offset);
-        Score::Sigma(standardise(deviation, scale))
+        Score::Sigma(self.shared().score(value, self.pivot, self.sums()))
     }
 
-    /// Joins front and back; `None` below two samples.
-    #[inline(always)]
-    fn moments(&self, reciprocals: &mut Reciprocals) -> Option<WindowMoments> {
-        let front = self.front.last().copied().unwrap_or_default();
-        let back = self.back_sums.sums.aggregate();
-        let count = front.count + back.count;
-        if count < 2.0 {
-            return None;
-        }
-        reciprocals.update(count);
-        let (pivot, offset, m2) = if back.count == 0.0 {
-            (self.front_pivot, front.mean, front.m2)
-        } else if front.count == 0.0 {
-            (self.back_sums.pivot, back.mean, back.m2)
-        } else {
-            let delta = (self.front_pivot - self.back_sums.pivot) + (front.mean - back.mean);
-            let share = front.count * reciprocals.of_count;
-            let offset = back.mean + delta * share;
-            (self.back_sums.pivot, offset, front.m2 + back.m2 + delta * delta * (share * back.count))
-        };
-        Some(WindowMoments { pivot, offset, variance: m2 * reciprocals.of_degrees, count })
+    /// Mean relative to the pivot, and variance; `None` below two samples.
+    fn moments(&self) -> Option<(f64, f64)> {
+        (self.count > 1).then(|| self.reciprocals.moments(self.sums()))
     }
 
-    /// How many of `values` can be pushed as one block: the window is full and holds a sample in every slot on both
-    /// stacks, the front outlasts the block, and every value can be scored. At least two, else 0.
+    /// How many of `values` can be pushed as one block: the window is full, each of them can be scored and replaces a
+    /// sample, so that the count stays, and so does the pivot. At least [`LEAST_BLOCK`], else 0.
     fn block(&self, values: &[f64]) -> usize {
         let window = self.config.window();
-        let full = self.slots() == window
-            && self.back_sums.sums.count == self.back.len() as f64
-            && !self.back.is_empty();
-        let dense = self.front.last().is_some_and(|all| all.count == self.front.len() as f64);
-        if !full || !dense {
+        if self.slots.len() < window || self.count < self.config.warm_up() {
             return 0;
         }
-        let most = self.front.len();
-        let usable = values.iter().take(most).take_while(|value| usable(**value)).count();
-        if usable < 2 { 0 } else { usable }
+        let until = match self.pivot_slot {
+            // Evicting the pivot needs another one; the turn-over at the end of the ring brings it.
+            Some(slot) if slot >= self.next && slot + 1 < window => slot,
+            _ => window,
+        };
+        let leaving = self.slots.get(self.next..until).unwrap_or_default();
+        let most = leaving.len().min(values.len());
+        let (values, leaving) =
+            (values.get(..most).unwrap_or_default(), leaving.get(..most).unwrap_or_default());
+        let all = run_of(values, usable);
+        let block = if self.count == window { all } else { all.min(run_of(leaving, |old| !old.is_nan())) };
+        if block < LEAST_BLOCK { 0 } else { block }
     }
 
     /// Pushes a block that [`block`](Self::block) allows, in the very operations of [`push`](Self::push).
     fn push_block(&mut self, values: &[f64], scores: &mut [f64]) {
-        let count = self.config.window() as f64;
-        self.reciprocals.update(count);
-        let kept = self.front.len() - values.len();
-        let front = self.front.get(kept..).unwrap_or_default();
-        let mut back = self.back_sums;
-        let mut lanes = Lanes::new();
-        for (chunk, (scores, front)) in
-            values.chunks(LANES).zip(scores.chunks_mut(LANES).zip(front.rchunks(LANES)))
+        let (from, to) = (self.next, self.next + values.len());
+        let (shared, pivot) = (self.shared(), self.pivot);
+        let mut back = self.back;
+        // A whole window at once: what the turn-over will need is summed along, two chains of additions side by side.
+        let whole = values.len() == self.config.window();
+        let turned = values.last().copied().unwrap_or_default();
+        let mut older = Sums::default();
+        self.spare.resize(if whole { values.len() } else { 0 });
+
+        let (chunks, last) = values.as_chunks::<LANES>();
+        let (written, last_written) = scores.as_chunks_mut::<LANES>();
+        let front = |sums| <[f64]>::get(sums, from..to).unwrap_or_default();
+        let (front_sum, last_front_sum) = front(&self.front.sum).as_chunks::<LANES>();
+        let (front_squares, last_front_squares) = front(&self.front.squares).as_chunks::<LANES>();
+        let (first, reversed) = values.as_rchunks::<LANES>();
+        let (first_sum, spare_sum) = self.spare.sum.as_rchunks_mut::<LANES>();
+        let (first_squares, spare_squares) = self.spare.squares.as_rchunks_mut::<LANES>();
+        let mut reversed =
+            reversed.iter().rev().zip(spare_sum.iter_mut().rev().zip(spare_squares.iter_mut().rev()));
+
+        let (mut back_sum, mut back_squares) = ([0.0; LANES], [0.0; LANES]);
+        for (((values, scores), front_sum), front_squares) in
+            chunks.iter().zip(written).zip(front_sum).zip(front_squares)
         {
-            // The sums depend on each other, the scores do not.
-            for (lane, (value, front)) in chunk.iter().zip(front.iter().rev()).enumerate() {
-                lanes.load(lane, *value, &back.sums, front);
-                back.add_sample(*value);
+            match reversed.next() {
+                Some((tail, (sums, squares))) => prefixes_and_suffixes(
+                    (values, pivot, &mut back, &mut back_sum, &mut back_squares),
+                    (tail, turned, &mut older, sums, squares),
+                ),
+                None => prefixes(values, pivot, &mut back, &mut back_sum, &mut back_squares),
             }
-            lanes.score(&self.config, back.pivot, self.front_pivot - back.pivot, self.reciprocals);
-            scores.copy_from_slice(lanes.scores.get(..chunk.len()).unwrap_or_default());
+            let (back_sum, back_squares) = (&back_sum, &back_squares);
+            let lanes = Lanes { values, front_sum, front_squares, back_sum, back_squares };
+            shared.scores(pivot, &lanes, scores);
         }
-        self.back_sums = back;
-        self.front.truncate(kept);
-        self.back.extend_from_slice(values);
+        for (((value, score), sum), squares) in
+            last.iter().zip(last_written).zip(last_front_sum).zip(last_front_squares)
+        {
+            let window = Sums { sum: sum + back.sum, squares: squares + back.squares };
+            *score = shared.score(*value, pivot, window);
+            back.add(value - pivot);
+        }
+        suffixes(first, turned, &mut older, first_sum, first_squares);
+
+        self.back = back;
+        if let Some(slots) = self.slots.get_mut(from..to) {
+            slots.copy_from_slice(values);
+        }
+        self.next = to;
+        if whole {
+            std::mem::swap(&mut self.front, &mut self.spare);
+            (self.pivot, self.pivot_slot) = (turned, to.checked_sub(1));
+            (self.next, self.back) = (0, Sums::default());
+        } else if to == self.config.window() {
+            self.turn_over();
+        }
     }
 
     /// Evicts the oldest slot of a full window and adds a new one; `value` is NaN for a slot without a sample.
     #[inline(always)]
     fn advance(&mut self, value: f64) {
-        if self.slots() == self.config.window() {
-            if self.front.is_empty() {
-                self.turn_over();
+        let at = self.next;
+        let evicted = match self.slots.get_mut(at) {
+            Some(slot) => std::mem::replace(slot, value),
+            None => {
+                self.slots.push(value);
+                f64::NAN
             }
-            self.front.pop();
+        };
+        let (leaves, enters) = (!evicted.is_nan(), !value.is_nan());
+        if leaves != enters {
+            self.count = if enters { self.count + 1 } else { self.count - 1 };
+            self.reciprocals = Reciprocals::of(self.count);
         }
-        self.back.push(value);
-        self.back_sums.add(value);
+        self.next += 1;
+        if self.next == self.config.window() {
+            self.turn_over();
+        } else if self.pivot_slot == Some(at) {
+            self.anchor_in_back();
+        } else if enters {
+            if self.pivot_slot.is_none() {
+                (self.pivot, self.pivot_slot) = (value, Some(at));
+            }
+            self.back.add(value - self.pivot);
+        }
     }
 
-    /// Makes the back the new front: the aggregate of every suffix, youngest first.
+    /// Sums the back anew around its first sample, once the front has no sample left.
+    #[cold]
+    #[inline(never)]
+    fn anchor_in_back(&mut self) {
+        let back = self.slots.get(..self.next).unwrap_or_default();
+        self.pivot_slot = back.iter().position(|slot| !slot.is_nan());
+        self.pivot = self.pivot_slot.and_then(|slot| back.get(slot)).copied().unwrap_or_default();
+        self.back = Sums::default();
+        for slot in back {
+            self.back.add(deviation(*slot, self.pivot));
+        }
+    }
+
+    /// Makes the back the new front: the sums of every suffix around its youngest sample.
     #[inline(never)]
     fn turn_over(&mut self) {
-        let mut older = PivotSums::default();
-        for value in self.back.iter().rev() {
-            older.add(*value);
-            self.front.push(older.sums.aggregate());
-        }
-        self.front_pivot = older.pivot;
-        self.back.clear();
-        self.back_sums = PivotSums::default();
+        self.pivot_slot = self.slots.iter().rposition(|slot| !slot.is_nan());
+        self.pivot = self.pivot_slot.and_then(|slot| self.slots.get(slot)).copied().unwrap_or_default();
+        self.front.resize(self.slots.len());
+        let mut older = Sums::default();
+        suffixes(&self.slots, self.pivot, &mut older, &mut self.front.sum, &mut self.front.squares);
+        (self.next, self.back) = (0, Sums::default());
+    }
+}
+
+/// Fewest samples that are worth a block.
+const LEAST_BLOCK: usize = 4;
+
+/// How many samples at the beginning of `samples` are `good`, found in vectorisable steps.
+#[inline(always)]
+fn run_of(samples: &[f64], good: impl Fn(f64) -> bool) -> usize {
+    let all = |lane: &&Lane| lane.iter().fold(true, |all, sample| all & good(*sample));
+    let (lanes, _) = samples.as_chunks::<LANES>();
+    let whole = lanes.iter().take_while(all).count() * LANES;
+    whole + samples.iter().skip(whole).take_while(|sample| good(**sample)).count()
+}
+
+/// Writes what `sums` held before each of `values`, and adds them.
+#[inline(always)]
+fn prefixes(values: &Lane, pivot: f64, sums: &mut Sums, sum: &mut Lane, squares: &mut Lane) {
+    for ((value, sum), squares) in values.iter().zip(sum).zip(squares) {
+        (*sum, *squares) = (sums.sum, sums.squares);
+        sums.add(value - pivot);
+    }
+}
+
+/// Adds `slots` to `sums`, the last first, and writes what they hold after each.
+#[inline(always)]
+fn suffixes(slots: &[f64], pivot: f64, sums: &mut Sums, sum: &mut [f64], squares: &mut [f64]) {
+    for ((slot, sum), squares) in slots.iter().zip(sum).zip(squares).rev() {
+        sums.add(deviation(*slot, pivot));
+        (*sum, *squares) = (sums.sum, sums.squares);
+    }
+}
+
+type Chain<'a> = (&'a Lane, f64, &'a mut Sums, &'a mut Lane, &'a mut Lane);
+
+/// [`prefixes`] and [`suffixes`] in one loop: each is a chain of additions that leaves the processor time for the other.
+#[inline(always)]
+fn prefixes_and_suffixes(prefix: Chain<'_>, suffix: Chain<'_>) {
+    let (values, pivot, sums, sum, squares) = prefix;
+    let (tail, tail_pivot, tail_sums, tail_sum, tail_squares) = suffix;
+    let forward = values.iter().zip(sum).zip(squares);
+    let backward = tail.iter().zip(tail_sum).zip(tail_squares).rev();
+    for (((value, sum), squares), ((slot, tail_sum), tail_squares)) in forward.zip(backward) {
+        (*sum, *squares) = (sums.sum, sums.squares);
+        sums.add(value - pivot);
+        tail_sums.add(slot - tail_pivot);
+        (*tail_sum, *tail_squares) = (tail_sums.sum, tail_sums.squares);
     }
 }

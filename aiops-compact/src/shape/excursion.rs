@@ -50,7 +50,8 @@ impl Persistence {
     }
 
     /// The highest deviation that `hits` of `of` samples in a row reach or exceed, anywhere in `scores`:
-    /// what persists, as opposed to what flashes up. `−∞` for fewer than `hits` samples. O(n · of).
+    /// what persists, as opposed to what flashes up. `−∞` for fewer than `hits` samples. O(n · of) at worst, O(n) for
+    /// samples in random order.
     pub(crate) fn level(&self, scores: &[f64], sign: f64) -> f64 {
         let width = self.of.min(scores.len());
         if width < self.hits {
@@ -58,7 +59,12 @@ impl Persistence {
         }
         let mut window = Vec::with_capacity(width);
         let mut best = f64::NEG_INFINITY;
-        for slots in scores.windows(width.max(1)) {
+        for (position, slots) in scores.windows(width.max(1)).enumerate() {
+            // Without a new sample above the best level so far, what reaches higher was there one window earlier.
+            let newest = slots.last().map_or(best, |score| sign * score);
+            if position > 0 && newest.total_cmp(&best).is_le() {
+                continue;
+            }
             window.clear();
             window.extend(slots.iter().map(|score| sign * score));
             window.sort_unstable_by(|a, b| b.total_cmp(a));

@@ -386,3 +386,55 @@ fn the_order_of_series_does_not_matter() {
     rng.shuffle(&mut metrics);
     assert_eq!(compactor.briefing(&window(metrics), TokenBudget::default()).unwrap(), first);
 }
+
+proptest! {
+    /// Reports of shards joined in any order, by twos in any way, are the report of everything; so are its rankings.
+    /// Series of the same name and entity included. // CMP-07
+    #[test]
+    fn shards_join_to_the_whole(
+        shifts in prop::collection::vec((0..4_u8, 0..3_usize, 0..30_u64), 1..12),
+        shard in prop::collection::vec(0..3_usize, 12),
+        k in 1..5_usize,
+    ) {
+        let all = shifts.iter().map(|(shift, name, seed)| {
+            let mut rng = fastrand::Rng::with_seed(*seed);
+            let kind = if *seed == 3 { MetricKind::Counter } else { GAUGE };
+            let height = 40.0 * f64::from(*shift);
+            let samples = (0..80).map(|i| {
+                let value = 100.0 + normal(&mut rng) + if i > 70 { height } else { 0.0 };
+                Some(if i == 7 && *shift == 2 { f64::NAN } else { value })
+            });
+            series(&format!("m{name}"), kind, samples.collect::<Vec<_>>())
+        });
+        let all = window(all.collect());
+        let parts = [0, 1, 2].map(|wanted| {
+            let mut part = all.clone();
+            part.metrics =
+                all.metrics.iter().zip(&shard).filter(|(_, shard)| **shard == wanted).map(|(s, _)| s.clone()).collect();
+            part
+        });
+        let config = DeviationConfig::default();
+        let report = |window| deviations(window, &References::new(), &config);
+        let whole = report(&all);
+        for [a, b, c] in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut left = report(&parts[a]);
+            left.merge(report(&parts[b]));
+            left.merge(report(&parts[c]));
+            let mut tail = report(&parts[b]);
+            tail.merge(report(&parts[c]));
+            let mut right = report(&parts[a]);
+            right.merge(tail);
+            for joined in [left, right] {
+                prop_assert_eq!(rank_entities(&joined.deviating, k), rank_entities(&whole.deviating, k));
+                prop_assert_eq!(rank_metrics(&joined.deviating, k), rank_metrics(&whole.deviating, k));
+                // NaN samples of a series equal nothing, so what is compared is what was found in it.
+                let found = |report: &aiops_compact::deviation::DeviationReport<'_>| {
+                    let of = report.deviating.iter();
+                    let found: Vec<_> = of.map(|d| (d.series.key().clone(), d.deviation.clone())).collect();
+                    (found, report.compared, report.skipped.clone(), report.unusable_samples)
+                };
+                prop_assert_eq!(found(&joined), found(&whole));
+            }
+        }
+    }
+}

@@ -8,14 +8,20 @@
 )]
 #![allow(clippy::print_stdout, reason = "the measured rates, for whoever runs the tests with --nocapture")]
 
+mod briefing;
 mod deviation;
 mod golden;
 mod healthy;
 mod logs;
 mod logs_window;
+mod mask;
 mod moments;
 mod order;
 mod rolling;
 mod shape;
 mod synth;
+mod tokens;
 mod topk;
+mod trace_changes;
+mod trace_oracle;
+mod traces;

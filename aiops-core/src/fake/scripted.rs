@@ -289,6 +289,10 @@ impl Mask for FixedMask {
         if self.0.is_empty() || !text.contains(&self.0) {
             return Cow::Borrowed(text);
         }
-        Cow::Owned(text.replace(&self.0, "[masked]"))
+        // What stands in place of the secret may itself hold it ("mask"); masked twice is still masked once.
+        const TOKEN: &str = "[masked]";
+        let parts = text.split(TOKEN).map(|part| part.replace(&self.0, TOKEN));
+        let masked = parts.collect::<Vec<_>>().join(TOKEN);
+        if masked == text { Cow::Borrowed(text) } else { Cow::Owned(masked) }
     }
 }

@@ -73,7 +73,7 @@ impl OnceLayer for Chaos {
                 return Err(Error::new(ErrorKind::Unavailable, "refused by chaos").at(call.operation));
             }
             if late {
-                ctx.clock().sleep(self.config.delay).await;
+                ctx.sleep(self.config.delay).await?;
             }
             let answer = attempt.await;
             if !lost {

@@ -4,15 +4,16 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::{Change, FetchRequest, Labels, TelemetryWindow, TimeRange};
 use crate::seam::{
-    ChangeFeed, Completion, LanguageModel, Mask, Notification, Notifier, Prompt, SourceCapability,
-    TelemetrySource,
+    ChangeFeed, Completion, Delivered, Event, EventBus, LanguageModel, Mask, Notification, Notifier, Offset,
+    Prompt, SourceCapability, TelemetrySource, Topic,
 };
 
 /// A seam through which no unmasked text passes (ING-08).
 ///
 /// From a source, log bodies, summaries of changes, names of span operations, alert annotations and all
-/// attribute values are masked; to a notifier and a model, everything is. Identities (entity names, label values of series,
-/// identifying labels of alerts) are not: masked, they could no longer be queried. Mask them at the collector when they hold
+/// attribute values are masked; to a notifier and a model, everything is; on a bus, all values of an event's payload, both when it
+/// is published and when it is read. Attributes and fields are shown to the mask with their names. Identities (entity names, label values of series,
+/// identifying labels of alerts, keys of events) are not: masked, they could no longer be queried. Mask them at the collector when they hold
 /// personal data.
 #[derive(Debug)]
 pub struct Masked<M, S> {
@@ -32,8 +33,37 @@ fn mask_text(mask: &impl Mask, text: &mut String) {
     }
 }
 
+/// Masks the value of an attribute. Its name may be what tells that it is secret, so the mask sees it first as
+/// `name="value"`, then by itself.
+fn mask_named(mask: &impl Mask, name: &str, value: &mut String) {
+    let setting = serde_json::to_string(value).map(|quoted| format!("{name}={quoted}")).unwrap_or_default();
+    if let std::borrow::Cow::Owned(masked) = mask.mask(&setting) {
+        let rest = masked.strip_prefix(name).and_then(|rest| rest.strip_prefix('='));
+        // Where name or quotes are gone, more than the value was taken for a secret.
+        *value = rest.and_then(|rest| serde_json::from_str(rest).ok()).unwrap_or(masked);
+    }
+    mask_text(mask, value);
+}
+
 fn mask_labels(mask: &impl Mask, labels: &mut Labels) {
-    labels.values_mut().for_each(|v| mask_text(mask, v));
+    labels.iter_mut().for_each(|(name, value)| mask_named(mask, name, value));
+}
+
+fn mask_json(mask: &impl Mask, name: &str, value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::String(text) => mask_named(mask, name, text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_json(mask, name, item)),
+        serde_json::Value::Object(fields) => {
+            fields.iter_mut().for_each(|(name, field)| mask_json(mask, name, field));
+        }
+        serde_json::Value::Number(number) => {
+            // A card number may come as a number. A name says nothing here: `"token": 512` is a count.
+            if let std::borrow::Cow::Owned(masked) = mask.mask(&number.to_string()) {
+                *value = serde_json::Value::String(masked);
+            }
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) => {}
+    }
 }
 
 fn mask_change(mask: &impl Mask, change: &mut Change) {
@@ -97,5 +127,22 @@ impl<M: Mask, S: LanguageModel> LanguageModel for Masked<M, S> {
         mask_text(&self.mask, &mut masked.instructions);
         mask_text(&self.mask, &mut masked.data);
         self.inner.complete(&masked, ctx).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<M: Mask, S: EventBus> EventBus for Masked<M, S> {
+    async fn publish(&self, topic: &Topic, event: &Event, ctx: &Context) -> Result<Offset> {
+        let mut masked = event.clone();
+        mask_json(&self.mask, "", &mut masked.payload);
+        self.inner.publish(topic, &masked, ctx).await
+    }
+
+    async fn read(&self, topic: &Topic, after: Offset, most: usize, ctx: &Context) -> Result<Vec<Delivered>> {
+        let mut delivered = self.inner.read(topic, after, most, ctx).await?;
+        // Others may have published without a mask.
+        delivered.iter_mut().for_each(|item| mask_json(&self.mask, "", &mut item.event.payload));
+        Ok(delivered)
     }
 }

@@ -10,7 +10,8 @@
 //! | `Notifier`, `LanguageModel` | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ |
 //! | `ChangeFeed` | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ |
 //! | `KnowledgeBase` | ✓ | ✓ | ✓ | ✓ | ✓ | |
-//! | `Mitigator`, `Journal`, `Approver`, `AuditSink`, `EventBus` | ✓ | ✓ | ✓ | ✓ | does not compile | |
+//! | `EventBus` | ✓ | ✓ | ✓ | ✓ | does not compile | ✓ |
+//! | `Mitigator`, `Journal`, `Approver`, `AuditSink` | ✓ | ✓ | ✓ | ✓ | does not compile | |
 //!
 //! ```
 //! use aiops_core::layer::{LayerExt, Retry, Timeout};

@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::model::entity::EntityId;
+use crate::model::evidence::EvidenceKind;
 use crate::model::time::TimeRange;
 
 /// A hard limit on the length of a briefing.
@@ -19,12 +22,13 @@ impl Default for TokenBudget {
     }
 }
 
-/// One ranked line.
+/// One ranked line: one piece of evidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct BriefingLine {
-    /// Reference that a reader can cite, unique within the briefing (`m1`, `l4`).
+    /// What a reader cites, unique within the briefing: the id of the evidence once the briefing is part of a case
+    /// ([`Case::brief`](crate::Case::brief)), before that any name (`m1`, `l4`).
     pub reference: String,
     /// Whom it is about.
     pub entity: EntityId,
@@ -33,12 +37,40 @@ pub struct BriefingLine {
     pub weight: f64,
     /// The line.
     pub text: String,
+    /// Where it comes from; an anomaly where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<EvidenceKind>,
+    /// When what it tells of began; the end of the briefing's range where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<Timestamp>,
+    /// Neighbouring lines of the same item, counted from 1, tell of one thing that several signals show; 0 stands alone.
+    #[serde(default, skip_serializing_if = "stands_alone")]
+    pub item: usize,
+}
+
+fn stands_alone(item: &usize) -> bool {
+    *item == 0
 }
 
 impl BriefingLine {
     /// A line.
     pub fn new(reference: impl Into<String>, entity: EntityId, weight: f64, text: impl Into<String>) -> Self {
-        Self { reference: reference.into(), entity, weight, text: text.into() }
+        let (reference, text) = (reference.into(), text.into());
+        Self { reference, entity, weight, text, kind: None, time: None, item: 0 }
+    }
+
+    /// The same line as evidence of `kind` that began at `time`.
+    #[must_use]
+    pub fn with_evidence(mut self, kind: EvidenceKind, time: Timestamp) -> Self {
+        (self.kind, self.time) = (Some(kind), Some(time));
+        self
+    }
+
+    /// The same line as one of those that tell of `item`, counted from 1.
+    #[must_use]
+    pub fn with_item(mut self, item: usize) -> Self {
+        self.item = item;
+        self
     }
 }
 
@@ -52,6 +84,23 @@ pub struct Cut {
     pub count: usize,
     /// Why.
     pub why: String,
+    /// What stood out most among it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strongest: Option<String>,
+}
+
+impl Cut {
+    /// `count` items of kind `what` left out because of `why`.
+    pub fn new(what: impl Into<String>, count: usize, why: impl Into<String>) -> Self {
+        Self { what: what.into(), count, why: why.into(), strongest: None }
+    }
+
+    /// The same with what stood out most among it.
+    #[must_use]
+    pub fn with_strongest(mut self, strongest: impl Into<String>) -> Self {
+        self.strongest = Some(strongest.into());
+        self
+    }
 }
 
 /// A ranked, cited summary of a window within a token budget.
@@ -82,13 +131,37 @@ impl Briefing {
         if self.lines.is_empty() {
             out.push_str("Nothing stands out.\n");
         }
-        for line in &self.lines {
+        for item in self.items() {
             // Writing to a String cannot fail.
-            let _ = writeln!(out, "- [{}] **{}** {}", line.reference, line.entity, line.text);
+            let _ = match item {
+                [line] => writeln!(out, "- [{}] **{}** {}", line.reference, line.entity, line.text),
+                lines => lines.first().map_or(Ok(()), |first| writeln!(out, "- **{}**", first.entity)),
+            };
+            for line in item.iter().filter(|_| item.len() > 1) {
+                let _ = writeln!(out, "  - [{}] {}", line.reference, line.text);
+            }
         }
         for cut in &self.cuts {
-            let _ = writeln!(out, "- _left out: {} {} ({})_", cut.count, cut.what, cut.why);
+            let _ = write!(out, "- _left out: {} {} ({})", cut.count, cut.what, cut.why);
+            if let Some(strongest) = &cut.strongest {
+                let _ = write!(out, "; strongest: {strongest}");
+            }
+            out.push_str("_\n");
         }
         out
+    }
+
+    /// Its lines by item: neighbours that tell of one thing.
+    pub fn items(&self) -> impl Iterator<Item = &[BriefingLine]> {
+        self.lines.chunk_by(|a, b| a.item > 0 && a.item == b.item && a.entity == b.entity)
+    }
+
+    /// The briefing as JSON.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] when it cannot be serialised.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|e| Error::new(ErrorKind::Internal, "a briefing cannot be serialised").caused_by(e))
     }
 }

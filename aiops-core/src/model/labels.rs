@@ -73,7 +73,12 @@ impl Labels {
         self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
     }
 
-    /// Values in the order of names, for in-place masking.
+    /// Names and values in the order of names, for in-place masking.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut String)> {
+        self.0.iter_mut().map(|(k, v)| (k.as_str(), v))
+    }
+
+    /// Values in the order of names.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut String> {
         self.0.values_mut()
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_lock::Semaphore;
 
 use super::config::PipelineConfig;
-use super::{CaseListener, Pipeline, look};
+use super::{CaseListener, Confirmation, Pipeline};
 use crate::error::Result;
 use crate::guard::GuardChain;
 use crate::seam::{
@@ -213,8 +213,8 @@ impl PipelineBuilder<Ready> {
             audit,
             listener,
             slots: Semaphore::new(config.concurrency),
+            confirmation: Mutex::new(Confirmation::new(config.confirmations)),
             config,
-            pending: Mutex::new(look::Pending::default()),
         })
     }
 }

@@ -118,7 +118,7 @@ impl Pipeline {
         let window = case.window().ok_or_else(nothing_observed)?;
         let compact = compactor.compact(window, self.config.briefing, ctx);
         let briefing = self.stage("compact", ctx, compact).await?;
-        self.append(case, |case| case.push(ctx.now(), CasePart::Briefed(briefing)));
+        self.append(case, |case| case.brief(ctx.now(), briefing));
         Ok(())
     }
 

@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use jiff::Timestamp;
 use tracing::Instrument as _;
 
-use super::Pipeline;
+use super::{Pipeline, Sighting};
 use crate::action::IncidentId;
 use crate::case::Case;
 use crate::context::Context;
@@ -14,6 +13,7 @@ use crate::error::Result;
 use crate::model::{
     Anomaly, EntityId, FetchRequest, FittedHash, SeriesKey, TelemetryWindow, TimeRange, time,
 };
+use crate::seam::{Notification, NotificationKind};
 
 /// What a look came to.
 #[derive(Debug)]
@@ -31,46 +31,8 @@ pub enum Look {
     Incident(Case),
 }
 
-type Symptoms = BTreeSet<(EntityId, SeriesKey)>;
-
-/// What former looks saw.
-#[derive(Debug, Default)]
-pub(super) struct Pending {
-    symptoms: Symptoms,
-    /// For how many looks in a row one of the symptoms has been there.
-    looks: u32,
-    /// Symptoms that a person has taken over, and until when they stay with that person.
-    handed_over: Option<(Symptoms, Timestamp)>,
-}
-
-impl Pending {
-    /// Takes in the symptoms of one look; returns for how many looks in a row they have been there.
-    fn update(&mut self, symptoms: Symptoms) -> u32 {
-        self.looks = if symptoms.is_empty() {
-            0
-        } else if self.symptoms.is_disjoint(&symptoms) {
-            1
-        } else {
-            self.looks.saturating_add(1)
-        };
-        self.symptoms = symptoms;
-        self.looks
-    }
-
-    /// Whether a person already looks after these symptoms. Forgotten once a look shows none of them, or in time.
-    fn with_a_person(&mut self, symptoms: &Symptoms, now: Timestamp) -> bool {
-        let held = |(theirs, until): &(Symptoms, Timestamp)| now < *until && !theirs.is_disjoint(symptoms);
-        if !self.handed_over.as_ref().is_some_and(held) {
-            self.handed_over = None;
-            return false;
-        }
-        if let Some((theirs, _)) = &mut self.handed_over {
-            // What joins while a person is at it belongs to the same incident.
-            theirs.extend(symptoms.iter().cloned());
-        }
-        true
-    }
-}
+/// Whose signal, and which.
+pub(super) type Symptom = (EntityId, SeriesKey);
 
 impl Pipeline {
     /// Reads a window and judges it. Opens a case, without handling it, when symptoms are confirmed.
@@ -78,24 +40,19 @@ impl Pipeline {
         let window = self.observe(ctx).await?;
         let anomalies = self.detect(&window, ctx).await?;
         let symptoms: Vec<&Anomaly> = anomalies.iter().filter(|a| self.config.trigger.matches(a)).collect();
-        let keys: Symptoms = symptoms.iter().map(|a| (a.entity.clone(), a.series.clone())).collect();
+        let keys: BTreeSet<Symptom> = symptoms.iter().map(|a| (a.entity.clone(), a.series.clone())).collect();
         let id = incident_id(&symptoms);
-        let looks = {
-            let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
-            if pending.with_a_person(&keys, ctx.now()) {
+        let sighting = self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).look(ctx.now(), keys);
+        match sighting {
+            Sighting::Quiet => return Ok(Look::Quiet),
+            Sighting::Held { joined } => {
+                if !joined.is_empty() {
+                    self.tell_who_looks_after_it(&joined, ctx).await;
+                }
                 return Ok(Look::HandedOver);
             }
-            let looks = pending.update(keys);
-            if looks >= self.config.confirmations {
-                *pending = Pending::default();
-            }
-            looks
-        };
-        if looks == 0 {
-            return Ok(Look::Quiet);
-        }
-        if looks < self.config.confirmations {
-            return Ok(Look::Unconfirmed { looks });
+            Sighting::Unconfirmed { looks } => return Ok(Look::Unconfirmed { looks }),
+            Sighting::Confirmed => {}
         }
         let mut case = Case::open(id, ctx.now(), self.guards.mode());
         self.append(&mut case, |case| case.observe(ctx.now(), window));
@@ -103,12 +60,23 @@ impl Pipeline {
         Ok(Look::Incident(case))
     }
 
+    /// What joins a handed-over incident opens no case of its own, so the person hears of it.
+    async fn tell_who_looks_after_it(&self, joined: &BTreeSet<Symptom>, ctx: &Context) {
+        let mut body = String::new();
+        for (entity, series) in joined {
+            body += &format!("- {series} of {entity}\n");
+        }
+        let title = format!("{} more signals left their norm beside a handed-over incident", joined.len());
+        let id = IncidentId::new(format!("inc-{}", FittedHash::of(body.as_bytes()).0));
+        self.tell(&Notification::new(id, NotificationKind::Joined, title, body), ctx).await;
+    }
+
     /// A person takes the incident of `case` over: its symptoms open no other case for a while.
     pub(super) fn hand_over(&self, case: &Case, ctx: &Context) {
         let symptoms = case.detected().into_iter().filter(|a| self.config.trigger.matches(a));
-        let symptoms: Symptoms = symptoms.map(|a| (a.entity, a.series)).collect();
+        let symptoms = symptoms.map(|a| (a.entity, a.series)).collect();
         let until = time::after(ctx.now(), self.config.hold_off);
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner).handed_over = Some((symptoms, until));
+        self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).hold(symptoms, until);
     }
 
     /// Reads the window that ends now.

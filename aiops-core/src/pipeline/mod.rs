@@ -15,6 +15,7 @@
 mod act;
 mod builder;
 mod config;
+mod confirm;
 mod handle;
 mod look;
 
@@ -23,6 +24,7 @@ pub use builder::{
     NeedsVerifier, PipelineBuilder, Ready,
 };
 pub use config::{PipelineConfig, Trigger};
+pub use confirm::{Confirmation, Sighting};
 pub use look::Look;
 
 use std::collections::BTreeSet;
@@ -64,7 +66,7 @@ pub struct Pipeline {
     config: PipelineConfig,
     /// Bounds how many cases are handled at once.
     slots: Semaphore,
-    pending: Mutex<look::Pending>,
+    confirmation: Mutex<Confirmation<look::Symptom>>,
 }
 
 impl Pipeline {

@@ -19,6 +19,8 @@ pub enum NotificationKind {
     Escalation,
     /// The incident is over.
     Closed,
+    /// More left its norm beside an incident that a person looks after; it may be a second one.
+    Joined,
 }
 
 /// What people are told.

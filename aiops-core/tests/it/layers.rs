@@ -1,16 +1,18 @@
 //! Layers: what they do to a call, and what a lost answer means.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use aiops_core::action::*;
-use aiops_core::fake::{FixedMask, InMemorySource, RecordingNotifier};
+use aiops_core::fake::{FixedMask, InMemoryBus, InMemorySource, RecordingNotifier};
 use aiops_core::layer::*;
 use aiops_core::model::*;
 use aiops_core::seam::{
-    Mitigator, Notification, NotificationKind, Notifier, SourceCapability, TelemetrySource,
+    Event, EventBus, Mask, Mitigator, Notification, NotificationKind, Notifier, Offset, SourceCapability,
+    TelemetrySource, Topic,
 };
-use aiops_core::{Clock, Context, Error, ErrorKind, ManualClock, Result};
+use aiops_core::{Cancellation, Clock, Context, Error, ErrorKind, ManualClock, Result};
 use async_trait::async_trait;
 use futures_lite::future::{block_on, poll_once};
 
@@ -197,6 +199,20 @@ fn chaos_refuses_before_and_loses_after_the_call() {
 }
 
 #[test]
+fn a_call_that_chaos_delays_can_be_cancelled() {
+    let always = Share::new(1.0).unwrap();
+    let late = Flaky::new(0, ErrorKind::Internal).layer(chaos(|c| {
+        (c.late, c.delay) = (always, seconds(3600));
+    }));
+    let stop = Cancellation::new();
+    let ctx = Context::system().with_cancellation(stop.clone());
+    stop.cancel();
+    let error = block_on(late.fetch(&request(), &ctx)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(late.inner().calls.load(Ordering::SeqCst), 0, "it was never made");
+}
+
+#[test]
 fn chaos_comes_again_with_its_seed() {
     let (_, ctx) = leaping();
     let run = |seed| {
@@ -240,4 +256,54 @@ fn no_secret_passes_a_mask() {
     let note = Notification::new(IncidentId::new("i1"), NotificationKind::Acted, leak(), leak());
     block_on(inbox.clone().masked(FixedMask(secret.to_owned())).notify(&note, &ctx)).unwrap();
     assert!(!format!("{:?}", inbox.sent()).contains(secret));
+
+    let bus = InMemoryBus::with_capacity(9);
+    let topic = Topic("t".to_owned());
+    let payload = serde_json::json!({ "a": [leak(), { "b": leak() }], "n": 1 });
+    let event = Event::new(at, "key", payload);
+    block_on(bus.clone().masked(FixedMask(secret.to_owned())).publish(&topic, &event, &ctx)).unwrap();
+    block_on(bus.publish(&topic, &event, &ctx)).unwrap();
+    let masked = block_on(bus.read(&topic, Offset(0), 9, &ctx)).unwrap();
+    assert_eq!(masked[0].event.payload["a"][1]["b"], "with [masked] inside");
+    assert_eq!(masked[0].event.payload["n"], 1);
+    let read = block_on(bus.masked(FixedMask(secret.to_owned())).read(&topic, Offset(0), 9, &ctx)).unwrap();
+    assert_eq!((read.len(), read[0] == masked[0], &read[1].event), (2, true, &masked[0].event));
+}
+
+/// Masks values of settings named `password`, and nothing else.
+#[derive(Debug)]
+struct ByName;
+
+impl Mask for ByName {
+    fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let value = text.strip_prefix("password=\"").and_then(|rest| rest.strip_suffix('"'));
+        value.map_or(Cow::Borrowed(text), |_| Cow::Owned("password=\"[x]\"".to_owned()))
+    }
+}
+
+#[test]
+fn the_name_of_an_attribute_may_say_that_it_is_secret() {
+    let (_, ctx) = leaping();
+    let mut window = TelemetryWindow::new(request().range);
+    let mut log = LogRecord::new(window.range.start(), EntityId::service("a"), "login");
+    log.attributes.insert("password", "hun \"ter\" 2");
+    log.attributes.insert("user", "ann");
+    window.logs.push(log);
+    let source = InMemorySource::holding(window).masked(ByName);
+    let seen = block_on(source.fetch(&request(), &ctx)).unwrap();
+    let attributes = &seen.logs[0].attributes;
+    assert_eq!((attributes.get("password"), attributes.get("user")), (Some("[x]"), Some("ann")));
+}
+
+#[test]
+fn the_fixed_mask_masks_once() {
+    for secret in ["mask", "a", "[masked]", "]", "ed][m"] {
+        let mask = FixedMask(secret.to_owned());
+        for text in
+            [format!("x {secret} y {secret}{secret}"), "[masked][masked]".to_owned(), "aaa".to_owned()]
+        {
+            let once = mask.mask(&text).into_owned();
+            assert_eq!(mask.mask(&once), once, "{secret} in {text}");
+        }
+    }
 }

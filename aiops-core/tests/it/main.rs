@@ -3,10 +3,12 @@
 
 mod chain;
 mod composite;
+mod confirm;
 mod context;
 mod layers;
 mod model;
 mod pipeline;
+mod recording;
 mod tokens;
 mod trace;
 mod world;

@@ -19,7 +19,7 @@ use aiops_core::model::{
     TimeRange,
 };
 use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig};
-use aiops_core::seam::{Journal, NotificationKind};
+use aiops_core::seam::{Journal, Notification, NotificationKind};
 use aiops_core::{Cancellation, Case, CaseEntry, CasePart, CaseStatus, Context, ManualClock};
 use futures_lite::future::block_on;
 
@@ -569,6 +569,27 @@ fn what_a_person_took_over_opens_no_other_case_until_it_was_gone() {
     assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::HandedOver));
     assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::Quiet));
     incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+}
+
+#[test]
+fn what_joins_a_handed_over_incident_is_told() {
+    let mut second = slow_orders();
+    second.entity = EntityId::service("payments");
+    let detected =
+        vec![vec![slow_orders()], vec![slow_orders(), second.clone()], vec![slow_orders(), second]];
+    let rig = rig(Parts { detected, planned: vec![vec![]], ..Parts::default() });
+    let ctx = context();
+    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    let told = || -> Vec<Notification> {
+        rig.notifier.sent().into_iter().filter(|n| n.kind == NotificationKind::Joined).collect()
+    };
+    assert!(told().is_empty());
+    for _ in 0..2 {
+        assert!(matches!(block_on(rig.pipeline.step(&ctx)).unwrap(), Look::HandedOver));
+        let told = told();
+        assert_eq!(told.len(), 1, "once: {told:?}");
+        assert!(told[0].body.contains("service/payments"), "{told:?}");
+    }
 }
 
 #[test]

@@ -123,6 +123,27 @@ fn outcomes_nobody_listed_are_failures() {
 }
 
 #[test]
+fn requests_that_tell_no_outcome_are_no_failures() {
+    let untold =
+        series(SeriesKey::new(REQUESTS).with("service", "api").with("instance", "b"), &[Some(90.0); 2]);
+    let shares = shares(2, vec![rates("api", "200", [9.0; 2]), rates("api", "500", [1.0; 2]), untold]);
+    assert_eq!(shares, [Some(0.1); 2]);
+}
+
+#[test]
+fn reading_one_service_again_reads_only_its_requests() {
+    let services: Vec<String> = (0..50).map(|i| format!("svc-{i}")).collect();
+    let metrics: Vec<MetricSeries> =
+        services.iter().flat_map(|s| [rates(s, "200", [9.0; 2]), rates(s, "500", [1.0; 2])]).collect();
+    let selector = Selector::all().with_metric(RATIO).with_matcher("service", MatchOp::Equal, "svc-7");
+    let mut request = FetchRequest::new(range(2)).with_selector(selector);
+    request.limits.series = 2;
+    let window = fetch(window(2, metrics), &request).unwrap();
+    assert_eq!(window.metrics.len(), 1);
+    assert_eq!(window.metrics[0].entity(), &EntityId::service("svc-7"));
+}
+
+#[test]
 fn a_caller_is_told_apart_by_its_peers() {
     let to = |peer: &str, code: &str, rate: f64| {
         series(key("orders", "a", code).with("peer", peer), &[Some(rate)])

@@ -34,7 +34,9 @@ pub(crate) fn window(from: u64, to: u64, bad: std::ops::Range<u64>) -> Telemetry
 }
 
 pub(crate) fn lines(windows: &[TelemetryWindow]) -> String {
-    windows.iter().map(|w| serde_json::to_string(w).unwrap() + "\n").collect()
+    let mut bytes = Vec::new();
+    windows.iter().for_each(|w| aiops_core::recording::write_window(&mut bytes, w).unwrap());
+    String::from_utf8(bytes).unwrap()
 }
 
 /// A case that blamed `orders` and ended as `ending` says.

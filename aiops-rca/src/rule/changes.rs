@@ -4,41 +4,44 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::model::{
-    Change, ChangeKind, Direction, EntityId, FaultType, NullFinding, Shape, mechanism as word, time,
+    Change, ChangeKind, EntityId, FaultType, MetricSeries, NullFinding, SeriesKey, Shape, mechanism as word,
+    time,
 };
 use aiops_core::{Case, CitedChange};
 use jiff::Timestamp;
 
 use super::claim::Claim;
 use super::config::ChangeConfig;
+use super::trouble::{Explained, Trouble};
 use super::words::{Fit, fit};
 use super::{Scene, null};
 use crate::localize::ratio;
 use crate::picture::{Group, Picture, Symptom};
-use crate::roles::{CAPACITY, MetricRole};
+use crate::roles::MetricRole;
 
 /// Changes on the system, or on what it needs, before its onset.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
-    let Some(onset) = scene.onset else { return Vec::new() };
     let config = &scene.config.changes;
     let group = scene.picture.groups.get(&scene.system);
     let needed = scene.picture.all_callees(&scene.system);
     let gives_up = group.is_some_and(|g| super::mechanisms::timeout(scene, g).is_some());
     let mut claims = Vec::new();
-    let mut later: BTreeMap<EntityId, i32> = BTreeMap::new();
-    for cited in before(scene.case, scene.picture, onset, config) {
+    let mut later: BTreeMap<EntityId, (i32, Timestamp)> = BTreeMap::new();
+    for (cited, explained) in considered(scene.case, scene.picture, scene.trouble, config) {
         let change = &cited.change;
         let entity = scene.picture.whole(&change.entity);
         let hops = if entity == scene.system { 0 } else { distance(scene.picture, &scene.system, &entity) };
         if hops > 0 && !needed.contains(&entity) {
             continue;
         }
-        let lead = time::elapsed(change.time, onset);
+        let lead = time::elapsed(change.time, explained.onset);
         let near = (-lead.as_secs_f64() / config.decay.as_secs_f64()).exp();
         let deviating = scene.picture.groups.get(&entity).or(group);
+        let (superseded, until) = later.entry(entity.clone()).or_insert((0, scene.case.opened_at()));
+        let bound = deviating.and_then(|g| lowered(g, change.time, *until, config.lowered));
         let relation = match fit(change, deviating) {
             // A bound that was lowered, or a callee given up on while it is well, is what settings do.
-            _ if is_new(change.kind) && hops == 0 && (gives_up || lowered(deviating)) => Fit::Fits,
+            _ if is_new(change.kind) && hops == 0 && (gives_up || bound.is_some()) => Fit::Fits,
             // Memory that creeps up is what code does, and no setting unless it says so.
             Fit::Vague if change.kind == ChangeKind::ConfigRollout && creeps(deviating) => Fit::Misfit,
             relation => relation,
@@ -50,11 +53,16 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         };
         let chance = chance(scene, &entity, lead.saturating_add(scene.picture.resolution));
         // What did no harm until the next change was made most likely does none.
-        let superseded = later.entry(entity.clone()).or_default();
         let latest = config.superseded.powi(*superseded);
         *superseded += i32::from(is_new(change.kind));
-        let support =
-            config.weight(change.kind) * near * (1.0 - chance) * fits * latest * config.distance.powi(hops);
+        *until = change.time;
+        let support = config.weight(change.kind)
+            * explained.share
+            * near
+            * (1.0 - chance)
+            * fits
+            * latest
+            * config.distance.powi(hops);
         let shows = group.into_iter().flat_map(|g| g.harmful()).filter(|s| s.strength >= 0.2);
         let shown = shows.map(|s| s.cited.id.clone()).take(6);
         let set = group.into_iter().flat_map(|g| &g.symptoms);
@@ -62,7 +70,7 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let mut claim = Claim::new(
             fault_of(change.kind),
             &mechanism(group.and_then(|g| g.strongest(|s| s.harmful && s.class.mechanism.is_some()))),
-            statement(change, lead.as_secs_f64()),
+            statement(change, lead.as_secs_f64(), bound.as_ref()),
             support,
         )
         .citing([cited.id.clone()])
@@ -78,21 +86,23 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     claims
 }
 
-/// Changes before `onset` within reach, nearest first.
-fn before<'c>(
+/// Changes that most of the trouble came after, within reach, nearest first.
+fn considered<'c>(
     case: &'c Case,
     picture: &Picture<'_>,
-    onset: Timestamp,
+    trouble: &Trouble,
     config: &ChangeConfig,
-) -> Vec<&'c CitedChange> {
-    let oldest = time::before(onset, config.reach);
-    let mut changes: Vec<&CitedChange> = case
+) -> Vec<(&'c CitedChange, Explained)> {
+    let mut changes: Vec<(&CitedChange, Explained)> = case
         .changes()
         .iter()
-        .filter(|c| c.change.time >= oldest && picture.not_before(c.change.time, onset))
         .filter(|c| c.change.time <= case.opened_at())
+        .filter_map(|c| Some((c, trouble.after(c.change.time, picture.resolution)?)))
+        .filter(|(c, explained)| {
+            explained.share >= config.explains && c.change.time >= time::before(explained.onset, config.reach)
+        })
         .collect();
-    changes.sort_by(|a, b| b.change.time.cmp(&a.change.time).then_with(|| a.id.cmp(&b.id)));
+    changes.sort_by(|(a, _), (b, _)| b.change.time.cmp(&a.change.time).then_with(|| a.id.cmp(&b.id)));
     changes
 }
 
@@ -117,12 +127,24 @@ fn is_new(kind: ChangeKind) -> bool {
     )
 }
 
-/// Whether a configured bound of the system went down.
-fn lowered(group: Option<&Group<'_>>) -> bool {
-    group
-        .into_iter()
-        .flat_map(|g| &g.symptoms)
-        .any(|s| s.class.mechanism.as_deref() == Some(CAPACITY) && s.anomaly().direction() == Direction::Down)
+/// A configured bound that a change lowered.
+struct Lowered<'a> {
+    bound: &'a SeriesKey,
+    from: f64,
+    to: f64,
+}
+
+/// The configured bound that fell most, by at least `share` of what it was, between `changed` and the next change at
+/// `until`. Bounds move only when somebody moves them, so the two samples are enough and no norm is needed.
+fn lowered<'a>(group: &Group<'a>, changed: Timestamp, until: Timestamp, share: f64) -> Option<Lowered<'a>> {
+    let fell = |series: &'a MetricSeries| {
+        let finite = || series.points().filter(|(_, value)| value.is_finite());
+        let (_, from) = finite().rfind(|(at, _)| *at <= changed)?;
+        let (_, to) = finite().rfind(|(at, _)| *at > changed && *at <= until)?;
+        (from > 0.0 && to <= (1.0 - share) * from).then_some(Lowered { bound: series.key(), from, to })
+    };
+    let fallen = group.bounds.iter().filter_map(|series| fell(series));
+    fallen.min_by(|a, b| (a.to / a.from).total_cmp(&(b.to / b.from)).then_with(|| a.bound.cmp(b.bound)))
 }
 
 /// Whether what deviates most is memory that grows steadily.
@@ -164,7 +186,7 @@ fn what(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn statement(change: &Change, lead: f64) -> String {
+fn statement(change: &Change, lead: f64, bound: Option<&Lowered<'_>>) -> String {
     let mut text = format!("{} of {}", what(change.kind), change.entity);
     if let Some(r) = &change.revision {
         text += &match &r.from {
@@ -173,7 +195,11 @@ fn statement(change: &Change, lead: f64) -> String {
         };
         text += &r.commit.as_ref().map(|c| format!(" (commit {c})")).unwrap_or_default();
     }
-    text + &format!(", {lead:.0} s before the first symptom")
+    text += &format!(", {lead:.0} s before the first symptom");
+    if let Some(Lowered { bound, from, to }) = bound {
+        text += &format!("; it lowered {bound} from {from} to {to}");
+    }
+    text
 }
 
 /// What was looked for among the changes and not found, or refuted.
@@ -181,16 +207,17 @@ pub(super) fn null_findings(
     case: &Case,
     picture: &Picture<'_>,
     leader: &EntityId,
-    onset: Option<Timestamp>,
+    trouble: &Trouble,
     config: &ChangeConfig,
 ) -> Vec<NullFinding> {
-    let Some(onset) = onset else { return Vec::new() };
+    let Some(onset) = trouble.onset() else { return Vec::new() };
     let needed = picture.all_callees(leader);
     let mut nulls = Vec::new();
-    let considered = before(case, picture, onset, config);
+    let considered = considered(case, picture, trouble, config);
     let concerns = |e: &EntityId| e == leader || needed.contains(e);
     if !considered
         .iter()
+        .map(|(c, _)| c)
         .filter(|c| concerns(&picture.whole(&c.change.entity)))
         .any(|c| is_new(c.change.kind))
     {
@@ -201,7 +228,7 @@ pub(super) fn null_findings(
     for cited in case.changes().iter().filter(|c| c.change.time <= case.opened_at()) {
         let (change, entity) = (&cited.change, picture.whole(&cited.change.entity));
         let kind = what(change.kind);
-        if !considered.iter().any(|c| c.id == cited.id) {
+        if !considered.iter().any(|(c, _)| c.id == cited.id) {
             if change.time > onset {
                 let late = time::elapsed(onset, change.time).as_secs_f64();
                 let text =

@@ -10,9 +10,10 @@ use crate::picture::SymptomConfig;
 
 /// How changes are held against onsets (RCA-03).
 ///
-/// Support = weight of the kind · exp(−lead / decay) · (1 − chance) · fit · superseded^later · distance^hops, where `lead` is the time from
-/// the change to the first onset, `chance` the probability that one falls so close before the onset at the rate at which the
-/// system is changed, and `later` the number of changes of the system between this one and the onset.
+/// Support = weight of the kind · explained · exp(−lead / decay) · (1 − chance) · fit · superseded^later · distance^hops, where `explained` is
+/// the share of the system's trouble that began after the change, `lead` the time from the change to the first onset of that,
+/// `chance` the probability that a change falls so close before it at the rate at which the system is changed, and `later` the
+/// number of changes of the system between this one and the onset.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
@@ -23,6 +24,9 @@ pub struct ChangeConfig {
     /// Oldest change considered before the onset; default 4 h (RCA-10).
     #[serde(with = "duration")]
     pub reach: Duration,
+    /// Least share of the trouble, by strength, that must have begun after a change for it to be considered; default 0.5, 0..=1.
+    /// A blip before the change then hides nothing, and what comes when all is lost is no cause.
+    pub explains: f64,
     /// Factor a hop from the suspect to what it needs; default 0.4, 0..=1.
     pub distance: f64,
     /// Factor for each later change of the same system before the onset; default 0.4, 0..=1.
@@ -31,6 +35,8 @@ pub struct ChangeConfig {
     pub vague: f64,
     /// Factor when what was changed has to do with something else than what deviates; default 0.4, 0..=1.
     pub misfit: f64,
+    /// Share by which a configured bound must have fallen across a change for it to speak for that change; default 0.3, 0..=1.
+    pub lowered: f64,
     /// Weights of kinds that differ from the defaults, 0..=1: deployment, configuration and feature flag 1.0, patch 0.8,
     /// rollback 0.6, scaling 0.35, maintenance 0.25, restart 0.2.
     #[serde(with = "kinds")]
@@ -63,10 +69,12 @@ impl Default for ChangeConfig {
         Self {
             decay: Duration::from_secs(600),
             reach: Duration::from_secs(4 * 3600),
+            explains: 0.5,
             distance: 0.4,
             superseded: 0.4,
             vague: 0.8,
             misfit: 0.4,
+            lowered: 0.3,
             weights: Vec::new(),
         }
     }
@@ -146,10 +154,12 @@ impl RuleRcaConfig {
         self.symptoms.validate()?;
         positive("changes.decay", self.changes.decay)?;
         for (field, value) in [
+            ("changes.explains", self.changes.explains),
             ("changes.distance", self.changes.distance),
             ("changes.superseded", self.changes.superseded),
             ("changes.vague", self.changes.vague),
             ("changes.misfit", self.changes.misfit),
+            ("changes.lowered", self.changes.lowered),
             ("coincidence", self.coincidence),
             ("after_restart", self.after_restart),
             ("after_remedy", self.after_remedy),

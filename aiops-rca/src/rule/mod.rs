@@ -5,6 +5,7 @@ mod changes;
 mod claim;
 mod config;
 mod mechanisms;
+mod trouble;
 mod words;
 
 use std::collections::BTreeMap;
@@ -16,7 +17,6 @@ use aiops_core::model::{
 use aiops_core::seam::Rca;
 use aiops_core::{Case, CasePart, Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 pub use config::{ChangeConfig, RuleRcaConfig};
 
@@ -24,6 +24,7 @@ use crate::calibrate::Calibrator;
 use crate::picture::Picture;
 use crate::roles::MetricRoles;
 use claim::Claim;
+use trouble::Trouble;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///
@@ -49,8 +50,8 @@ pub(crate) struct Scene<'s> {
     pub(crate) config: &'s RuleRcaConfig,
     /// The service of the suspect.
     pub(crate) system: EntityId,
-    /// First harmful onset of the system in the whole case.
-    pub(crate) onset: Option<Timestamp>,
+    /// Its trouble.
+    trouble: &'s Trouble,
 }
 
 impl RuleRca {
@@ -84,13 +85,14 @@ impl RuleRca {
             return Ok(nothing("no suspect was found"));
         };
         let leader = leader.clone();
-        let first_onsets = self.first_onsets(case);
+        let troubles = self.troubles(case);
+        let untroubled = Trouble::default();
         let mut scored: Vec<(f64, Hypothesis)> = Vec::new();
         let mut nulls = Vec::new();
         for (system, share) in suspects {
-            let onset = first_onsets.get(&system).copied();
+            let trouble = troubles.get(&system).unwrap_or(&untroubled);
             let scene =
-                Scene { case, picture: &picture, config: &self.config, system: system.clone(), onset };
+                Scene { case, picture: &picture, config: &self.config, system: system.clone(), trouble };
             let (claims, found_nothing) = scene.claims();
             if system == leader {
                 nulls.extend(found_nothing);
@@ -115,7 +117,7 @@ impl RuleRca {
                 case,
                 &picture,
                 &leader,
-                first_onsets.get(&leader).copied(),
+                troubles.get(&leader).unwrap_or(&untroubled),
                 &self.config.changes,
             ));
         } else {
@@ -141,9 +143,9 @@ impl RuleRca {
         scores.into_iter().map(|(e, s)| (e, if sum > 0.0 { s / sum } else { 0.0 })).collect()
     }
 
-    /// First harmful onset of every system in all rounds: a later round may see the trouble begin later than it did.
-    fn first_onsets(&self, case: &Case) -> BTreeMap<EntityId, Timestamp> {
-        let mut first = BTreeMap::new();
+    /// The trouble of every system.
+    fn troubles(&self, case: &Case) -> BTreeMap<EntityId, Trouble> {
+        let mut troubles: BTreeMap<EntityId, Trouble> = BTreeMap::new();
         let mut window = None;
         for entry in case.entries() {
             match &entry.part {
@@ -151,17 +153,14 @@ impl RuleRca {
                 CasePart::Detected(anomalies) => {
                     let Some(window) = window else { continue };
                     let picture = Picture::of(window, anomalies, &self.roles, &self.config.symptoms);
-                    for (id, onset) in
-                        picture.groups.iter().filter_map(|(id, g)| Some((id, g.carrying_onset()?)))
-                    {
-                        let known = first.entry(id.clone()).or_insert(onset);
-                        *known = onset.min(*known);
+                    for (id, group) in &picture.groups {
+                        troubles.entry(id.clone()).or_default().see(group);
                     }
                 }
                 _ => {}
             }
         }
-        first
+        troubles
     }
 
     fn hypothesis(&self, claim: Claim, system: &EntityId, raw: f64) -> Result<Hypothesis> {

@@ -2,7 +2,8 @@ use aiops_core::action::{
     Action, ActionOutcome, BlastRadius, Fence, IdempotencyKey, Operation, ReceiptRecord, Share,
 };
 use aiops_core::model::{
-    EntityId, EvidenceKind, FaultType, MetricKind, Recovery, RecoveryReport, SeriesKey, Shape,
+    Change, ChangeKind, EntityId, EvidenceKind, FaultType, MetricKind, Recovery, RecoveryReport, SeriesKey,
+    Shape,
 };
 use aiops_core::{Case, CasePart};
 
@@ -99,4 +100,38 @@ fn what_was_tried_elsewhere_or_could_not_be_judged_changes_nothing() {
         tried(&mut case, restart(), service(target), recovery);
         assert_eq!(rca().analyze(&case).unwrap().hypotheses, before.hypotheses);
     }
+}
+
+#[test]
+fn a_case_opened_too_early_still_finds_the_roll_out() {
+    let rollout = || {
+        Change::new(
+            "deploy-1",
+            at(55),
+            ChangeKind::ConfigRollout,
+            service("inventory"),
+            "pool_size from 16 to 1",
+        )
+    };
+    let loud = "rate(http_server_requests_total)";
+    // A flushed cache sends more to inventory, and somebody at the gateway feels it.
+    let mut early = World::shop();
+    early.both("inventory", loud, MetricKind::Rate, Shape::LevelShiftUp, 50, 1.0, 12.0);
+    early.slow("gateway", 51);
+    early.changed(rollout());
+    let mut case = early.ranked().0;
+    tried(&mut case, restart(), service("gateway"), Recovery::NotRecovered);
+
+    let mut later = early.clone();
+    let pool = "db_pool_pending_requests";
+    later.both("inventory", pool, MetricKind::Gauge, Shape::LevelShiftUp, 57, 0.0, 30.0);
+    later.slow("inventory", 58);
+    let second = later.ranked().0;
+    case.observe(at(91), later.window.clone());
+    case.detect(at(91), second.anomalies().iter().map(|c| c.anomaly.clone()).collect());
+    let ranking = second.ranking().unwrap().clone();
+    case.push(at(91), CasePart::Localized(ranking));
+    let diagnosis = rca().analyze(&case).unwrap();
+    let change = diagnosis.hypotheses.first().and_then(|h| h.change.as_ref()).map(|c| c.0.as_str());
+    assert_eq!(change, Some("deploy-1"), "{diagnosis:#?}");
 }

@@ -53,6 +53,25 @@ fn memory_that_grows_is_exhaustion() {
 }
 
 #[test]
+fn retransmissions_of_one_service_are_its_network() {
+    let mut world = World::shop();
+    world.slow("store", 41);
+    world.slow("inventory", 42);
+    let name = "rate(node_netstat_Tcp_RetransSegs)";
+    world.both("store", name, MetricKind::Rate, Shape::LevelShiftUp, 40, 1.0, 300.0);
+    assert_cause(&world, "store", FaultType::Network, "network");
+}
+
+#[test]
+fn memory_errors_of_a_device_are_hardware() {
+    let mut world = World::shop();
+    world.slow("store", 41);
+    let name = "edac_uncorrectable_errors";
+    world.both("store", name, MetricKind::Gauge, Shape::LevelShiftUp, 40, 0.0, 40.0);
+    assert_cause(&world, "store", FaultType::Hardware, "hardware");
+}
+
+#[test]
 fn a_pool_that_runs_out_is_exhaustion() {
     let mut world = World::shop();
     world.both(

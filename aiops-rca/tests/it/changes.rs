@@ -1,8 +1,10 @@
 use std::time::Duration;
 
-use aiops_core::model::{Change, ChangeKind, EntityId, FaultType, MetricKind, Revision, SeriesKey, Shape};
+use aiops_core::model::{
+    Change, ChangeKind, EntityId, FaultType, MetricKind, MetricSeries, Revision, SeriesKey, Shape, TimeAxis,
+};
 
-use crate::world::{World, at, service};
+use crate::world::{END, STEP, World, at, service};
 
 fn rollout(id: &str, second: i64, entity: &str, summary: &str) -> Change {
     Change::new(id, at(second), ChangeKind::ConfigRollout, service(entity), summary)
@@ -169,26 +171,39 @@ fn of_several_roll_outs_the_last_before_the_onset_is_named() {
 
 #[test]
 fn a_bound_that_was_lowered_speaks_for_the_change() {
-    let share = |lowered: bool| {
+    // The bound was moved within its sensible range shortly before, so that no norm is known from which it could deviate.
+    let told = |bound: [f64; 3]| {
         let mut world = World::shop();
         pool_runs_out(&mut world);
+        world.changed(rollout("deploy-0", 20, "inventory", "new settings"));
         world.changed(rollout("deploy-1", 36, "inventory", "new settings"));
-        if lowered {
-            world.both(
-                "inventory",
-                "db_pool_connections_max",
-                MetricKind::Gauge,
-                Shape::LevelShiftDown,
-                37,
-                16.0,
-                1.0,
-            );
-        }
+        let axis = TimeAxis::covering(world.window.range, STEP).unwrap();
+        let samples = (0..END).map(|s| {
+            Some(if s <= 20 {
+                bound[0]
+            } else if s <= 36 {
+                bound[1]
+            } else {
+                bound[2]
+            })
+        });
+        let key = SeriesKey::new("db_pool_connections_max");
+        let series = MetricSeries::new(key, EntityId::instance("inventory-1"), axis, samples).unwrap();
+        world.window.metrics.push(series);
         let diagnosis = world.diagnosis();
-        let of = |h: &&aiops_core::model::Hypothesis| h.change.is_some();
-        diagnosis.hypotheses.iter().find(of).map_or(0.0, |h| h.confidence.probability())
+        let of = |id: &str| {
+            let found = diagnosis.hypotheses.iter().find(|h| h.change.as_ref().is_some_and(|c| c.0 == id));
+            found.map_or((0.0, String::new()), |h| (h.confidence.probability(), h.statement.clone()))
+        };
+        (of("deploy-0"), of("deploy-1"))
     };
-    assert!(share(true) > 1.2 * share(false), "{} {}", share(true), share(false));
+    let ((first, _), (second, statement)) = told([16.0, 20.0, 1.0]);
+    let ((_, _), (steady, _)) = told([16.0, 20.0, 18.0]);
+    assert!(statement.contains("lowered db_pool_connections_max from 20 to 1"), "{statement}");
+    assert!(second > 1.2 * steady && second > 2.0 * first, "{first} {second} {steady}");
+    // What was lowered by the earlier one does not speak for the later one.
+    let ((_, earlier), (_, later)) = told([20.0, 1.0, 1.0]);
+    assert!(earlier.contains("lowered") && !later.contains("lowered"), "{earlier} {later}");
 }
 
 #[test]
@@ -209,6 +224,29 @@ fn a_vague_roll_out_some_time_before_does_not_hide_memory_that_creeps() {
     let diagnosis = world.diagnosis();
     assert_eq!(diagnosis.cause().unwrap().mechanism.as_deref(), Some("memory"), "{diagnosis:#?}");
     assert_eq!(diagnosis.cause().unwrap().change, None, "{diagnosis:#?}");
+}
+
+#[test]
+fn a_roll_out_is_held_against_what_began_after_it() {
+    let diagnosed = |second: i64| {
+        let mut world = World::shop();
+        // More work after a cache was flushed: loud, and before the roll-out.
+        let loud = "rate(http_server_requests_total)";
+        world.both("inventory", loud, MetricKind::Rate, Shape::LevelShiftUp, 30, 1.0, 12.0);
+        pool_runs_out(&mut world);
+        world.slow("inventory", 40);
+        world.changed(rollout("deploy-1", second, "inventory", "pool_size from 16 to 1"));
+        world.diagnosis()
+    };
+    let named = |d: &aiops_core::model::Diagnosis| d.hypotheses.first().is_some_and(|h| h.change.is_some());
+    let before = diagnosed(38);
+    assert!(named(&before), "{before:#?}");
+    let after = diagnosed(45);
+    assert!(after.hypotheses.iter().all(|h| h.change.is_none()), "{after:#?}");
+    assert!(
+        after.null_findings.iter().any(|n| n.statement.contains("after the first symptom")),
+        "{after:#?}"
+    );
 }
 
 #[test]

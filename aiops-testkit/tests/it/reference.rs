@@ -170,7 +170,7 @@ impl Compactor for Lines {
         if briefing.lines.len() > fits {
             let count = briefing.lines.len() - fits;
             briefing.lines.truncate(fits);
-            briefing.cuts.push(Cut { what: "series".to_owned(), count, why: "the budget".to_owned() });
+            briefing.cuts.push(Cut::new("series", count, "the budget"));
         }
         Ok(briefing)
     }

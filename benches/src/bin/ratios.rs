@@ -1,20 +1,22 @@
 //! Prints each algorithm's time as a ratio to its floor: medians over interleaved pairs, so that a busy or throttled
-//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS]`
+//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS [PART OF A NAME]]`
 #![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use aiops_benches::rolling::{Welford, fused_pass, samples};
-use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma};
+use aiops_benches::deviation;
+use aiops_benches::rolling::{Welford, frame, fused_column_passes, fused_frame_pass, fused_pass, samples};
+use aiops_compact::deviation::{DeviationConfig, References, deviations, rank_entities, rank_metrics};
+use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma, score_frame_sigma};
 
 const N: usize = 10_000_000;
 
-/// Nanoseconds per sample.
-fn time(mut work: impl FnMut()) -> f64 {
+/// Nanoseconds per sample of `samples`.
+fn time(samples: usize, mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
-    start.elapsed().as_secs_f64() * 1e9 / N as f64
+    start.elapsed().as_secs_f64() * 1e9 / samples as f64
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -22,10 +24,23 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-fn compare(name: &str, pairs: usize, mut floor: impl FnMut(), mut subject: impl FnMut()) {
+fn compare(name: &str, pairs: usize, floor: impl FnMut(), subject: impl FnMut()) {
+    compare_over(N, name, pairs, floor, subject);
+}
+
+fn compare_over(
+    samples: usize,
+    name: &str,
+    pairs: usize,
+    mut floor: impl FnMut(),
+    mut subject: impl FnMut(),
+) {
+    if std::env::args().nth(2).is_some_and(|wanted| !name.contains(&wanted)) {
+        return;
+    }
     let (mut floors, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..pairs {
-        let (f, s) = (time(&mut floor), time(&mut subject));
+        let (f, s) = (time(samples, &mut floor), time(samples, &mut subject));
         floors.push(f);
         subjects.push(s);
         ratios.push(s / f);
@@ -39,7 +54,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let values = samples(N);
     let mut floor_scores = vec![0.0; N];
     let mut scores = vec![0.0; N];
-    println!("| {N} samples, medians of {pairs} interleaved pairs | ns/sample | floor ns/sample | ratio |");
+    println!(
+        "| {N} samples where nothing else is said, medians of {pairs} interleaved pairs | ns/sample | floor ns/sample | ratio |"
+    );
     println!("|---|---|---|---|");
     for window in [60, 288, 1440] {
         let config = RollingConfig::new(window)?;
@@ -77,5 +94,62 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
         );
     }
+    let config = RollingConfig::new(288)?;
+    // One sample in a hundred is missing.
+    let gappy: Vec<f64> =
+        values.iter().enumerate().map(|(i, v)| if i % 100 == 57 { f64::NAN } else { *v }).collect();
+    compare(
+        "RollingSigma batch, window 288, 1 % gaps / plain fused pass without gaps",
+        pairs,
+        || fused_pass(black_box(&values), 288, black_box(&mut floor_scores)),
+        || {
+            let _ = RollingSigma::new(config).push_slice(black_box(&gappy), black_box(&mut scores));
+        },
+    );
+    drop((values, gappy, scores));
+    let columns = 1000;
+    let frame = frame(N / columns, columns)?;
+    let rows = frame.values().as_slice().unwrap_or_default();
+    compare(
+        "score_frame_sigma, 1000 columns, window 288 / plain fused pass column by column",
+        pairs,
+        || {
+            let mut scores = vec![0.0; N];
+            fused_column_passes(black_box(rows), columns, 288, &mut scores);
+            black_box(scores);
+        },
+        || {
+            black_box(score_frame_sigma(black_box(&frame), config));
+        },
+    );
+    compare(
+        "score_frame_sigma, 1000 columns, window 288 / plain fused pass row by row",
+        pairs,
+        || {
+            // The result is new memory on both sides.
+            let mut scores = vec![0.0; N];
+            fused_frame_pass(black_box(rows), columns, 288, &mut scores);
+            black_box(scores);
+        },
+        || {
+            black_box(score_frame_sigma(black_box(&frame), config));
+        },
+    );
+    drop(frame);
+    let (series, length) = (10_000, 288);
+    let window = deviation::window(series, length)?;
+    let config = DeviationConfig::default();
+    compare_over(
+        series * length,
+        "deviations of 10000 series of 288 samples and their top 20 / reading the samples",
+        pairs,
+        || {
+            black_box(deviation::read(black_box(&window)));
+        },
+        || {
+            let report = deviations(black_box(&window), &References::new(), &config);
+            black_box((rank_entities(&report.deviating, 20), rank_metrics(&report.deviating, 20)));
+        },
+    );
     Ok(())
 }

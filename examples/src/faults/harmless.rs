@@ -46,9 +46,26 @@ pub enum HarmlessEvent {
     },
 }
 
+impl HarmlessEvent {
+    /// The service that is worked on; none when only customers behave otherwise.
+    #[must_use]
+    pub const fn touches(&self) -> Option<&'static str> {
+        match self {
+            Self::RollOut { service, .. } | Self::Restart { service } | Self::Scale { service, .. } => {
+                Some(*service)
+            }
+            Self::FlushCache => Some("orders"),
+            Self::Load { .. } => None,
+        }
+    }
+}
+
 /// Harmless events with the time, from the start of the run, at which each happens.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HarmlessPlan(pub Vec<(Duration, HarmlessEvent)>);
+
+/// Seconds in which one or two events fall after the fault.
+const STRETCH: f64 = 45.0;
 
 /// Sensible values: service, key, choices.
 const ROLL_OUTS: [(&str, &str, [i64; 3]); 6] = [
@@ -62,7 +79,7 @@ const ROLL_OUTS: [(&str, &str, [i64; 3]); 6] = [
 
 impl HarmlessPlan {
     /// Two to four events between 3 s and `fault_at`, half of the time one of them within the last 3 s before it,
-    /// and one or two between it and `end`. The later ones leave `faulty`, and the cache, alone: an event
+    /// and one or two in every 45 s between it and `end`. The later ones leave `faulty`, and the cache, alone: an event
     /// that mends a fault by accident would not be harmless to the measurement.
     #[must_use]
     pub fn draw(seed: u64, fault_at: Duration, end: Duration, faulty: Option<&str>) -> Self {
@@ -78,18 +95,16 @@ impl HarmlessPlan {
         if rng.bool() {
             events.push((between(&mut rng, fault_at - 3.0, fault_at - 0.5), Self::any(&mut rng)));
         }
-        for _ in 0..rng.u32(1..=2) {
-            let event = Self::any(&mut rng);
-            let touches = match &event {
-                HarmlessEvent::RollOut { service, .. }
-                | HarmlessEvent::Restart { service }
-                | HarmlessEvent::Scale { service, .. } => Some(*service),
-                HarmlessEvent::FlushCache => Some("orders"),
-                HarmlessEvent::Load { .. } => None,
-            };
-            if touches.is_none() || touches != faulty {
-                events.push((between(&mut rng, fault_at + 2.0, end), event));
+        let mut from = fault_at + 2.0;
+        while from < end {
+            let to = end.min(from + STRETCH);
+            for _ in 0..rng.u32(1..=2) {
+                let event = Self::any(&mut rng);
+                if faulty.is_none() || event.touches() != faulty {
+                    events.push((between(&mut rng, from, to), event));
+                }
             }
+            from = to;
         }
         events.sort_by_key(|(at, _)| *at);
         // One more, one less, in turn: a change that changes nothing would be none.

@@ -130,7 +130,7 @@ impl Injection {
     #[must_use]
     pub fn draw(fault: Fault, seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed ^ 0x6661_756c_7400);
-        let which = rng.u8(0..4);
+        let which = rng.u8(0..6);
         let mut one_of = |[first, second]: [&'static str; 2]| if rng.bool() { first } else { second };
         let (service, means) = match fault {
             Fault::MemoryLeak => {
@@ -149,7 +149,10 @@ impl Injection {
                     0 => ("inventory", "pool_size", 1),
                     1 => ("orders", "inventory_timeout_ms", 25),
                     2 => ("gateway", "upstream_timeout_ms", 30),
-                    _ => ("store", "io_slots", 1),
+                    3 => ("store", "io_slots", 1),
+                    // Not every ruinous value is a bound set too low.
+                    4 => ("store", "io_ms", 150),
+                    _ => ("worker", "sweep", 6000),
                 };
                 (service, Means::RollOut { key, value })
             }

@@ -68,7 +68,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::faults::HarmlessEvent;
 
     const QUIET: Duration = Duration::from_secs(16);
     const END: Duration = Duration::from_secs(50);
@@ -101,16 +100,13 @@ mod tests {
             );
             let faulty = scenario.injection.as_ref().map(Injection::service);
             for (_, event) in events.iter().filter(|(when, _)| *when >= at) {
-                let service = match event {
-                    HarmlessEvent::RollOut { service, .. }
-                    | HarmlessEvent::Restart { service }
-                    | HarmlessEvent::Scale { service, .. } => Some(*service),
-                    HarmlessEvent::FlushCache => Some("orders"),
-                    HarmlessEvent::Load { .. } => None,
-                };
-                assert!(service.is_none() || service != faulty, "{scenario:?}");
+                assert!(event.touches().is_none() || event.touches() != faulty, "{scenario:?}");
             }
         }
+        let quiet_hour = Scenario::draw(None, 1, QUIET, Duration::from_secs(3600));
+        let later =
+            quiet_hour.harmless().0.iter().filter(|(when, _)| *when > Duration::from_secs(1800)).count();
+        assert!((40..=80).contains(&later), "{later} events in the second half hour");
         assert!((60..=160).contains(&shortly_before), "{shortly_before} of 200");
     }
 }

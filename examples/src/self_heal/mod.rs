@@ -5,6 +5,7 @@ mod compose;
 mod operator;
 mod options;
 mod record;
+mod recorder;
 pub mod report;
 mod watch;
 
@@ -27,8 +28,6 @@ pub use record::{RunRecord, Taken};
 const WARM_UP: Duration = Duration::from_secs(18);
 /// Whatever happens, a run ends then.
 const LONGEST: Duration = Duration::from_secs(60);
-/// A run without a fault is watched for this long.
-const QUIET: Duration = Duration::from_secs(45);
 /// Watched after the case is over, so that a relapse is seen.
 const AFTERWARDS: Duration = Duration::from_secs(4);
 
@@ -92,7 +91,9 @@ async fn watched(
 ) -> Result<(RunRecord, Vec<Case>), RunError> {
     let began = Instant::now();
     let telemetry = watch::Telemetry::start(options, Arc::clone(shop), ctx).await?;
-    let end = if fault.is_some() { LONGEST } else { QUIET };
+    let recorder =
+        options.telemetry.as_deref().map(|path| recorder::start(path, &telemetry, ctx)).transpose()?;
+    let end = if fault.is_some() { LONGEST } else { Duration::from_secs(options.quiet_for) };
     let scenario = Scenario::draw(fault, seed, WARM_UP, end);
     let daily_life = {
         let (shop, scenario, clock) = (Arc::clone(shop), scenario.clone(), Arc::clone(ctx.clock()));
@@ -139,6 +140,9 @@ async fn watched(
     let traffic = shop.traffic().last(Duration::from_secs(3));
     daily_life.abort();
     injected.abort();
+    if let Some(recorder) = recorder {
+        recorder.stop().await?;
+    }
     telemetry.stop().await;
     let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
     if fault.is_some() && truth.is_none() {

@@ -31,6 +31,12 @@ pub struct Options {
     /// Write the scored record of the run here, with what was really broken.
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// How long a run without a fault is watched, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 45, value_parser = clap::value_parser!(u64).range(30..=86_400))]
+    pub quiet_for: u64,
+    /// Write the telemetry that the pipeline could read here, as JSON lines of windows that `aiops-eval replay` reads.
+    #[arg(long, value_name = "FILE")]
+    pub telemetry: Option<PathBuf>,
     /// Which pipeline decides: ours, or one of two foolish ones to compare with.
     #[arg(long, value_enum, default_value_t)]
     pub pipeline: PipelineChoice,

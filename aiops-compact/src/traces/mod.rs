@@ -1,0 +1,32 @@
+//! Traces: from spans to what each service did itself, by call type and by path, and how that changed. // CMP-05
+//!
+//! ```text
+//! SpanColumns ──▶ TraceCompactor ──▶ TraceSummary ──compare with a baseline──▶ TraceFindings
+//! ```
+//!
+//! A summary holds counts, sums and quantile sketches per call type (caller, callee, operation), sums per path of three
+//! hops, and a [`TraceQuality`] that says what was wrong with the spans. Summaries merge exactly.
+
+mod assemble;
+mod columns;
+mod compactor;
+mod compare;
+mod config;
+mod evidence;
+mod findings;
+mod hash;
+mod quality;
+mod sketch;
+mod summary;
+mod tables;
+
+pub use columns::{NameId, SpanColumns, SpanRecord};
+pub use compactor::TraceCompactor;
+pub use compare::{CompareConfig, CompareOptions, compare};
+pub use config::{TraceConfig, TraceOptions};
+pub use findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
+pub use quality::TraceQuality;
+pub use sketch::DurationSketch;
+pub use summary::{
+    CallPath, CallStats, CallType, Caller, ClockSkew, ServicePair, ServiceStats, Totals, TraceSummary,
+};

@@ -1,0 +1,49 @@
+//! When the trouble of a system began, and how much of it began after an instant.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aiops_core::model::{EntityId, SeriesKey, time};
+use jiff::Timestamp;
+
+use crate::picture::Group;
+
+/// Onsets and strengths of a system's harmful symptoms, over all rounds of a case: a later round may see a symptom begin later
+/// than it did, or only then see what the case was opened too early for.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Trouble(BTreeMap<(EntityId, SeriesKey), (Timestamp, f64)>);
+
+/// What an event may have caused: a cause comes before what it causes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Explained {
+    /// Share of the trouble, by strength, that began after the event; 0..=1.
+    pub(super) share: f64,
+    /// First onset of that.
+    pub(super) onset: Timestamp,
+}
+
+impl Trouble {
+    /// Takes in what one round saw.
+    pub(super) fn see(&mut self, group: &Group<'_>) {
+        for symptom in group.harmful() {
+            let anomaly = symptom.anomaly();
+            let key = (anomaly.entity.clone(), anomaly.series.clone());
+            let (onset, strength) = self.0.entry(key).or_insert((anomaly.onset, symptom.strength));
+            *onset = anomaly.onset.min(*onset);
+            *strength = symptom.strength.max(*strength);
+        }
+    }
+
+    /// First onset of all.
+    pub(super) fn onset(&self) -> Option<Timestamp> {
+        self.0.values().map(|(onset, _)| *onset).min()
+    }
+
+    /// What began after `event`; onsets are known to within `resolution`. `None` when nothing did.
+    pub(super) fn after(&self, event: Timestamp, resolution: Duration) -> Option<Explained> {
+        let later = || self.0.values().filter(|(onset, _)| event <= time::after(*onset, resolution));
+        let (sum, all) = (later().map(|(_, s)| s).sum::<f64>(), self.0.values().map(|(_, s)| s).sum::<f64>());
+        let onset = later().map(|(onset, _)| *onset).min()?;
+        (sum > 0.0).then_some(Explained { share: sum / all, onset })
+    }
+}
