@@ -3,9 +3,9 @@
 //! `cargo bench -p aiops-benches` runs criterion; `cargo run --release -p aiops-benches --bin ratios` measures
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
-pub mod logs;
-pub mod peers;
 pub mod deviation;
+pub mod logs;
 pub mod mask;
+pub mod peers;
 pub mod rolling;
 pub mod traces;
