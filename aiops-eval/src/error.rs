@@ -34,6 +34,54 @@ pub enum EvalError {
         /// Which.
         path: PathBuf,
     },
+    /// A file or folder could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file is no CSV.
+    #[error("{} cannot be read or written as CSV", path.display())]
+    Csv {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: csv::Error,
+    },
+    /// A CSV file lacks a column.
+    #[error("{} has no column {column}", path.display())]
+    NoColumn {
+        /// Which file.
+        path: PathBuf,
+        /// Which column.
+        column: &'static str,
+    },
+    /// A log set has no file of raw lines.
+    #[error("no *.log beside {}", folder.display())]
+    NoRawLog {
+        /// The set's structured file.
+        folder: PathBuf,
+    },
+    /// A log set's lines and labels do not belong together.
+    #[error("{set} has {lines} lines and {labels} labels")]
+    LineCount {
+        /// Which set.
+        set: String,
+        /// Lines mined.
+        lines: usize,
+        /// Lines labelled.
+        labels: usize,
+    },
+    /// A template miner cannot be configured.
+    #[error("no miner for {set}")]
+    Miner {
+        /// For which set.
+        set: String,
+        /// Why.
+        source: aiops_compact::ConfigError,
+    },
     /// A table is not what it should be.
     #[error("{}:{line}: {what}", path.display())]
     Table {

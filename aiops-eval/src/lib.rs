@@ -5,6 +5,7 @@
 //! - [`rolling`] compares the rolling statistics with exact arithmetic over any number of updates. // CMP-01
 //! - [`briefing`] looks whether a briefing shows the service at fault. // CMP-06
 //! - [`incidents`] reads labelled incidents of public data sets.
+//! - [`logs`] scores log template mining on labelled sets. // CMP-04
 //!
 //! Nothing of what is judged knows what was really broken: what it prints can be derived again from the recorded files alone.
 
@@ -12,6 +13,7 @@ pub mod briefing;
 pub mod cases;
 mod error;
 pub mod incidents;
+pub mod logs;
 pub mod recording;
 pub mod replay;
 pub mod rolling;

@@ -12,6 +12,7 @@ use aiops_eval::EvalError;
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::incidents::IncidentSet;
+use aiops_eval::logs;
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
@@ -64,6 +65,41 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Mines the log sets of a folder (loghub's layout), writes predictions, and scores them where labels are.
+    Logs(Logs),
+}
+
+#[derive(Debug, Args)]
+struct Logs {
+    /// Folder of sets, one sub-folder each, or one set.
+    folder: PathBuf,
+    /// Feed messages without headers, or whole lines.
+    #[arg(long, default_value = "content")]
+    input: Feed,
+    /// Labels to score against; a set that has only the others is scored against those.
+    #[arg(long, default_value = "corrected")]
+    labels: LabelSet,
+    /// Folder for the predictions, `<set>.csv` each.
+    #[arg(long)]
+    out: PathBuf,
+    /// Name of a set; repeat for more. Default: all.
+    #[arg(long = "set")]
+    sets: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Feed {
+    Content,
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LabelSet {
+    Corrected,
+    Original,
 }
 
 #[derive(Debug, Args)]
@@ -217,6 +253,21 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let report = replay(&recording, &config, progress("looks")).map_err(|e| e.chain())?;
             print(options.json, &report, || report.text())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Logs(options) => {
+            let input = match options.input {
+                Feed::Content => logs::Input::Content,
+                Feed::Raw => logs::Input::Raw,
+            };
+            let labels = match options.labels {
+                LabelSet::Corrected => logs::Labels::Corrected,
+                LabelSet::Original => logs::Labels::Original,
+            };
+            let report = logs::evaluate(&options.folder, input, labels, &options.sets, &options.out)
+                .map_err(|e| e.chain())?;
+            print(options.json, &report, || report.text())?;
+            // An evaluation of nothing is no success.
+            Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Command::Rolling { updates, window, seed, json } => {
             let options = RollingOptions { updates: *updates, window: *window, seed: *seed };

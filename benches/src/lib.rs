@@ -4,6 +4,8 @@
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
 pub mod deviation;
+pub mod logs;
 pub mod mask;
+pub mod peers;
 pub mod rolling;
 pub mod traces;

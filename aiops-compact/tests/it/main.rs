@@ -12,6 +12,8 @@ mod briefing;
 mod deviation;
 mod golden;
 mod healthy;
+mod logs;
+mod logs_window;
 mod mask;
 mod moments;
 mod order;

@@ -1,0 +1,410 @@
+//! Log template mining against properties and synthetic streams.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiops_compact::logs::{Header, LogMiner, MinerConfig, MinerOptions, Segment};
+use proptest::prelude::*;
+
+fn miner(options: MinerOptions) -> LogMiner {
+    LogMiner::new(MinerConfig::try_from(options).unwrap())
+}
+
+fn content() -> LogMiner {
+    LogMiner::new(MinerConfig::default())
+}
+
+/// Template texts with their counts.
+fn found(miner: &LogMiner) -> BTreeMap<String, u64> {
+    let mut found = BTreeMap::new();
+    for template in miner.templates() {
+        *found.entry(template.to_string()).or_default() += template.count;
+    }
+    found
+}
+
+fn template_of(lines: &[&str]) -> String {
+    let mut miner = content();
+    let ids = miner.push_all(lines);
+    let distinct: BTreeSet<_> = ids.iter().collect();
+    assert_eq!(distinct.len(), 1, "{:?}", found(&miner));
+    miner.template(ids[0]).unwrap().to_string()
+}
+
+#[test]
+fn what_is_variable_by_form_is_masked() {
+    for (line, template) in [
+        ("took 12 ms, 0.5 left, -3 over, 64KB", "took <*> ms, <*> left, <*> over, <*>"),
+        ("at 0x1f2e and 9f4ef63", "at <*> and <*>"),
+        ("from 10.1.2.3:8080 to fe80::1 via 00:1b:44:11:3a:b7", "from <*> to <*> via <*>"),
+        ("peer node-7/10.0.0.7:9000 is down", "peer <*> is down"),
+        ("open /var/log/a.log: denied", "open <*>: denied"),
+        (r"load C:\Windows\System32\a.dll now", "load <*> now"),
+        ("GET /v2/items?id=7&x=y HTTP/1.1 done", "GET <*> done"),
+        ("at Sun Jun 19 08:43:14 2005 sharp", "at <*> sharp"),
+        ("id 54fadb41-096b-447d-96ea-a692162415ae gone", "id <*> gone"),
+        ("block blk_-3886504906 and rdd_42_20", "block <*> and <*>"),
+        ("flag is True, user null", "flag is <*>, user <*>"),
+        ("node-246 and core.862 stay words", "node-<*> and core.<*> stay words"),
+        ("interface en0 and IPv6 stay", "interface en0 and IPv6 stay"),
+        ("host adsl-068-213.mia.example.net:22 gone", "host <*> gone"),
+        ("get https://example.org/a/7 failed", "get <*> failed"),
+        ("see https://example.org/help for help", "see https://example.org/help for help"),
+    ] {
+        assert_eq!(template_of(&[line]), template, "{line}");
+    }
+}
+
+#[test]
+fn words_that_vary_become_one_variable() {
+    let users = ["anna", "bert", "cleo", "dora", "emil", "fred"];
+    let lines: Vec<String> = users.iter().map(|u| format!("session opened for user {u} by login")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(template_of(&lines), "session opened for user <*> by login");
+}
+
+#[test]
+fn a_few_words_stay_what_they_are() {
+    let mut miner = content();
+    let ids = miner.push_all(["link up on the uplink port", "link down on the uplink port"]);
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn values_known_from_one_template_are_values_in_another() {
+    let mut miner = content();
+    for user in ["anna", "bert", "cleo", "dora", "emil"] {
+        miner.push(format!("session opened for user {user} by login").as_bytes());
+    }
+    let ids = miner.push_all(["password of user anna has changed", "password of user bert has changed"]);
+    assert_eq!(ids[0], ids[1]);
+    assert_eq!(miner.template(ids[0]).unwrap().to_string(), "password of user <*> has changed");
+}
+
+#[test]
+fn the_first_word_may_vary_and_lists_have_any_length() {
+    let names = [
+        "crond", "httpd", "named", "ntpd", "sshd", "smartd", "gpm", "xinetd", "cupsd", "portmap", "nfsd",
+        "lpd",
+    ];
+    let lines: Vec<String> = names.iter().map(|n| format!("{n} startup has succeeded")).collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    assert_eq!(template_of(&lines), "<*> startup has succeeded");
+    assert_eq!(template_of(&["deleting 1", "deleting 1 2 3", "deleting 4, 5"]), "deleting <*>");
+}
+
+#[test]
+fn empty_and_missing_values_are_values() {
+    assert_eq!(
+        template_of(&["connection from 10.0.0.1 () at 9", "connection from 10.0.0.2 (10.0.0.3) at 7"]),
+        "connection from <*> (<*>) at <*>"
+    );
+    assert_eq!(
+        template_of(&["audit uid=1 tty=ssh ruser= rhost=a", "audit uid=1 tty=con ruser=x rhost=b"]),
+        "audit uid=<*> tty=<*> ruser=<*> rhost=<*>"
+    );
+}
+
+#[test]
+fn ids_stay_and_moves_are_recorded() {
+    let mut miner = content();
+    let users = ["anna", "bert", "cleo", "dora", "emil", "fred"];
+    let pushed: Vec<_> = users
+        .iter()
+        .map(|u| miner.push(format!("session closed for user {u} by login").as_bytes()))
+        .collect();
+    assert_eq!(pushed.iter().collect::<BTreeSet<_>>().len(), users.len(), "nothing is settled yet");
+    miner.settle();
+    for id in &pushed {
+        assert_eq!(miner.resolve(*id), Some(pushed[0]));
+    }
+    let moved: Vec<_> = miner.moves().iter().map(|m| (m.from, m.into)).collect();
+    assert_eq!(moved, pushed[1..].iter().map(|id| (*id, pushed[0])).collect::<Vec<_>>());
+    assert_eq!(miner.push(b"session closed for user gerd by login"), pushed[0], "a new value joins at once");
+    assert_eq!(miner.template(pushed[3]).unwrap().count, 7);
+}
+
+/// Lines of one message stream behind the header of one kind of system.
+fn with_header(header: impl Fn(usize) -> String) -> (usize, LogMiner) {
+    let mut miner = miner(MinerOptions { header: Header::Infer, ..MinerOptions::default() });
+    let mut ids = Vec::new();
+    let lines: Vec<String> = (0..600)
+        .map(|n| {
+            let message = match n % 4 {
+                0 => format!("accepted connection {n} from 10.0.0.{}", n % 250),
+                1 => format!("closed connection {n} after {} ms", n * 7 % 100),
+                2 => "cache is cold".to_owned(),
+                _ => format!("worker thread {n} has no work"),
+            };
+            format!("{}{message}", header(n))
+        })
+        .collect();
+    for line in &lines {
+        ids.push(miner.push(line.as_bytes()));
+    }
+    miner.settle();
+    let groups: BTreeSet<_> = ids.iter().map(|id| miner.resolve(*id).unwrap()).collect();
+    (groups.len(), miner)
+}
+
+type MakeHeader = Box<dyn Fn(usize) -> String>;
+
+#[test]
+fn headers_are_inferred() {
+    let level = |n: usize| ["INFO", "WARN", "ERROR", "DEBUG"][n / 5 % 4];
+    let part = |n: usize| ["disk.Cache", "net.Pool", "api.Front", "db.Store"][n / 3 % 4];
+    let (m, s) = (|n: usize| n / 60 % 60, |n: usize| n % 60);
+    let headers: Vec<(&str, MakeHeader)> = vec![
+        (
+            "syslog",
+            Box::new(move |n| {
+                format!("Jun {:2} 15:{:02}:{:02} web-1 {}[{n}]: ", n % 28 + 1, m(n), s(n), part(n))
+            }),
+        ),
+        (
+            "log4j",
+            Box::new(move |n| {
+                format!("2031-10-18 18:{:02}:{:02},{:03} {} [main] {}: ", m(n), s(n), n, level(n), part(n))
+            }),
+        ),
+        (
+            "log4j, thread",
+            Box::new(move |n| {
+                format!(
+                    "2031-10-18 18:{:02}:{:02},{:03} - {}  [{}[id={n}]:x@7] - ",
+                    m(n),
+                    s(n),
+                    n,
+                    level(n),
+                    part(n)
+                )
+            }),
+        ),
+        (
+            "apache",
+            Box::new(move |n| {
+                format!("[Sun Dec 04 04:{:02}:{:02} 2031] [{}] ", m(n), s(n), level(n).to_lowercase())
+            }),
+        ),
+        (
+            "python",
+            Box::new(move |n| {
+                format!(
+                    "2031-05-16 00:{:02}:{:02}.{:03} {n} {} {} [req-{n} - -] ",
+                    m(n),
+                    s(n),
+                    n,
+                    level(n),
+                    part(n)
+                )
+            }),
+        ),
+        ("bars", Box::new(move |n| format!("20311223-22:{:02}:{:02}:{:03}|{}|{n}|", m(n), s(n), n, part(n)))),
+        (
+            "logcat",
+            Box::new(move |n| {
+                format!(
+                    "03-17 16:{:02}:{:02}.{:03}  {n}  {n} {} {}: ",
+                    m(n),
+                    s(n),
+                    n,
+                    &level(n)[..1],
+                    part(n)
+                )
+            }),
+        ),
+        ("name and dash", Box::new(move |n| format!("[10.30 16:{:02}:{:02}] {} - ", m(n), s(n), part(n)))),
+        ("none", Box::new(|_| String::new())),
+    ];
+    for (name, header) in headers {
+        let (groups, miner) = with_header(header);
+        assert_eq!(groups, 4, "{name}: {:?} {:#?}", miner.header(), found(&miner));
+    }
+}
+
+#[test]
+fn extraction_takes_a_line_apart() {
+    let mut miner = content();
+    miner.push(b"job 7 of /srv/a took 12 ms");
+    let line = b"job 19 of  /srv/b took 0.5 ms";
+    let parts = miner.extract(line).unwrap();
+    assert_eq!(parts.parameters().collect::<Vec<_>>(), [&b"19"[..], b"/srv/b", b"0.5"]);
+    assert!(miner.extract(b"something else").is_none());
+}
+
+#[test]
+fn long_and_binary_lines_are_lines() {
+    let mut miner = content();
+    let long = b"word 12 ".repeat(1 << 17);
+    let noise: Vec<u8> = (0..1_u32 << 20).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    let quotes = b"=\"".repeat(1 << 19);
+    for line in [&long[..], &noise, &quotes, b"", b"\0\xff\xfe", b"   ", b"<*>", b"a<*>b", b"::::::::::1"] {
+        let id = miner.push(line);
+        assert_eq!(miner.push(line), id);
+        let parts = miner.extract(line).unwrap();
+        assert_eq!(joined(parts.header, &parts.segments), line);
+    }
+    miner.settle();
+}
+
+fn joined(header: &[u8], segments: &[Segment<'_>]) -> Vec<u8> {
+    let mut line = header.to_vec();
+    for segment in segments {
+        match segment {
+            Segment::Literal(text) | Segment::Parameter { text, .. } => line.extend_from_slice(text),
+        }
+    }
+    line
+}
+
+#[test]
+fn memory_is_bounded_on_random_lines() {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let options = MinerOptions { max_patterns: 1000, max_bytes: 4_000_000, ..MinerOptions::default() };
+    let mut miner = miner(options);
+    let first = miner.push(b"a line that is seen again and again");
+    for n in 0..20_000 {
+        let words = rng.usize(1..30);
+        let line: Vec<u8> =
+            (0..words * 8).map(|_| if rng.u8(..8) == 0 { b' ' } else { rng.lowercase() as u8 }).collect();
+        miner.push(&line);
+        if n % 50 == 0 {
+            assert_eq!(miner.push(b"a line that is seen again and again"), first, "what is used stays");
+        }
+        assert!(miner.patterns() <= 1000);
+        assert!(miner.memory() <= 4_400_000, "{}", miner.memory());
+    }
+    let stats = miner.stats();
+    let counted: u64 = miner.templates().iter().map(|t| t.count).sum();
+    assert!(stats.evicted_patterns > 0);
+    assert_eq!(
+        counted + stats.evicted_lines,
+        stats.lines,
+        "every line is in a template or counted as forgotten"
+    );
+}
+
+#[test]
+fn a_stored_miner_of_another_kind_is_refused() {
+    let mut json = serde_json::to_value(content()).unwrap();
+    json["version"] = 9.into();
+    assert!(serde_json::from_value::<LogMiner>(json).unwrap_err().to_string().contains("version 9"));
+    let error =
+        MinerConfig::try_from(MinerOptions { max_patterns: 1, ..MinerOptions::default() }).unwrap_err();
+    assert_eq!(error.field(), "max_patterns");
+    let error = MinerConfig::try_from(MinerOptions { variable_words: vec![], ..MinerOptions::default() })
+        .unwrap_err();
+    assert_eq!(error.field(), "variable_words");
+}
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        prop::sample::select(vec![
+            "open", "close", "failed", "user", "for", "block", "=", "id=", "a:b", "[x]", "()"
+        ])
+        .prop_map(str::to_owned),
+        prop::sample::select(vec!["anna", "bert", "cleo", "dora", "emil"]).prop_map(str::to_owned),
+        (0_u32..1000).prop_map(|n| n.to_string()),
+        (0_u32..50).prop_map(|n| format!("10.0.0.{n}:80")),
+        (0_u32..50).prop_map(|n| format!("/srv/{n}")),
+        (0_u32..9).prop_map(|n| format!("node-{n}.example.org")),
+    ]
+}
+
+fn lines() -> impl Strategy<Value = Vec<String>> {
+    let line = prop::collection::vec(word(), 1..7).prop_map(|words| words.join(" "));
+    prop::collection::vec(line, 1..120)
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic_and_lines_reassemble(
+        lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..40),
+        infer in any::<bool>(),
+    ) {
+        let header = if infer { Header::Infer } else { Header::None };
+        let mut miner = miner(MinerOptions { header, max_tokens: 16, max_line_bytes: 64, ..MinerOptions::default() });
+        for line in &lines {
+            miner.push(line);
+        }
+        miner.settle();
+        for line in &lines {
+            let parts = miner.extract(line);
+            prop_assert!(parts.is_some());
+            let parts = parts.unwrap();
+            prop_assert_eq!(&joined(parts.header, &parts.segments), line);
+        }
+        let counted: u64 = miner.templates().iter().map(|t| t.count).sum();
+        prop_assert_eq!(counted, lines.len() as u64);
+    }
+
+    #[test]
+    fn the_order_of_lines_does_not_matter(lines in lines(), seed in any::<u64>()) {
+        let mut ordered = content();
+        ordered.push_all(&lines);
+        let mut mixed = lines.clone();
+        fastrand::Rng::with_seed(seed).shuffle(&mut mixed);
+        let mut other = content();
+        other.push_all(&mixed);
+        prop_assert_eq!(found(&ordered), found(&other));
+    }
+
+    #[test]
+    fn streaming_is_batch(lines in lines()) {
+        let mut batch = content();
+        let ids = batch.push_all(&lines);
+        let mut stream = content();
+        let pushed: Vec<_> = lines.iter().map(|line| stream.push(line.as_bytes())).collect();
+        stream.settle();
+        let resolved: Vec<_> = pushed.iter().map(|id| stream.resolve(*id).unwrap()).collect();
+        prop_assert_eq!(ids, resolved);
+        prop_assert_eq!(batch.templates(), stream.templates());
+    }
+
+    #[test]
+    fn shards_merge_in_any_way(lines in lines(), cuts in (0_usize..120, 0_usize..120)) {
+        let mut whole = content();
+        whole.push_all(&lines);
+        let (a, b) = (cuts.0.min(cuts.1).min(lines.len()), cuts.0.max(cuts.1).min(lines.len()));
+        let shard = |part: &[String]| {
+            let mut miner = content();
+            for line in part {
+                miner.push(line.as_bytes());
+            }
+            miner
+        };
+        let shards = [shard(&lines[..a]), shard(&lines[a..b]), shard(&lines[b..])];
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut left = shards[order[0]].clone();
+            left.merge(shards[order[1]].clone());
+            left.merge(shards[order[2]].clone());
+            let mut right = shards[order[1]].clone();
+            let map = right.merge(shards[order[2]].clone());
+            for (_, own) in map {
+                prop_assert!(right.resolve(own).is_some());
+            }
+            let mut nested = shards[order[0]].clone();
+            nested.merge(right);
+            prop_assert_eq!(found(&left), found(&whole));
+            prop_assert_eq!(found(&nested), found(&whole));
+            prop_assert_eq!(left.stats().lines, lines.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_stored_miner_goes_on(lines in lines(), cut in 0_usize..120) {
+        let cut = cut.min(lines.len());
+        let mut miner = content();
+        for line in &lines[..cut] {
+            miner.push(line.as_bytes());
+        }
+        let stored = serde_json::to_string(&miner).unwrap();
+        let mut again: LogMiner = serde_json::from_str(&stored).unwrap();
+        prop_assert_eq!(&serde_json::to_string(&again).unwrap(), &stored);
+        for line in &lines[cut..] {
+            prop_assert_eq!(miner.push(line.as_bytes()), again.push(line.as_bytes()));
+        }
+        miner.settle();
+        again.settle();
+        prop_assert_eq!(miner.templates(), again.templates());
+    }
+}

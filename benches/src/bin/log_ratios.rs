@@ -1,0 +1,124 @@
+//! Prints the time of log mining as a share of its floor and of other miners: medians over interleaved pairs, so that a
+//! busy or throttled machine slows both. `cargo run --release -p aiops-benches --bin log_ratios [PAIRS] [LINES]`
+#![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use aiops_benches::logs::{Corpus, TEMPLATES, block_store, mixed, split_and_hash};
+use aiops_benches::peers;
+use aiops_compact::ConfigError;
+use aiops_compact::logs::{Header, LogMiner, MinerConfig, MinerOptions};
+
+fn seconds(mut work: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Median seconds of the subject, of the reference, and of their ratio within a pair (reference / subject).
+fn compare(pairs: usize, mut reference: impl FnMut(), mut subject: impl FnMut()) -> [f64; 3] {
+    let (mut references, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..pairs {
+        let (r, s) = (seconds(&mut reference), seconds(&mut subject));
+        references.push(r);
+        subjects.push(s);
+        ratios.push(r / s);
+    }
+    [median(subjects), median(references), median(ratios)]
+}
+
+fn mine(corpus: &Corpus, config: &MinerConfig) -> LogMiner {
+    let mut miner = LogMiner::new(config.clone());
+    for line in corpus.iter() {
+        black_box(miner.push(line));
+    }
+    miner
+}
+
+fn row(name: &str, corpus: &Corpus, [subject, reference, ratio]: [f64; 3]) {
+    let rate = |seconds: f64| corpus.lines as f64 / seconds / 1e6;
+    println!("| {name} | {:.2} | {:.2} | {ratio:.3} |", rate(subject), rate(reference));
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let pairs = arguments.next().map_or(Ok(5), |pairs| pairs.parse())?;
+    let lines = arguments.next().map_or(Ok(2_000_000), |lines| lines.parse())?;
+    let config = |header| -> Result<MinerConfig, ConfigError> {
+        MinerConfig::try_from(MinerOptions { header, ..MinerOptions::default() })
+    };
+    let (content, raw) = (config(Header::None)?, config(Header::Infer)?);
+    let large = mixed(lines);
+    let small = mixed(lines / 10);
+    let blocks = block_store(lines);
+    println!(
+        "{TEMPLATES} templates, {lines} lines, {} bytes; medians of {pairs} interleaved pairs",
+        large.bytes.len()
+    );
+    println!("\n| miner / reference | miner, M lines/s | reference, M lines/s | ratio of rates |");
+    println!("|---|---|---|---|");
+    for (name, corpus) in [("mixed", &large), ("mixed, a tenth", &small), ("block store", &blocks)] {
+        let floor = || split_and_hash(black_box(&corpus.bytes));
+        row(
+            &format!("{name} / split and FxHash"),
+            corpus,
+            compare(pairs, floor, || {
+                black_box(mine(corpus, &content));
+            }),
+        );
+        row(
+            &format!("{name}, header inferred / split and FxHash"),
+            corpus,
+            compare(pairs, floor, || {
+                black_box(mine(corpus, &raw));
+            }),
+        );
+    }
+    let mut rates = Vec::new();
+    for _ in 0..pairs {
+        let big = seconds(|| drop(black_box(mine(&large, &content)))) / large.lines as f64;
+        let little = seconds(|| drop(black_box(mine(&small, &content)))) / small.lines as f64;
+        rates.push(little / big);
+    }
+    println!("\nrate at {lines} lines / rate at {} lines: {:.3}", lines / 10, median(rates));
+    let text = std::str::from_utf8(&small.bytes)?;
+    let drain3 = compare(
+        pairs.min(3),
+        || {
+            let mut peer = peers::drain3();
+            text.lines().for_each(|line| {
+                let _ = black_box(peer.add_log_message(line));
+            });
+        },
+        || drop(black_box(mine(&small, &content))),
+    );
+    println!("drain3 takes {:.1} times as long", drain3[2]);
+    #[cfg(feature = "peer-drain-rs")]
+    let drain_rs = compare(
+        pairs.min(3),
+        || {
+            let mut peer = peers::drain_rs();
+            text.lines().for_each(|line| {
+                black_box(peer.add_log_line(line));
+            });
+        },
+        || drop(black_box(mine(&small, &content))),
+    );
+    #[cfg(feature = "peer-drain-rs")]
+    println!("drain-rs takes {:.1} times as long", drain_rs[2]);
+    let mut miner = mine(&large, &content);
+    miner.settle();
+    println!(
+        "templates found: {}, patterns: {}, memory: {} bytes",
+        miner.templates().len(),
+        miner.patterns(),
+        miner.memory()
+    );
+    Ok(())
+}
