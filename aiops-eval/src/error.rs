@@ -62,14 +62,6 @@ pub enum EvalError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A table has a line that is not like its header, or no number.
-    #[error("{}, line {line}: not a row of the table", path.display())]
-    Row {
-        /// Which.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-    },
     /// The index of a data set cannot be understood.
     #[error("{} is no index of a data set", path.display())]
     Index {

@@ -33,7 +33,11 @@ pub(super) struct Labelled {
 
 impl Labelled {
     pub(super) fn read(path: &Path) -> Result<Self, EvalError> {
-        let malformed = |line: usize| EvalError::Row { path: path.to_owned(), line: line + 1 };
+        let malformed = |line: usize| EvalError::Table {
+            path: path.to_owned(),
+            line: line as u64 + 1,
+            what: "not a row of numbers like its header".to_owned(),
+        };
         let text = text(path)?;
         let mut lines = text.lines().enumerate();
         let (_, header) = lines.next().ok_or_else(|| malformed(0))?;

@@ -110,7 +110,11 @@ fn floats(path: &Path) -> Result<Vec<f64>, EvalError> {
     let bytes = std::fs::read(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
     let (whole, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
-        return Err(EvalError::Row { path: path.to_owned(), line: 1 });
+        return Err(EvalError::Table {
+            path: path.to_owned(),
+            line: 0,
+            what: "not a whole number of 32-bit floats".to_owned(),
+        });
     }
     Ok(whole.iter().map(|four| f64::from(f32::from_le_bytes(*four))).collect())
 }

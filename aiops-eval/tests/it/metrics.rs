@@ -53,7 +53,7 @@ fn a_folder_of_tables_is_evaluated_and_its_scores_written() {
 
     std::fs::write(folder.join("small.csv"), table.replace("400,", "four,")).unwrap();
     let error = evaluate(data.path(), None).unwrap_err();
-    assert!(matches!(error, EvalError::Row { line: 302, .. }), "{error:?}");
+    assert!(matches!(error, EvalError::Table { line: 302, .. }), "{error:?}");
 }
 
 /// Two annotators, one change each: precision and recall by hand.
