@@ -238,7 +238,7 @@ impl RollingDetector {
 }
 
 /// The read that shows `series` again: its entity, name and labels, at its own step.
-fn reread(window: &TelemetryWindow, series: &MetricSeries) -> FetchRequest {
+pub(crate) fn reread(window: &TelemetryWindow, series: &MetricSeries) -> FetchRequest {
     let mut selector =
         Selector::all().with_entity(series.entity().clone()).with_metric(series.key().name.clone());
     for (label, value) in series.key().labels.iter() {
@@ -253,7 +253,7 @@ fn reread(window: &TelemetryWindow, series: &MetricSeries) -> FetchRequest {
 }
 
 /// Distance of two samples; the median one of an irregular axis.
-fn typical_step(times: &TimeAxis) -> Option<Duration> {
+pub(crate) fn typical_step(times: &TimeAxis) -> Option<Duration> {
     match times {
         TimeAxis::Regular { step, .. } => Some(*step),
         irregular => {

@@ -110,6 +110,31 @@ pub enum EvalError {
         /// Where and why.
         source: serde_json::Error,
     },
+    /// The index of a data set cannot be understood.
+    #[error("{} is no index of a data set", path.display())]
+    Index {
+        /// Which.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// A file could not be written.
+    #[error("cannot write {}", path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The CPU time cannot be read.
+    #[error("the CPU time cannot be read")]
+    Clock(#[source] std::io::Error),
+    /// There was too little to learn from.
+    #[error("nothing can be learned")]
+    Learn(#[from] aiops_detect::FitError),
+    /// A detector's configuration is out of range.
+    #[error("a detector's configuration is not allowed")]
+    Detector(#[from] aiops_compact::ConfigError),
     /// Detection on the recording failed.
     #[error("the telemetry cannot be judged")]
     Judge(#[from] aiops_core::Error),

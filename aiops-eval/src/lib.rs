@@ -6,14 +6,17 @@
 //! - [`briefing`] looks whether a briefing shows the service at fault. // CMP-06
 //! - [`incidents`] reads labelled incidents of public data sets.
 //! - [`logs`] scores log template mining on labelled sets. // CMP-04
+//! - [`metrics`] runs the detectors over labelled data sets and measures them.
 //!
-//! Nothing of what is judged knows what was really broken: what it prints can be derived again from the recorded files alone.
+//! What is judged by [`cases`], [`replay`] and [`briefing`] does not know what was really broken: what they print can be derived
+//! again from the recorded files alone. [`metrics`] reads labels, after the scores have been made.
 
 pub mod briefing;
 pub mod cases;
 mod error;
 pub mod incidents;
 pub mod logs;
+pub mod metrics;
 pub mod recording;
 pub mod replay;
 pub mod rolling;

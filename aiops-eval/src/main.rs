@@ -13,6 +13,7 @@ use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::incidents::IncidentSet;
 use aiops_eval::logs;
+use aiops_eval::metrics::{evaluate, forest_speed};
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
@@ -67,6 +68,23 @@ enum Command {
     },
     /// Mines the log sets of a folder (loghub's layout), writes predictions, and scores them where labels are.
     Logs(Logs),
+    /// Runs the detectors over labelled data sets and prints how well they do.
+    Metrics {
+        /// Folder with a folder for each data set.
+        folder: PathBuf,
+        /// Write the scores, row by row, below this folder.
+        #[arg(long)]
+        out: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Measures how long an isolation forest takes, on generated rows.
+    ForestSpeed {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -245,6 +263,18 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let set = IncidentSet::open(folder).map_err(|e| e.chain())?;
             let report = briefing::score(&set, tokens, progress("incidents")).map_err(|e| e.chain())?;
             print(*json, &report, || report.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Metrics { folder, out, json } => {
+            let report = evaluate(folder, out.as_deref()).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Command::ForestSpeed { json } => {
+            let speed = forest_speed().map_err(|e| e.chain())?;
+            print(*json, &speed, || {
+                format!("fit {:.4} s, score {:.4} s\n", speed.fit_seconds, speed.score_seconds)
+            })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Replay(options) => {

@@ -7,5 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod changepoint;
+mod forest;
+mod group;
+mod multivariate;
 mod rolling;
 mod sli;

@@ -4,6 +4,7 @@
 mod briefing;
 mod cases;
 mod incidents;
+mod metrics;
 mod program;
 mod replay;
 mod rolling;

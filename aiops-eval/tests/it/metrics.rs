@@ -1,0 +1,79 @@
+//! Figures against brute force, and a run over a small data folder.
+
+use std::fmt::Write as _;
+
+use aiops_eval::EvalError;
+use aiops_eval::metrics::{PointMeasures, average_precision, evaluate, roc_auc};
+
+/// Scores with ties, against the definitions.
+#[test]
+fn figures_are_those_of_their_definitions() {
+    let scores = [0.9, 0.8, 0.8, 0.7, 0.1, 0.1, f64::NAN, 0.05];
+    let labels = [true, false, true, false, false, true, false, true];
+    let (mut pairs, mut won) = (0.0, 0.0);
+    for (a, _) in scores.iter().zip(&labels).filter(|(_, l)| **l) {
+        for (b, _) in scores.iter().zip(&labels).filter(|(_, l)| !**l) {
+            pairs += 1.0;
+            won += if b.is_nan() || a > b {
+                1.0
+            } else if a == b {
+                0.5
+            } else {
+                0.0
+            };
+        }
+    }
+    assert!((roc_auc(&labels, &scores) - won / pairs).abs() < 1e-12);
+    // Precision at each threshold, weighted by the recall it adds: 0.9, 0.8, 0.1, 0.05.
+    let expected = 0.25 * (1.0 + 2.0 / 3.0 + 3.0 / 6.0 + 4.0 / 7.0);
+    assert!((average_precision(&labels, &scores) - expected).abs() < 1e-12);
+    assert!(average_precision(&[false; 8], &scores).is_nan());
+    assert!((PointMeasures::of(&labels, &scores).f1_best - 8.0 / 11.0).abs() < 1e-12);
+}
+
+#[test]
+fn a_folder_of_tables_is_evaluated_and_its_scores_written() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = data.path().join("tabular");
+    std::fs::create_dir(&folder).unwrap();
+    let mut table = String::from("x0,x1,label\n");
+    for i in 0..300 {
+        let _ = writeln!(table, "{},{},0", i % 17, i % 23);
+    }
+    table.push_str("400,-90,1\n");
+    std::fs::write(folder.join("small.csv"), &table).unwrap();
+    let report = evaluate(data.path(), Some(out.path())).unwrap();
+    assert_eq!(report.missing, ["smd", "asd", "changepoint"]);
+    assert_eq!(report.sets.len(), 1);
+    assert!(report.sets[0].mean.iter().all(|(_, value)| *value == 1.0), "{:?}", report.sets[0].mean);
+    assert!(report.text().contains("small"));
+    let scores = std::fs::read_to_string(out.path().join("tabular/seed-4/small.csv")).unwrap();
+    assert_eq!(scores.lines().count(), 302);
+    assert_eq!(evaluate(data.path(), None).unwrap(), report);
+
+    std::fs::write(folder.join("small.csv"), table.replace("400,", "four,")).unwrap();
+    let error = evaluate(data.path(), None).unwrap_err();
+    assert!(matches!(error, EvalError::Table { line: 302, .. }), "{error:?}");
+}
+
+/// Two annotators, one change each: precision and recall by hand.
+#[test]
+fn changes_are_scored_as_their_annotators_saw_them() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("changepoint");
+    std::fs::create_dir(&folder).unwrap();
+    let raw: Vec<Option<f64>> =
+        (0..100).map(|i| (i != 7).then_some(f64::from(i % 2) + if i < 60 { 0.0 } else { 50.0 })).collect();
+    let document = serde_json::json!({ "name": "steps", "series": [{ "label": "V1", "raw": raw }] });
+    std::fs::write(folder.join("steps.json"), document.to_string()).unwrap();
+    let annotations = serde_json::json!({ "steps": { "1": [62], "2": [] } });
+    std::fs::write(folder.join("annotations.json"), annotations.to_string()).unwrap();
+    let report = evaluate(data.path(), None).unwrap();
+    let figures = &report.sets[0].files[0].figures;
+    // Found: 0 and 60. Both are somebody's, and both annotators have all of theirs.
+    assert_eq!(figures[0], ("f1", 1.0));
+    // 60/62 of the first segment and 38/40 of the second; for who saw no change, the longer part.
+    let expected = 0.5 * ((62.0 * 60.0 / 62.0 + 38.0 * 38.0 / 40.0) / 100.0 + 0.6);
+    assert!((figures[1].1 - expected).abs() < 1e-12, "{figures:?}");
+    assert_eq!(report.sets[1].files[0].figures[0], ("f1", 2.0 * 0.75 / 1.75));
+}
