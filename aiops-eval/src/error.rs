@@ -118,14 +118,6 @@ pub enum EvalError {
         /// Where and why.
         source: serde_json::Error,
     },
-    /// A file could not be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
     /// The CPU time cannot be read.
     #[error("the CPU time cannot be read")]
     Clock(#[source] std::io::Error),
