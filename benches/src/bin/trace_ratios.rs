@@ -14,6 +14,9 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// A name and what is timed under it.
+type Work = (&'static str, fn(&SpanColumns));
+
 /// Nanoseconds per span.
 fn time(columns: &SpanColumns, work: impl Fn(&SpanColumns)) -> f64 {
     let start = Instant::now();
@@ -30,7 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("|---|---|---|---|---|");
     for layout in [Layout::Grouped, Layout::Interleaved] {
         let columns = spans(n, layout);
-        let works: [(&str, fn(&SpanColumns)); 4] = [
+        let works: [Work; 4] = [
             ("floor: one map update by callee", |c| {
                 black_box(by_callee(c));
             }),
