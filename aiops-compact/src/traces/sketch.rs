@@ -169,6 +169,12 @@ impl DurationSketch {
         Some(low + width / 2)
     }
 
+    /// The largest duration that may share a bucket with the `q`-quantile: beyond it, a duration is certainly longer.
+    pub(super) fn quantile_ceiling(&self, q: f64) -> Option<u64> {
+        let (low, width) = extent(self.quantile_bucket(q)?);
+        Some(low + (width - 1))
+    }
+
     fn quantile_bucket(&self, q: f64) -> Option<usize> {
         if q.is_nan() {
             return None;

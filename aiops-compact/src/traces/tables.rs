@@ -152,6 +152,11 @@ impl Tables {
         id
     }
 
+    /// The names, each at its id.
+    pub(super) fn names(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
     pub(super) fn overflow(&mut self, spans: u64) {
         self.overflowed += spans;
     }

@@ -19,4 +19,5 @@ mod synth;
 mod topk;
 mod trace_changes;
 mod trace_oracle;
+mod trace_sampler;
 mod traces;
