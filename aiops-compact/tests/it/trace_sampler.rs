@@ -164,7 +164,6 @@ fn weights_estimate_counts_without_bias() {
         all.push(sum(&|_| true));
         third.push(sum(&|id| id % 3 == 0));
         failed.push(sum(&|id| id % 20 == 0));
-        assert!((sum(&|id| id % 120 == 7) - 5.0).abs() <= 2.0 * 600.0);
     }
     for (estimates, truth) in [(all, 600.0), (third, 200.0), (failed, 30.0)] {
         let n = estimates.len() as f64;
@@ -181,7 +180,7 @@ fn errors_slow_and_rare_paths_are_all_kept() {
     traces.push((1_001, vec![(3, 400, false)]));
     let kept = sample(SamplerConfig::default(), &traces).finish();
     let ids: BTreeSet<u128> = kept.traces.iter().map(|trace| trace.trace.0).collect();
-    let must = |id: &u128| id % 20 == 0 || id % 120 == 7 || *id == 1_001;
+    let must = |id: &u128| id.is_multiple_of(20) || id % 120 == 7 || *id == 1_001;
     assert!(traces.iter().map(|(id, _)| *id).filter(must).all(|id| ids.contains(&id)));
     let slow = kept.traces.iter().find(|trace| trace.trace.0 == 1_001).unwrap();
     assert!(slow.strata.iter().any(|stratum| stratum.kind == StratumKind::Slow));
