@@ -1,5 +1,8 @@
 //! From the spans of one trace to what each call did itself.
 
+use std::cmp::Ordering;
+use std::sync::Arc;
+
 use super::hash::Folded;
 use super::quality::TraceQuality;
 
@@ -10,9 +13,8 @@ pub(super) const UNKNOWN: u32 = u32::MAX - 1;
 
 const NO_PARENT: u32 = u32::MAX;
 
-/// One span. The order of the fields is the order within a trace: by start, ties by everything else, so that the
-/// order of arrival decides nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// One span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Row {
     pub start: i64,
     pub span: u64,
@@ -26,6 +28,37 @@ pub(super) struct Row {
 impl Row {
     fn end(&self) -> i64 {
         self.start.saturating_add_unsigned(self.duration)
+    }
+
+    /// The order within a trace: by start, ties by everything else, so that the order of arrival decides nothing. Names
+    /// count as text, since their numbers are given in order of arrival.
+    #[inline]
+    fn order(&self, other: &Self, names: &[Arc<str>]) -> Ordering {
+        let times = |row: &Self| (row.start, row.span, row.parent, row.duration);
+        times(self).cmp(&times(other)).then_with(|| {
+            let texts = |row: &Self| (names.get(row.service as usize), names.get(row.operation as usize));
+            texts(self).cmp(&texts(other)).then(self.error.cmp(&other.error))
+        })
+    }
+}
+
+/// Prepares the rows of one trace: counts what is wrong with their times, cuts durations, and sorts. O(n) when they are
+/// sorted already, else O(n log n).
+pub(super) fn arrange(rows: &mut [Row], names: &[Arc<str>], limits: Limits, quality: &mut TraceQuality) {
+    let mut before = i64::MIN;
+    let mut late = 0;
+    for row in rows.iter_mut() {
+        late += u64::from(row.start < before);
+        before = before.max(row.start);
+        quality.zero_durations += u64::from(row.duration == 0);
+        if row.duration > limits.max_duration {
+            quality.too_long += 1;
+            row.duration = limits.max_duration;
+        }
+    }
+    quality.out_of_order += late;
+    if late > 0 || !rows.is_sorted_by(|a, b| a.order(b, names).is_le()) {
+        rows.sort_unstable_by(|a, b| a.order(b, names));
     }
 }
 
@@ -145,10 +178,10 @@ fn get<T: Copy>(items: &[T], at: u32) -> Option<T> {
 }
 
 impl Assembler {
-    /// Assembles one trace, whose `rows` it sorts. O(n) when they are sorted already, else O(n log n).
+    /// Assembles one trace, its rows [arranged](arrange). O(n).
     pub(super) fn assemble(
         &mut self,
-        rows: &mut [Row],
+        rows: &[Row],
         limits: Limits,
         quality: &mut TraceQuality,
         mut lead: impl FnMut(Lead),
@@ -156,21 +189,6 @@ impl Assembler {
     ) {
         quality.traces += 1;
         quality.spans += rows.len() as u64;
-        let mut before = i64::MIN;
-        let mut late = 0;
-        for row in rows.iter_mut() {
-            late += u64::from(row.start < before);
-            before = before.max(row.start);
-            quality.zero_durations += u64::from(row.duration == 0);
-            if row.duration > limits.max_duration {
-                quality.too_long += 1;
-                row.duration = limits.max_duration;
-            }
-        }
-        quality.out_of_order += late;
-        if late > 0 || !rows.is_sorted() {
-            rows.sort_unstable();
-        }
         self.index(rows, quality);
         self.link(rows, quality);
         self.cover(rows, limits, quality, &mut lead);

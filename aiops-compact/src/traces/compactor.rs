@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::assemble::{Assembler, Row};
+use super::assemble::{Assembler, Row, arrange};
 use super::columns::SpanColumns;
 use super::config::TraceConfig;
 use super::hash::Folded;
@@ -257,6 +257,7 @@ impl TraceCompactor {
         let Some(first) = rows.iter().map(|row| row.start).min() else { return };
         let Self { assembler, tables, quality, config, .. } = self;
         tables.begin(first);
+        arrange(rows, tables.names(), config.limits(), quality);
         // Two closures write to the tables: leads are rare and kept until the calls are added.
         let mut leads = Vec::new();
         assembler.assemble(rows, config.limits(), quality, |lead| leads.push(lead), |call| tables.add(&call));

@@ -332,16 +332,22 @@ fn roll_up(findings: &[TraceFinding], options: &CompareOptions) -> Vec<ServiceFi
         .into_iter()
         .filter_map(|(service, mut evidence)| {
             evidence.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
-            let mut best = [0.0_f64; 5];
-            for (_, group, score) in &evidence {
-                if let Some(best) = best.get_mut(*group) {
-                    *best = best.max(*score);
-                }
+            // Gaps count once for each service at the other end: one bad link says little about which end is bad,
+            // several with an end in common speak against that.
+            let mut best: BTreeMap<(usize, Option<&str>), f64> = BTreeMap::new();
+            for (at, group, score) in &evidence {
+                let gap = findings.get(*at).filter(|finding| finding.kind == ChangeKind::Gap);
+                let other = gap.and_then(|finding| match finding.call.caller.service() {
+                    Some(caller) if caller == &**service => Some(&*finding.call.callee),
+                    caller => caller,
+                });
+                let best = best.entry((*group, other)).or_default();
+                *best = best.max(*score);
             }
             let first = evidence.first().and_then(|(at, ..)| findings.get(*at))?;
             Some(ServiceFindings {
                 service: Arc::clone(service),
-                score: best.iter().map(|score| score * score).sum::<f64>().sqrt(),
+                score: best.values().map(|score| score * score).sum::<f64>().sqrt(),
                 direction: first.direction,
                 effect: first.effect,
                 count: first.current_count,

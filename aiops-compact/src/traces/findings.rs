@@ -119,8 +119,8 @@ impl std::fmt::Display for TraceFinding {
 pub struct ServiceFindings {
     /// The service.
     pub service: Arc<str>,
-    /// Root of the sum of squares of the best weighted score in self time, gaps, own errors, and calls made. Not in it:
-    /// child time, passed errors and rates, which others explain.
+    /// Root of the sum of squares of the best weighted score in self time, own errors, calls made, and gaps towards
+    /// each other service. Not in it: child time, passed errors and rates, which others explain.
     pub score: f64,
     /// Direction of the finding that weighs most.
     pub direction: Direction,

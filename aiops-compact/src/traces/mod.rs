@@ -6,6 +6,8 @@
 //!
 //! A summary holds counts, sums and quantile sketches per call type (caller, callee, operation), sums per path of three
 //! hops, and a [`TraceQuality`] that says what was wrong with the spans. Summaries merge exactly.
+//!
+//! What a summary leaves out, the spans themselves, [`TailSampler`] keeps for the traces that are worth it.
 
 mod assemble;
 mod columns;
@@ -16,6 +18,8 @@ mod evidence;
 mod findings;
 mod hash;
 mod quality;
+mod sampler;
+mod sampler_config;
 mod sketch;
 mod summary;
 mod tables;
@@ -26,6 +30,8 @@ pub use compare::{CompareConfig, CompareOptions, compare};
 pub use config::{TraceConfig, TraceOptions};
 pub use findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 pub use quality::TraceQuality;
+pub use sampler::{SampledTrace, SamplerMismatch, Stratum, StratumKind, TailSampler, TraceSample};
+pub use sampler_config::{SamplerConfig, SamplerOptions};
 pub use sketch::DurationSketch;
 pub use summary::{
     CallPath, CallStats, CallType, Caller, ClockSkew, ServicePair, ServiceStats, Totals, TraceSummary,

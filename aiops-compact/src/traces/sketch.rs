@@ -59,10 +59,12 @@ impl TryFrom<Stored> for DurationSketch {
     }
 }
 
+/// Bucket of a duration; all of them fit `u16`.
 #[inline]
-fn bucket(nanos: u64) -> usize {
+pub(super) fn bucket(nanos: u64) -> u16 {
     let shift = (63 - (nanos | SUB).leading_zeros()) - SUB_BITS;
-    ((shift as usize) << SUB_BITS) + (nanos >> shift) as usize
+    // INVARIANT: below `BUCKETS`, 3,776: the shift is at most 57, and what it leaves at most 127.
+    ((shift << SUB_BITS) + (nanos >> shift) as u32) as u16
 }
 
 /// Smallest value of a bucket and the bucket's width.
@@ -85,29 +87,48 @@ impl DurationSketch {
     /// Adds one duration, ns. Amortised O(1).
     #[inline]
     pub fn push(&mut self, nanos: u64) {
-        let bucket = bucket(nanos);
+        let bucket = usize::from(bucket(nanos));
         match self.bins.get_mut(bucket.wrapping_sub(self.offset)) {
             Some(bin) => *bin = bin.saturating_add(1),
             None => self.add(bucket, 1),
         }
     }
 
+    /// Adds one duration for each bucket: bins grow once, and are walked while they are in the cache.
+    pub(super) fn push_buckets(&mut self, buckets: impl Iterator<Item = u16> + Clone) {
+        let ends = buckets.clone().fold(None, |ends: Option<(u16, u16)>, bucket| {
+            Some(ends.map_or((bucket, bucket), |(low, high)| (low.min(bucket), high.max(bucket))))
+        });
+        let Some((low, high)) = ends else { return };
+        self.cover(low.into(), high.into());
+        for bucket in buckets {
+            if let Some(bin) = self.bins.get_mut(usize::from(bucket) - self.offset) {
+                *bin = bin.saturating_add(1);
+            }
+        }
+    }
+
     #[cold]
     fn add(&mut self, bucket: usize, count: u64) {
+        self.cover(bucket, bucket);
+        if let Some(bin) = self.bins.get_mut(bucket - self.offset) {
+            *bin = bin.saturating_add(count);
+        }
+    }
+
+    /// Makes bins for the buckets `low` to `high`.
+    fn cover(&mut self, low: usize, high: usize) {
         // Bins come by whole powers of two, so that a slowly moving extreme does not move everything each time.
-        let first = bucket & !(SUB as usize - 1);
+        let first = low & !(SUB as usize - 1);
         if self.bins.is_empty() {
             self.offset = first;
-        } else if bucket < self.offset {
+        } else if first < self.offset {
             self.bins.splice(0..0, std::iter::repeat_n(0, self.offset - first));
             self.offset = first;
         }
-        let at = bucket - self.offset;
-        if at >= self.bins.len() {
-            self.bins.resize((at + 1).next_multiple_of(SUB as usize), 0);
-        }
-        if let Some(bin) = self.bins.get_mut(at) {
-            *bin = bin.saturating_add(count);
+        let needed = high - self.offset + 1;
+        if needed > self.bins.len() {
+            self.bins.resize(needed.next_multiple_of(SUB as usize), 0);
         }
     }
 
@@ -146,6 +167,12 @@ impl DurationSketch {
     pub fn quantile(&self, q: f64) -> Option<u64> {
         let (low, width) = extent(self.quantile_bucket(q)?);
         Some(low + width / 2)
+    }
+
+    /// The largest duration that may share a bucket with the `q`-quantile: beyond it, a duration is certainly longer.
+    pub(super) fn quantile_ceiling(&self, q: f64) -> Option<u64> {
+        let (low, width) = extent(self.quantile_bucket(q)?);
+        Some(low + (width - 1))
     }
 
     fn quantile_bucket(&self, q: f64) -> Option<usize> {

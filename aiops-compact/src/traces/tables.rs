@@ -8,7 +8,7 @@ use super::assemble::{Call, Lead, Path, ROOT, UNKNOWN};
 use super::config::TraceOptions;
 use super::hash::Folded;
 use super::quality::TraceQuality;
-use super::sketch::DurationSketch;
+use super::sketch::{DurationSketch, bucket};
 use super::summary::{CallPath, CallStats, CallType, Caller, ClockSkew, Totals, TraceSummary};
 
 /// Id of the name that stands for all that did not fit.
@@ -31,9 +31,35 @@ struct CallEntry {
     callee: u32,
     operation: u32,
     per_trace: PerTrace,
+    pending: Vec<Times>,
+    times: Sketches,
+}
+
+/// Buckets of duration, self time and gap of one call; [`NO_TIME`] where it has none.
+type Times = [u16; 3];
+
+/// Beyond the last bucket.
+const NO_TIME: u16 = u16::MAX;
+
+/// Calls that wait before their times go into the sketches: the bins of thousands of call types do not fit a cache,
+/// the end of each list of those that wait does. They take 3 kB, less than bins would for as few calls.
+const MAX_PENDING: usize = 512;
+
+#[derive(Debug, Clone, Default)]
+struct Sketches {
     duration: DurationSketch,
     own: DurationSketch,
     gap: DurationSketch,
+}
+
+impl Sketches {
+    #[cold]
+    fn push(&mut self, times: &[Times]) {
+        let some = |bucket: &u16| *bucket != NO_TIME;
+        self.duration.push_buckets(times.iter().map(|[duration, ..]| *duration).filter(some));
+        self.own.push_buckets(times.iter().map(|[_, own, _]| *own).filter(some));
+        self.gap.push_buckets(times.iter().map(|[.., gap]| *gap).filter(some));
+    }
 }
 
 /// How often something happens per trace.
@@ -126,6 +152,11 @@ impl Tables {
         id
     }
 
+    /// The names, each at its id.
+    pub(super) fn names(&self) -> &[Arc<str>] {
+        &self.names
+    }
+
     pub(super) fn overflow(&mut self, spans: u64) {
         self.overflowed += spans;
     }
@@ -160,13 +191,12 @@ impl Tables {
         }
         let Some(entry) = self.calls.get_mut(path.call as usize) else { return };
         entry.per_trace.count(self.trace);
-        entry.duration.push(call.duration);
-        if !call.waits {
-            entry.own.push(call.own);
+        if entry.pending.len() >= MAX_PENDING {
+            entry.times.push(&entry.pending);
+            entry.pending.clear();
         }
-        if let Some(gap) = call.gap {
-            entry.gap.push(gap);
-        }
+        let own = if call.waits { NO_TIME } else { bucket(call.own) };
+        entry.pending.push([bucket(call.duration), own, call.gap.map_or(NO_TIME, bucket)]);
     }
 
     /// A path not seen before. Too many: first without its operation, then all as one.
@@ -209,9 +239,8 @@ impl Tables {
             callee: path.service,
             operation: path.operation,
             per_trace: PerTrace::default(),
-            duration: DurationSketch::new(),
-            own: DurationSketch::new(),
-            gap: DurationSketch::new(),
+            pending: Vec::new(),
+            times: Sketches::default(),
         });
         self.call_ids.insert(key, id);
         Some(id)
@@ -274,13 +303,15 @@ impl Tables {
                 callee: self.name(entry.callee),
                 operation: self.name(entry.operation),
             };
+            let mut times = entry.times.clone();
+            times.push(&entry.pending);
             let stats = CallStats {
                 totals,
                 traces: entry.per_trace.traces,
                 squares: entry.per_trace.squared(),
-                duration: entry.duration.clone().trimmed(),
-                own: entry.own.clone().trimmed(),
-                gap: entry.gap.clone().trimmed(),
+                duration: times.duration.trimmed(),
+                own: times.own.trimmed(),
+                gap: times.gap.trimmed(),
             };
             // Keys repeat only where a service is itself called `<other>`.
             match summary.calls.entry(call) {

@@ -24,4 +24,5 @@ mod tokens;
 mod topk;
 mod trace_changes;
 mod trace_oracle;
+mod trace_sampler;
 mod traces;

@@ -243,3 +243,25 @@ fn hostile_stored_forms_are_refused() {
     assert!(serde_json::from_str::<TraceSummary>(&newer).unwrap_err().to_string().contains("version 2"));
     assert!(serde_json::from_str::<TraceOptions>(r#"{"max_path":1}"#).is_err());
 }
+
+/// Two spans of one id that differ in nothing but a name: which one stays may not depend on which name came first.
+#[test]
+fn conflicting_ids_are_settled_by_the_name_not_its_number() {
+    let span = |span, parent, service| Plain {
+        trace: 0,
+        span,
+        parent,
+        start: 1,
+        duration: 14,
+        service,
+        operation: 0,
+        error: false,
+    };
+    for spans in
+        [[span(0, 0, 1), span(5, 3, 1), span(5, 3, 0)], [span(0, 0, 1), span(5, 3, 0), span(5, 3, 1)]]
+    {
+        let summary = summarize(&spans);
+        agree(&summary, &assemble(&spans));
+        assert_eq!(summary.services()["s0"].totals.calls, 1);
+    }
+}
