@@ -1,0 +1,245 @@
+//! What spans say: own time, time between caller and callee, work that is missing or new.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aiops_core::model::{EntityId, Span, SpanId, SpanStatus, TelemetryWindow};
+
+use super::config::FusionConfig;
+use super::finding::{Finding, FindingKind, strength};
+use crate::robust::{count, decile_mean, location_and_scale, sorted};
+
+/// An operation of an entity.
+type Operation<'a> = (&'a EntityId, &'a str);
+
+/// Where time was spent: within an entity under an operation, or between two entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place<'a> {
+    Own(Operation<'a>),
+    Between { caller: Operation<'a>, callee: Operation<'a> },
+}
+
+/// What one window's spans add up to.
+#[derive(Default)]
+struct Summary<'a> {
+    spans: BTreeMap<Operation<'a>, u64>,
+    failed: BTreeMap<Operation<'a>, u64>,
+    /// Seconds by place.
+    times: BTreeMap<Place<'a>, Vec<f64>>,
+    /// Spans of an operation that have at least one such child; and children in all.
+    with_child: BTreeMap<Operation<'a>, BTreeMap<Operation<'a>, u64>>,
+    children: BTreeMap<Operation<'a>, Vec<f64>>,
+}
+
+#[derive(Default)]
+struct Children<'a> {
+    nanos: u128,
+    /// Each once, in order of first occurrence.
+    kinds: Vec<Operation<'a>>,
+    n: usize,
+    remote: Option<Operation<'a>>,
+}
+
+impl<'a> Summary<'a> {
+    /// O(spans · log operations).
+    fn of(spans: &'a [Span]) -> Self {
+        let known: HashMap<SpanId, &EntityId> = spans.iter().map(|s| (s.span_id, &s.entity)).collect();
+        let mut children: HashMap<SpanId, Children<'a>> = HashMap::new();
+        for span in spans {
+            let Some(parent) = span.parent.filter(|p| known.contains_key(p)) else { continue };
+            let entry = children.entry(parent).or_default();
+            entry.nanos += span.duration.as_nanos();
+            entry.n += 1;
+            let kind = (&span.entity, span.operation.as_str());
+            if !entry.kinds.contains(&kind) {
+                entry.kinds.push(kind);
+            }
+            if known.get(&parent).is_some_and(|caller| **caller != span.entity) {
+                entry.remote = Some(kind);
+            }
+        }
+        let mut summary = Self::default();
+        let none = Children::default();
+        for span in spans {
+            let operation = (&span.entity, span.operation.as_str());
+            let children = children.get(&span.span_id).unwrap_or(&none);
+            *summary.spans.entry(operation).or_default() += 1;
+            if span.status == SpanStatus::Error {
+                *summary.failed.entry(operation).or_default() += 1;
+            }
+            let own = span.duration.as_nanos().saturating_sub(children.nanos);
+            let seconds = std::time::Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX)).as_secs_f64();
+            // A span around one call to another entity waits for the network and the other's queue.
+            let place = match children.remote {
+                Some(callee) if children.n == 1 => Place::Between { caller: operation, callee },
+                _ => Place::Own(operation),
+            };
+            summary.times.entry(place).or_default().push(seconds);
+            for kind in &children.kinds {
+                *summary.with_child.entry(operation).or_default().entry(*kind).or_default() += 1;
+            }
+            summary.children.entry(operation).or_default().push(count(children.n));
+        }
+        summary
+    }
+
+    fn spans_of(&self, operation: &Operation<'a>) -> f64 {
+        as_f64(self.spans.get(operation).copied().unwrap_or(0))
+    }
+}
+
+fn as_f64(n: u64) -> f64 {
+    count(usize::try_from(n).unwrap_or(usize::MAX))
+}
+
+/// Seconds added per place, with their certainty.
+struct Added {
+    seconds: f64,
+    z: f64,
+    each: f64,
+    was: f64,
+}
+
+fn added(before: &[f64], after: &[f64], config: &FusionConfig) -> Option<Added> {
+    if before.len() < config.least_spans || after.len() < config.least_spans {
+        return None;
+    }
+    let (n, m) = (count(before.len()), count(after.len()));
+    let (before, after) = (sorted(before.iter().copied()), sorted(after.iter().copied()));
+    let (was, is) = (decile_mean(&before)?, decile_mean(&after)?);
+    let (_, spread) = location_and_scale(&before)?;
+    let (_, spread_after) = location_and_scale(&after)?;
+    let error = (spread * spread / n + spread_after * spread_after / m).sqrt();
+    let each = is - was;
+    // Load and neighbours move every service's times a little.
+    let error = error.max(config.time_drift * was).max(1e-6);
+    Some(Added { seconds: each * m, z: each / error, each, was })
+}
+
+pub(super) fn findings(
+    reference: &TelemetryWindow,
+    fault: &TelemetryWindow,
+    config: &FusionConfig,
+) -> Vec<Finding> {
+    let (before, after) = (Summary::of(&reference.spans), Summary::of(&fault.spans));
+    let mut found = times(&before, &after, config);
+    work(&before, &after, config, &mut found);
+    found
+}
+
+fn times(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig) -> Vec<Finding> {
+    let mut slower: Vec<(Place<'_>, Added)> = Vec::new();
+    let mut total = 0.0;
+    // Between two entities: share of calls at each end that became slower.
+    let mut calls: BTreeMap<&EntityId, (f64, f64)> = BTreeMap::new();
+    for (place, now) in &after.times {
+        let Some(was) = before.times.get(place) else { continue };
+        let Some(added) = added(was, now, config) else { continue };
+        let is_slower = added.z >= config.least_z && added.seconds > 0.0;
+        if let Place::Between { caller, callee } = place {
+            for end in [caller.0, callee.0] {
+                let (slow, all) = calls.entry(end).or_default();
+                *all += 1.0;
+                *slow += f64::from(u8::from(is_slower));
+            }
+        }
+        if is_slower {
+            total += added.seconds;
+            slower.push((*place, added));
+        }
+    }
+    let consistency = |e: &EntityId| calls.get(e).map_or(0.0, |(slow, all)| slow / all);
+    // Per entity and kind: seconds, best z, the place that lost most.
+    let mut sums: BTreeMap<(&EntityId, FindingKind), (f64, f64, f64, String)> = BTreeMap::new();
+    let mut add = |entity, kind, seconds: f64, z: f64, said: String| {
+        let sum = sums.entry((entity, kind)).or_insert((0.0, 0.0, 0.0, String::new()));
+        sum.0 += seconds;
+        sum.1 = sum.1.max(z);
+        if seconds > sum.2 {
+            (sum.2, sum.3) = (seconds, said);
+        }
+    };
+    for (place, a) in &slower {
+        let took = format!("{:.1} ms more than {:.1} ms", a.each * 1e3, a.was * 1e3);
+        match place {
+            Place::Own((entity, operation)) => {
+                add(entity, FindingKind::SelfTime, a.seconds, a.z, format!("{operation}: own time {took}"));
+            }
+            Place::Between { caller, callee } => {
+                // Who is slow at all its calls rather than who is slow at one; the callee where nothing tells.
+                let (from, to) = (consistency(caller.0).powi(2), consistency(callee.0).powi(2));
+                let to = to * (1.0 + config.callee_prior);
+                let share = to / (from + to).max(f64::MIN_POSITIVE);
+                let said = format!("{} to {}: {took} between them", caller.1, callee.1);
+                add(callee.0, FindingKind::CallTime, a.seconds * share, a.z, said.clone());
+                add(caller.0, FindingKind::CallTime, a.seconds * (1.0 - share), a.z, said);
+            }
+        }
+    }
+    let whole = |((entity, kind), (seconds, z, _, said)): ((&EntityId, FindingKind), (f64, f64, f64, String))| {
+        let share = if total > 0.0 { seconds / total } else { 0.0 };
+        let strength = strength(z) * share * config.span_time;
+        let statement = format!("{said}; {:.0} % of all time added", share * 100.0);
+        (strength >= config.least_strength).then(|| Finding::new(entity, kind, strength, statement))
+    };
+    sums.into_iter().filter_map(whole).collect()
+}
+
+fn work(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig, found: &mut Vec<Finding>) {
+    for (operation, with_child) in &before.with_child {
+        let (n, m) = (before.spans_of(operation), after.spans_of(operation));
+        if n < count(config.least_spans) || m < 1.0 {
+            continue;
+        }
+        for (child, times) in with_child {
+            let always = as_f64(*times) / n;
+            if always < config.always {
+                continue;
+            }
+            let expected = always * m;
+            let seen = after.with_child.get(operation).and_then(|c| c.get(child)).copied().unwrap_or(0);
+            let missing = 1.0 - as_f64(seen) / expected;
+            // What was always there varies as a share of `always` does.
+            let variance = m * always * (1.0 - always) + 1.0;
+            let z = (expected - as_f64(seen)) / variance.sqrt();
+            let strength = strength(z) * missing * config.work_missing;
+            if strength >= config.least_strength {
+                let statement = format!(
+                    "{}: {} missing in {:.0} of {m} calls",
+                    operation.1,
+                    child.1,
+                    expected - as_f64(seen)
+                );
+                found.push(Finding::new(operation.0, FindingKind::WorkMissing, strength, statement));
+            }
+        }
+    }
+    let mut new: BTreeMap<&EntityId, (u64, &str)> = BTreeMap::new();
+    for ((entity, name), seen) in &after.spans {
+        let known = before.spans.keys().any(|(e, _)| e == entity);
+        if known && !before.spans.contains_key(&(entity, name)) {
+            let entry = new.entry(entity).or_insert((0, name));
+            if *seen > entry.0 {
+                *entry = (*seen, name);
+            }
+        }
+    }
+    for (entity, (seen, name)) in new {
+        let z = as_f64(seen) / (0.5_f64 + config.overdispersion * as_f64(seen).powi(2)).sqrt();
+        let strength = strength(z) * config.work_new;
+        if strength >= config.least_strength {
+            let statement = format!("{name}: {seen} spans of a kind not seen before");
+            found.push(Finding::new(entity, FindingKind::WorkNew, strength, statement));
+        }
+    }
+    for (operation, failed) in &after.failed {
+        let (n, m) = (before.spans_of(operation), after.spans_of(operation));
+        let was = as_f64(before.failed.get(operation).copied().unwrap_or(0));
+        let rate = (was + 0.5) / (n + 1.0);
+        let z = (as_f64(*failed) - rate * m) / (rate * m + 0.25).sqrt();
+        let strength = strength(z) * (as_f64(*failed) / m.max(1.0)).sqrt() * config.span_errors;
+        if strength >= config.least_strength {
+            let statement = format!("{}: {failed} of {m} spans failed", operation.1);
+            found.push(Finding::new(operation.0, FindingKind::SpanErrors, strength, statement));
+        }
+    }
+}
