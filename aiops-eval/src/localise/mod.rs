@@ -6,12 +6,12 @@
 mod calibration;
 mod report;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{EntityId, EntityKind, FaultType, Signal, TelemetryWindow, Topology};
+use aiops_core::model::{EntityId, EntityKind, FaultType, SeriesKey, Signal, Span, TelemetryWindow, Topology};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
 use serde::Serialize;
 
@@ -165,7 +165,9 @@ impl Method<'_> {
         let begun = Instant::now();
         let (suspects, unseen, margin, plain) = match self {
             Self::Fused(localizer, _) => {
-                let answer = localizer.rank(&reference, &fault);
+                let symptom = case.target.as_ref().map(|t| (&t.entity, SeriesKey::new(&t.metric)));
+                let symptom = symptom.as_ref().map(|(e, k)| (*e, k));
+                let answer = localizer.rank_for(&reference, &fault, symptom);
                 (answer.suspects, answer.unseen, answer.margin, Vec::new())
             }
             Self::Baseline(baseline) => {
@@ -235,6 +237,7 @@ pub fn localise(
         FaultTime::Given => vec![0],
         FaultTime::Jitter { seeds } => (0..seeds).collect(),
     };
+    let spans = normal_spans(&set)?;
     for (i, case) in usable.iter().enumerate() {
         progress(i, usable.len());
         for draw in &draws {
@@ -243,7 +246,10 @@ pub fn localise(
                 let off = SignedDuration::from_millis(jitter(i, *draw));
                 said.onset = said.onset.saturating_add(off).unwrap_or(said.onset);
             }
-            let incident = set.load(&said)?;
+            let mut incident = set.load(&said)?;
+            if incident.reference.spans.is_empty() && !incident.fault.spans.is_empty() {
+                incident.reference.spans = spans.get(&case.reference).cloned().unwrap_or_default();
+            }
             let mut seen: BTreeSet<Signal> = BTreeSet::from([Signal::Metrics]);
             seen.extend((!incident.fault.spans.is_empty()).then_some(Signal::Traces));
             seen.extend((!incident.fault.logs.is_empty()).then_some(Signal::Logs));
@@ -263,6 +269,24 @@ pub fn localise(
     let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let methods = methods.iter().map(Method::name).zip(outcomes).collect();
     Ok(SetReport::of(name, set.cases().len() - usable.len(), methods))
+}
+
+/// For every reference (a day) the spans of its first incident that has some from before its fault: what is normal for
+/// incidents without spans of their own from before, where the set has no reference of spans (Nezha's Online Boutique).
+fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
+    let mut normal: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+    if set.layout() != Layout::Nezha {
+        return Ok(normal);
+    }
+    for case in set.cases() {
+        if !normal.contains_key(&case.reference) {
+            let spans = set.load(case)?.reference.spans;
+            if !spans.is_empty() {
+                normal.insert(case.reference.clone(), spans);
+            }
+        }
+    }
+    Ok(normal)
 }
 
 /// Milliseconds in ±60,000, from a hash (SplitMix64) of incident and draw.

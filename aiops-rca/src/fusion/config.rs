@@ -21,7 +21,7 @@ macro_rules! settings {
             pub guard: Duration,
             /// Fewest samples to compare with lately or the reference alone; default 8, 1 or more.
             pub least_samples: usize,
-            /// Fewest spans of a call type on either side; default 5, 1 or more.
+            /// Fewest spans of a call type on either side; default 3, 1 or more.
             pub least_spans: usize,
             /// Most findings a suspect cites; default 8, 1 or more.
             pub citations: usize,
@@ -34,7 +34,7 @@ macro_rules! settings {
                     recent: Duration::from_secs(7200),
                     guard: Duration::from_secs(60),
                     least_samples: 8,
-                    least_spans: 5,
+                    least_spans: 3,
                     citations: 8,
                     $($name: $value,)+
                 }
@@ -75,10 +75,22 @@ settings! {
     either: f64 = 0.6, 0.0..=1.0;
     /// Weight of a shift to the good; default 0.15, 0..=1.
     relief: f64 = 0.15, 0.0..=1.0;
-    /// Weight of what an entity measures as a client; default 0.5, 0..=1.
-    client_side: f64 = 0.5, 0.0..=1.0;
+    /// Weight of what an entity measures as a client; default 0.1, 0..=1.
+    client_side: f64 = 0.1, 0.0..=1.0;
     /// Weight of a metric of the machine; default 0.2, 0..=1.
     host_metric: f64 = 0.2, 0.0..=1.0;
+    /// Least scale of a share of failures, in the unit of the metric's norm; default 0.001, 0..=1.
+    failure_floor: f64 = 0.001, 0.0..=1.0;
+    /// Utilisation, in percent, from which a resource counts in full; default 50, 1..=100.
+    busy: f64 = 50.0, 1.0..=100.0;
+    /// Least weight of a resource that is hardly used; default 0.1, 0..=1.
+    idle: f64 = 0.1, 0.0..=1.0;
+    /// Most that certainty adds to latency and failures as metrics say; default 1.4 (nine standard errors), 0..=10.
+    sure: f64 = 1.4, 0.0..=10.0;
+    /// Weight of latency as a metric says where spans tell it better; default 0.3, 0..=1.
+    told_by_spans: f64 = 0.3, 0.0..=1.0;
+    /// Weight of latency where the symptom is failures, and the other way round; default 0.2, 0..=1.
+    beside_symptom: f64 = 0.2, 0.0..=1.0;
     /// Variance of counts beyond Poisson's, as a share of the squared mean; default 0.02, 0..=1.
     overdispersion: f64 = 0.02, 0.0..=1.0;
     /// Weakest finding to keep; default 0.1, 0..=10.
@@ -105,18 +117,18 @@ settings! {
     other: f64 = 0.2, 0.0..=10.0;
     /// Weight of time added in spans; default 2, 0..=10.
     span_time: f64 = 2.0, 0.0..=10.0;
-    /// Weight of missing work in spans; default 1, 0..=10.
-    work_missing: f64 = 1.0, 0.0..=10.0;
+    /// Weight of missing work in spans; default 1.5, 0..=10.
+    work_missing: f64 = 1.5, 0.0..=10.0;
     /// Weight of new work in spans; default 0.7, 0..=10.
     work_new: f64 = 0.7, 0.0..=10.0;
     /// Weight of failed spans; default 1, 0..=10.
     span_errors: f64 = 1.0, 0.0..=10.0;
-    /// Weight of new errors in logs; default 1, 0..=10.
-    log_errors: f64 = 1.0, 0.0..=10.0;
+    /// Weight of new errors in logs; default 2, 0..=10.
+    log_errors: f64 = 2.0, 0.0..=10.0;
     /// Weight of other new lines; default 0.5, 0..=10.
     log_new: f64 = 0.5, 0.0..=10.0;
-    /// Weight of missing lines; default 0.8, 0..=10.
-    log_missing: f64 = 0.8, 0.0..=10.0;
+    /// Weight of missing lines; default 1.5, 0..=10.
+    log_missing: f64 = 1.5, 0.0..=10.0;
     /// Share of slowness or wrong outcomes that a callee's explains; default 0.9, 0..=1.
     explained: f64 = 0.9, 0.0..=1.0;
     /// How much less somebody one call further away explains; default 0.95, 0..=1.

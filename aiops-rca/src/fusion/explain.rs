@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiops_core::model::{EdgeKind, EntityId, TelemetryWindow};
 
 use super::config::FusionConfig;
-use super::finding::{Family, Finding};
+use super::finding::{Family, Finding, FindingKind};
 
 /// Who calls whom.
 pub(super) struct Calls<'a> {
@@ -51,6 +51,11 @@ impl<'a> Calls<'a> {
         found
     }
 
+    /// Whom `id` calls.
+    pub(super) fn callees<'s>(&'s self, id: &EntityId) -> impl Iterator<Item = &'a EntityId> + 's {
+        self.callees.get(id).into_iter().flatten().copied()
+    }
+
     /// From `id` to the caller furthest up that is among `felt`, by shortest paths.
     pub(super) fn path_up(&self, id: &EntityId, felt: &BTreeSet<&EntityId>) -> Vec<EntityId> {
         let mut callers: BTreeMap<&EntityId, BTreeSet<&EntityId>> = BTreeMap::new();
@@ -84,8 +89,7 @@ impl<'a> Calls<'a> {
     }
 }
 
-/// Sets [`Finding::own`]: what a caller suffers is its own only as far as no callee suffers as much of the same family, or
-/// shows a cause of its own (a busy processor slows whoever waits for it).
+/// Sets [`Finding::own`]: what a caller suffers is its own only as far as no callee suffers as much of the same family.
 pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &FusionConfig) {
     let mut trouble: BTreeMap<(EntityId, Family), f64> = BTreeMap::new();
     for finding in findings.iter() {
@@ -96,7 +100,9 @@ pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &Fusi
     let mut needed: BTreeMap<EntityId, Vec<(EntityId, u32)>> = BTreeMap::new();
     for finding in findings.iter_mut() {
         let family = finding.kind.family();
-        if family == Family::Own || finding.strength <= 0.0 {
+        // Times in spans are without the callees' already, and so is what was shared out by traffic.
+        let exclusive = matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
+        if family == Family::Own || exclusive || finding.strength <= 0.0 {
             continue;
         }
         let needed = needed.entry(finding.entity.clone()).or_insert_with(|| {
@@ -104,7 +110,7 @@ pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &Fusi
         });
         let mut share = 0.0_f64;
         for (callee, hops) in needed.iter() {
-            let theirs = of(callee, family).max(of(callee, Family::Own));
+            let theirs = of(callee, family);
             let far = config.per_call.powi(i32::try_from(hops.saturating_sub(1)).unwrap_or(i32::MAX));
             share = share.max((theirs / finding.strength).min(1.0) * far);
         }

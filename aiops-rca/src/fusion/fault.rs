@@ -24,17 +24,21 @@ pub(super) fn fault(findings: &[&Finding]) -> (FaultType, Option<FindingKind>) {
         FindingKind::Errors,
     ]);
     let network = strongest(&[FindingKind::CallTime, FindingKind::SelfTime, FindingKind::Latency]);
-    let mut candidates: Vec<(f64, FindingKind, FaultType)> = [
-        (resource, FaultType::ResourceExhaustion),
-        (code, FaultType::Code),
-        (network, FaultType::Network),
-    ]
-    .into_iter()
-    .filter_map(|(found, fault)| found.map(|(s, kind)| (s, kind, fault)))
-    .collect();
-    candidates.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    match candidates.first() {
-        Some((strength, kind, fault)) if *strength > 0.0 => (*fault, Some(*kind)),
-        _ => (FaultType::Unknown, None),
+    // In order of cause and effect: what is busy is slow, what fails early or late is slow, and slowness causes neither. The
+    // earlier wins unless it is weak beside the rest.
+    let strong = [resource, code, network].into_iter().flatten().map(|f| f.0).fold(0.0, f64::max);
+    let weighty = |f: Option<(f64, FindingKind)>| f.filter(|f| f.0 > 0.0 && f.0 >= WEAK * strong);
+    let memory = strongest(&[FindingKind::Memory]);
+    let cpu = strongest(&[FindingKind::Cpu]);
+    if let Some((best, kind)) = weighty(resource) {
+        // Filling memory keeps a processor busy; a busy processor fills no memory.
+        let fills = memory.zip(cpu).is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= WEAK * c.0.min(best));
+        return (FaultType::ResourceExhaustion, Some(if fills { FindingKind::Memory } else { kind }));
     }
+    let rest = [(weighty(code), FaultType::Code), (weighty(network), FaultType::Network)];
+    let first = rest.into_iter().find_map(|(found, fault)| Some((fault, Some(found?.1))));
+    first.unwrap_or((FaultType::Unknown, None))
 }
+
+/// Share of the strongest finding below which another is beside the point.
+const WEAK: f64 = 0.5;

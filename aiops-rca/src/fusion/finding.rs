@@ -100,11 +100,14 @@ pub struct Finding {
     pub own: f64,
     /// The observation in a sentence.
     pub statement: String,
+    /// Whether `strength` is without what callees account for.
+    #[serde(skip)]
+    pub(super) shared: bool,
 }
 
 impl Finding {
     pub(super) fn new(entity: &EntityId, kind: FindingKind, strength: f64, statement: String) -> Self {
-        Self { entity: entity.clone(), kind, strength, own: 1.0, statement }
+        Self { entity: entity.clone(), kind, strength, own: 1.0, statement, shared: false }
     }
 }
 

@@ -79,6 +79,7 @@ pub(super) fn findings(
     config: &FusionConfig,
 ) -> Vec<Finding> {
     let (before, after) = (Counts::of(reference), Counts::of(fault));
+    let least = u64::try_from(config.least_spans).unwrap_or(u64::MAX);
     let mut found = Vec::new();
     for ((entity, place), by_operation) in &after.lines {
         let key = (*entity, place.clone());
@@ -89,6 +90,11 @@ pub(super) fn findings(
         let known = expected.unwrap_or(0.0) + 0.5;
         let z = (seen - known) / (known + config.overdispersion * known * known).sqrt();
         let share = 1.0 - (known / seen).min(1.0);
+        // Under what was known already: a request nobody made before is no fault.
+        let exposed = |o: &&str| before.exposure.get(&(*entity, *o)).copied().unwrap_or(0);
+        if by_operation.keys().map(|o| exposed(o)).max().unwrap_or(0) < least {
+            continue;
+        }
         let (kind, weight) = if severe {
             (FindingKind::LogErrors, config.log_errors)
         } else if before.lines.contains_key(&key) {

@@ -1,15 +1,16 @@
 //! Shifts of metrics against what was normal lately and against the reference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aiops_core::model::{MetricSeries, TelemetryWindow, time};
+use aiops_core::model::{EntityId, MetricKind, MetricSeries, TelemetryWindow, time};
 use jiff::Timestamp;
 
 use super::config::FusionConfig;
+use super::explain::Calls;
 use super::finding::{Finding, FindingKind, strength};
-use crate::robust::{location_and_scale, quantile, sorted};
-use crate::roles::{MetricRole, MetricRoles, Polarity, Side, Words};
+use crate::robust::{decile_mean, location_and_scale, quantile, sorted};
+use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
 /// A shift in standard deviations, signed.
 #[derive(Debug, Clone, Copy)]
@@ -19,19 +20,86 @@ struct Shift {
     to: f64,
 }
 
+/// What one entity's requests cost more since the fault: seconds or failures a second (or whatever traffic counts), as far as
+/// metrics say how many requests there are.
+#[derive(Debug, Clone, Copy, Default)]
+struct Cost {
+    traffic: Option<f64>,
+    /// Rank of the series it is from (means before low quantiles before high ones), and the rise.
+    slower: Option<(f64, f64)>,
+    failing: Option<f64>,
+}
+
+impl Cost {
+    fn of(self, kind: FindingKind) -> Option<f64> {
+        let rise = match kind {
+            FindingKind::Latency => self.slower.map(|s| s.1),
+            _ => self.failing,
+        };
+        Some(self.traffic? * rise?.max(0.0))
+    }
+}
+
+/// Share of the symptom's cost that arises at each entity and not at those it calls: requests times what each costs more is
+/// conserved along calls.
+struct Costs<'a> {
+    costs: BTreeMap<&'a EntityId, Cost>,
+    symptom: Option<&'a EntityId>,
+}
+
+impl Costs<'_> {
+    /// `None` where traffic is not known.
+    fn share(&self, id: &EntityId, kind: FindingKind, calls: &Calls<'_>) -> Option<f64> {
+        let of = |e: &EntityId| self.costs.get(e).and_then(|c| c.of(kind));
+        let own = of(id)? - calls.callees(id).filter_map(of).sum::<f64>();
+        let most = || self.costs.values().filter_map(|c| c.of(kind)).fold(0.0, f64::max);
+        let whole = self.symptom.and_then(of).filter(|w| *w > 0.0).unwrap_or_else(most);
+        Some(if whole > 0.0 { (own / whole).clamp(0.0, 1.0) } else { 0.0 })
+    }
+}
+
+struct Seen<'a> {
+    series: &'a MetricSeries,
+    class: MetricClass,
+    kind: FindingKind,
+    shift: Shift,
+}
+
 pub(super) fn findings(
-    reference: &TelemetryWindow,
-    fault: &TelemetryWindow,
+    (reference, fault): (&TelemetryWindow, &TelemetryWindow),
+    symptom: Option<&EntityId>,
     roles: &MetricRoles,
+    calls: &Calls<'_>,
     config: &FusionConfig,
 ) -> Vec<Finding> {
     let normal: BTreeMap<_, _> = reference.metrics.iter().map(|s| ((s.entity(), s.key()), s)).collect();
-    let mut found = Vec::new();
+    let mut all = Vec::new();
+    let mut costs = Costs { costs: BTreeMap::new(), symptom };
+    // By entity and resource: how much of it is used.
+    let mut used: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
     for series in &fault.metrics {
         let Some(before) = normal.get(&(series.entity(), series.key())) else { continue };
-        let Some(shift) = shift(before, series, fault.range.start(), config) else { continue };
         let class = roles.classify(series.key(), series.kind(), series.unit());
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
+        let host = of_host(&series.key().name);
+        if class.side != Side::Client && !host {
+            cost(costs.costs.entry(series.entity()).or_default(), before, series, kind, &class);
+        }
+        let Some(shift) = shift(before, series, fault.range.start(), kind, config) else { continue };
+        if let Some(percent) = percent(series).filter(|_| !host) {
+            let level = used.entry((series.entity(), kind)).or_insert(0.0);
+            *level = level.max(shift.to * percent);
+        }
+        all.push(Seen { series, class, kind, shift });
+    }
+    let spans_tell: BTreeSet<&EntityId> = if reference.spans.is_empty() {
+        BTreeSet::new()
+    } else {
+        fault.spans.iter().map(|s| &s.entity).collect()
+    };
+    let mut found = Vec::new();
+    for Seen { series, class, kind, shift } in all {
+        let entity = series.entity();
         let up = shift.z > 0.0;
         let harm = match class.polarity {
             Polarity::HigherIsWorse if up => 1.0,
@@ -43,21 +111,67 @@ pub(super) fn findings(
         let side = if class.side == Side::Client { config.client_side } else { 1.0 };
         // A machine's metric repeated at everyone on it tells little about one of them.
         let host = if of_host(&series.key().name) { config.host_metric } else { 1.0 };
-        let strength = strength(shift.z.abs()) * harm * side * host;
-        if strength < config.least_strength {
+        let mut certainty = strength(shift.z.abs());
+        let mut weight = harm * side * host;
+        let mut shared = false;
+        match kind {
+            FindingKind::Latency | FindingKind::Errors => {
+                certainty = certainty.min(config.sure);
+                if let Some(share) = costs.share(entity, kind, calls) {
+                    weight *= share;
+                    shared = true;
+                }
+                if kind == FindingKind::Latency && spans_tell.contains(entity) {
+                    weight *= config.told_by_spans;
+                }
+            }
+            FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource => {
+                if let Some(level) = used.get(&(entity, kind)) {
+                    weight *= (level / config.busy).clamp(config.idle, 1.0);
+                }
+            }
+            _ => {}
+        }
+        if certainty * weight < config.least_strength {
             continue;
         }
         let way = if up { "rose" } else { "fell" };
-        let statement = format!(
-            "{} {way} from {:.4} to {:.4} ({:+.1} σ)",
-            series.key(),
-            shift.from,
-            shift.to,
-            shift.z
-        );
-        found.push(Finding::new(series.entity(), kind, strength, statement));
+        let (name, from, to, z) = (series.key(), shift.from, shift.to, shift.z);
+        let statement = format!("{name} {way} from {from:.4} to {to:.4} ({z:+.1} σ)");
+        let mut finding = Finding::new(entity, kind, certainty * weight, statement);
+        finding.shared = shared;
+        found.push(finding);
     }
     found
+}
+
+/// Factor from the series' values to percent of what there is, where it is such a share.
+fn percent(series: &MetricSeries) -> Option<f64> {
+    match (series.unit().0.as_str(), series.kind()) {
+        ("%", _) => Some(1.0),
+        (_, MetricKind::Ratio) => Some(100.0),
+        _ => None,
+    }
+}
+
+fn cost(cost: &mut Cost, before: &MetricSeries, now: &MetricSeries, kind: FindingKind, class: &MetricClass) {
+    let mean = |s: &MetricSeries| decile_mean(&sorted(s.points().map(|p| p.1)));
+    let (Some(was), Some(is)) = (mean(before), mean(now)) else { return };
+    match kind {
+        FindingKind::Traffic => cost.traffic = Some(cost.traffic.unwrap_or(0.0).max(is)),
+        FindingKind::Latency => {
+            // The quantile is not known by number; the lowest lies lowest.
+            let rank = if now.kind() == MetricKind::Quantile { 1.0 + was.max(0.0) } else { 0.0 };
+            if cost.slower.is_none_or(|(known, _)| rank < known) {
+                cost.slower = Some((rank, is - was));
+            }
+        }
+        FindingKind::Errors => {
+            let worse = if class.polarity == Polarity::LowerIsWorse { was - is } else { is - was };
+            cost.failing = Some(cost.failing.unwrap_or(0.0).max(worse));
+        }
+        _ => {}
+    }
 }
 
 fn of_host(name: &str) -> bool {
@@ -87,8 +201,10 @@ fn shift(
     normal: &MetricSeries,
     fault: &MetricSeries,
     onset: Timestamp,
+    kind: FindingKind,
     config: &FusionConfig,
 ) -> Option<Shift> {
+    let floor = if kind == FindingKind::Errors { config.failure_floor } else { config.relative_floor };
     let now = sorted(fault.points().map(|p| p.1));
     let recent_from = time::before(onset, config.recent);
     let is_recent = |t: Timestamp| recent_from <= t && time::elapsed(t, onset) > Duration::ZERO;
@@ -97,7 +213,7 @@ fn shift(
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {
         (true, true) => {
-            let (a, b) = (against(&recent, &now, config)?, against(&other, &now, config)?);
+            let (a, b) = (against(&recent, &now, floor, config)?, against(&other, &now, floor, config)?);
             if a.z * b.z <= 0.0 {
                 return None;
             }
@@ -105,17 +221,17 @@ fn shift(
         }
         _ => {
             let all = sorted(normal.points().map(|p| p.1));
-            if all.len() < 2 { None } else { against(&all, &now, config) }
+            if all.len() < 2 { None } else { against(&all, &now, floor, config) }
         }
     }
 }
 
-fn against(normal: &[f64], now: &[f64], config: &FusionConfig) -> Option<Shift> {
+fn against(normal: &[f64], now: &[f64], floor: f64, config: &FusionConfig) -> Option<Shift> {
     let (centre, scale) = location_and_scale(normal)?;
     let (low, high) = (quantile(now, 1.0 - config.reach)?, quantile(now, config.reach)?);
     let one = |to: f64| {
         // A hundredth of what is compared bounds z where the norm is constant.
-        let floor = (config.relative_floor * centre.abs()).max(to.abs() / 100.0).max(f64::MIN_POSITIVE);
+        let floor = (floor * centre.abs()).max(to.abs() / 100.0).max(f64::MIN_POSITIVE);
         Shift { z: (to - centre) / scale.max(floor), from: centre, to }
     };
     let (down, up) = (one(low), one(high));

@@ -11,7 +11,8 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, EvidenceId, FaultType, Ranking, Signal, Suspect, TelemetryWindow, time,
+    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect, TelemetryWindow,
+    Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -127,7 +128,32 @@ impl FusedLocalizer {
     /// Ranks suspects, without a runtime: `fault` begins with the fault, `reference` is normal.
     #[must_use]
     pub fn rank(&self, reference: &TelemetryWindow, fault: &TelemetryWindow) -> FusedRanking {
-        let mut findings = metrics::findings(reference, fault, &self.roles, &self.config);
+        self.rank_for(reference, fault, None)
+    }
+
+    /// The same for a symptom that is to be explained: latency or failures count for more where the symptom is such, and
+    /// by the share of it they account for.
+    #[must_use]
+    pub fn rank_for(
+        &self,
+        reference: &TelemetryWindow,
+        fault: &TelemetryWindow,
+        symptom: Option<(&EntityId, &SeriesKey)>,
+    ) -> FusedRanking {
+        let calls = Calls::of(reference, fault);
+        let windows = (reference, fault);
+        let felt_by = symptom.map(|s| s.0);
+        let mut findings = metrics::findings(windows, felt_by, &self.roles, &calls, &self.config);
+        let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
+        for finding in &mut findings {
+            let beside = matches!(
+                (role, finding.kind),
+                (Some(MetricRole::Latency), FindingKind::Errors) | (Some(MetricRole::Errors), FindingKind::Latency)
+            );
+            if beside {
+                finding.strength *= self.config.beside_symptom;
+            }
+        }
         if !reference.spans.is_empty() {
             findings.extend(traces::findings(reference, fault, &self.config));
         }
@@ -137,7 +163,6 @@ impl FusedLocalizer {
         for finding in &mut findings {
             finding.strength *= self.weight(finding.kind);
         }
-        let calls = Calls::of(reference, fault);
         explain::explain(&mut findings, &calls, &self.config);
         let felt: BTreeSet<EntityId> = findings
             .iter()

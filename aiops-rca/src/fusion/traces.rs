@@ -1,8 +1,8 @@
 //! What spans say: own time, time between caller and callee, work that is missing or new.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aiops_core::model::{EntityId, Span, SpanId, SpanStatus, TelemetryWindow};
+use aiops_core::model::{EntityId, Span, SpanId, SpanStatus, TelemetryWindow, time};
 
 use super::config::FusionConfig;
 use super::finding::{Finding, FindingKind, strength};
@@ -25,9 +25,41 @@ struct Summary<'a> {
     failed: BTreeMap<Operation<'a>, u64>,
     /// Seconds by place.
     times: BTreeMap<Place<'a>, Vec<f64>>,
-    /// Spans of an operation that have at least one such child; and children in all.
+    /// Spans of an operation that have at least one such child.
     with_child: BTreeMap<Operation<'a>, BTreeMap<Operation<'a>, u64>>,
-    children: BTreeMap<Operation<'a>, Vec<f64>>,
+    /// Operations under which it was seen.
+    parents: BTreeMap<Operation<'a>, BTreeSet<Operation<'a>>>,
+}
+
+/// Time of spans without children during which a sibling of the same entity that began later was under way: a handler that
+/// waits beside the call it made has not worked itself.
+fn overlapped(spans: &[Span], children: &HashMap<SpanId, Children<'_>>) -> HashMap<SpanId, u128> {
+    let mut siblings: HashMap<(SpanId, &EntityId), Vec<&Span>> = HashMap::new();
+    for span in spans {
+        if let Some(parent) = span.parent {
+            siblings.entry((parent, &span.entity)).or_default().push(span);
+        }
+    }
+    let mut overlapped = HashMap::new();
+    for group in siblings.into_values().filter(|g| g.len() > 1) {
+        let mut group = group;
+        group.sort_by_key(|s| (s.start, s.span_id));
+        for (i, span) in group.iter().enumerate() {
+            if children.contains_key(&span.span_id) {
+                continue;
+            }
+            let end = time::after(span.start, span.duration);
+            // What later siblings cover, without counting twice.
+            let (mut covered, mut upto) = (0, span.start);
+            for later in group.iter().skip(i + 1).take_while(|l| l.start < end) {
+                let (from, to) = (later.start.max(upto), time::after(later.start, later.duration).min(end));
+                covered += time::elapsed(from, to).as_nanos();
+                upto = upto.max(to);
+            }
+            overlapped.insert(span.span_id, covered);
+        }
+    }
+    overlapped
 }
 
 #[derive(Default)]
@@ -42,10 +74,11 @@ struct Children<'a> {
 impl<'a> Summary<'a> {
     /// O(spans · log operations).
     fn of(spans: &'a [Span]) -> Self {
-        let known: HashMap<SpanId, &EntityId> = spans.iter().map(|s| (s.span_id, &s.entity)).collect();
+        let names: HashMap<SpanId, Operation<'a>> =
+            spans.iter().map(|s| (s.span_id, (&s.entity, s.operation.as_str()))).collect();
         let mut children: HashMap<SpanId, Children<'a>> = HashMap::new();
         for span in spans {
-            let Some(parent) = span.parent.filter(|p| known.contains_key(p)) else { continue };
+            let Some(parent) = span.parent.filter(|p| names.contains_key(p)) else { continue };
             let entry = children.entry(parent).or_default();
             entry.nanos += span.duration.as_nanos();
             entry.n += 1;
@@ -53,20 +86,25 @@ impl<'a> Summary<'a> {
             if !entry.kinds.contains(&kind) {
                 entry.kinds.push(kind);
             }
-            if known.get(&parent).is_some_and(|caller| **caller != span.entity) {
+            if names.get(&parent).is_some_and(|caller| *caller.0 != span.entity) {
                 entry.remote = Some(kind);
             }
         }
+        let overlapped = overlapped(spans, &children);
         let mut summary = Self::default();
         let none = Children::default();
         for span in spans {
             let operation = (&span.entity, span.operation.as_str());
             let children = children.get(&span.span_id).unwrap_or(&none);
+            if let Some(parent) = span.parent.and_then(|p| names.get(&p)) {
+                summary.parents.entry(operation).or_default().insert(*parent);
+            }
             *summary.spans.entry(operation).or_default() += 1;
             if span.status == SpanStatus::Error {
                 *summary.failed.entry(operation).or_default() += 1;
             }
-            let own = span.duration.as_nanos().saturating_sub(children.nanos);
+            let covered = children.nanos + overlapped.get(&span.span_id).copied().unwrap_or(0);
+            let own = span.duration.as_nanos().saturating_sub(covered);
             let seconds = std::time::Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX)).as_secs_f64();
             // A span around one call to another entity waits for the network and the other's queue.
             let place = match children.remote {
@@ -77,7 +115,6 @@ impl<'a> Summary<'a> {
             for kind in &children.kinds {
                 *summary.with_child.entry(operation).or_default().entry(*kind).or_default() += 1;
             }
-            summary.children.entry(operation).or_default().push(count(children.n));
         }
         summary
     }
@@ -215,7 +252,9 @@ fn work(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig, found:
     }
     let mut new: BTreeMap<&EntityId, (u64, &str)> = BTreeMap::new();
     for ((entity, name), seen) in &after.spans {
-        let known = before.spans.keys().any(|(e, _)| e == entity);
+        // Under what was known already: a request nobody made before is no fault.
+        let under = after.parents.get(&(entity, name)).into_iter().flatten();
+        let known = under.into_iter().any(|p| before.spans_of(p) >= count(config.least_spans));
         if known && !before.spans.contains_key(&(entity, name)) {
             let entry = new.entry(entity).or_insert((0, name));
             if *seen > entry.0 {
