@@ -99,6 +99,15 @@ settings! {
     least_z: f64 = 3.0, 0.0..=100.0;
     /// Drift of span times that is no finding, as a share; default 0.1, 0..=10.
     time_drift: f64 = 0.1, 0.0..=10.0;
+    /// How many times longer it must take for a place to count in full though it adds little to the whole; default 30,
+    /// 1..=1e6.
+    many_times: f64 = 30.0, 1.0..=1e6;
+    /// Share of one call's added time from which another of the same entity counts as slow too; default 0.1, 0..=1.
+    likewise: f64 = 0.1, 0.0..=1.0;
+    /// Growth of memory, as a share, from which it counts in full; default 0.5, 0.01..=100.
+    growth: f64 = 0.5, 0.01..=100.0;
+    /// Weight of errors that others wrote when all was well; default 0.3, 0..=1.
+    common_errors: f64 = 0.3, 0.0..=1.0;
     /// How much more time between two entities is held against the callee where nothing tells; default 0.25, 0..=10.
     callee_prior: f64 = 0.25, 0.0..=10.0;
     /// Share of spans from which a child counts as always there; default 0.9, 0..=1.
@@ -119,14 +128,14 @@ settings! {
     span_time: f64 = 2.0, 0.0..=10.0;
     /// Weight of missing work in spans; default 1.5, 0..=10.
     work_missing: f64 = 1.5, 0.0..=10.0;
-    /// Weight of new work in spans; default 0.7, 0..=10.
-    work_new: f64 = 0.7, 0.0..=10.0;
+    /// Weight of new work in spans; default 0.4, 0..=10.
+    work_new: f64 = 0.4, 0.0..=10.0;
     /// Weight of failed spans; default 1, 0..=10.
     span_errors: f64 = 1.0, 0.0..=10.0;
     /// Weight of new errors in logs; default 2, 0..=10.
     log_errors: f64 = 2.0, 0.0..=10.0;
-    /// Weight of other new lines; default 0.5, 0..=10.
-    log_new: f64 = 0.5, 0.0..=10.0;
+    /// Weight of other new lines; default 0.25, 0..=10.
+    log_new: f64 = 0.25, 0.0..=10.0;
     /// Weight of missing lines; default 1.5, 0..=10.
     log_missing: f64 = 1.5, 0.0..=10.0;
     /// Share of slowness or wrong outcomes that a callee's explains; default 0.9, 0..=1.

@@ -10,6 +10,7 @@ use super::finding::{Family, Finding, FindingKind};
 /// Who calls whom.
 pub(super) struct Calls<'a> {
     callees: BTreeMap<&'a EntityId, BTreeSet<&'a EntityId>>,
+    callers: BTreeMap<&'a EntityId, BTreeSet<&'a EntityId>>,
 }
 
 impl<'a> Calls<'a> {
@@ -30,7 +31,13 @@ impl<'a> Calls<'a> {
                 }
             }
         }
-        Self { callees }
+        let mut callers: BTreeMap<&EntityId, BTreeSet<&EntityId>> = BTreeMap::new();
+        for (caller, callees) in &callees {
+            for callee in callees {
+                callers.entry(callee).or_default().insert(caller);
+            }
+        }
+        Self { callees, callers }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -56,21 +63,20 @@ impl<'a> Calls<'a> {
         self.callees.get(id).into_iter().flatten().copied()
     }
 
+    /// Who calls `id`.
+    pub(super) fn callers<'s>(&'s self, id: &EntityId) -> impl Iterator<Item = &'a EntityId> + 's {
+        self.callers.get(id).into_iter().flatten().copied()
+    }
+
     /// From `id` to the caller furthest up that is among `felt`, by shortest paths.
     pub(super) fn path_up(&self, id: &EntityId, felt: &BTreeSet<&EntityId>) -> Vec<EntityId> {
-        let mut callers: BTreeMap<&EntityId, BTreeSet<&EntityId>> = BTreeMap::new();
-        for (caller, callees) in &self.callees {
-            for callee in callees {
-                callers.entry(callee).or_default().insert(caller);
-            }
-        }
         let mut from: BTreeMap<&EntityId, &EntityId> = BTreeMap::new();
         let (mut front, mut last) = (vec![id], id);
         let mut seen = BTreeSet::from([id]);
         while !front.is_empty() {
             let mut next = Vec::new();
             for at in front {
-                for caller in callers.get(at).into_iter().flatten() {
+                for caller in self.callers.get(at).into_iter().flatten() {
                     if felt.contains(caller) && seen.insert(caller) {
                         from.insert(caller, at);
                         next.push(*caller);

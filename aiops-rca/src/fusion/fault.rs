@@ -30,7 +30,8 @@ pub(super) fn fault(findings: &[&Finding]) -> (FaultType, Option<FindingKind>) {
     let weighty = |f: Option<(f64, FindingKind)>| f.filter(|f| f.0 > 0.0 && f.0 >= WEAK * strong);
     let memory = strongest(&[FindingKind::Memory]);
     let cpu = strongest(&[FindingKind::Cpu]);
-    if let Some((best, kind)) = weighty(resource) {
+    let busy = resource.filter(|r| r.0 >= CERTAIN).or(weighty(resource));
+    if let Some((best, kind)) = busy {
         // Filling memory keeps a processor busy; a busy processor fills no memory.
         let fills = memory.zip(cpu).is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= WEAK * c.0.min(best));
         return (FaultType::ResourceExhaustion, Some(if fills { FindingKind::Memory } else { kind }));
@@ -42,3 +43,6 @@ pub(super) fn fault(findings: &[&Finding]) -> (FaultType, Option<FindingKind>) {
 
 /// Share of the strongest finding below which another is beside the point.
 const WEAK: f64 = 0.5;
+
+/// Strength of a resource's finding that needs no comparison: two standard errors of a resource that is in full use.
+const CERTAIN: f64 = 0.5;

@@ -1,6 +1,6 @@
 //! Log lines that are new, and lines that are missing where they always stood.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{EntityId, LogRecord, LogSeverity, SpanId, TelemetryWindow};
 
@@ -80,6 +80,7 @@ pub(super) fn findings(
 ) -> Vec<Finding> {
     let (before, after) = (Counts::of(reference), Counts::of(fault));
     let least = u64::try_from(config.least_spans).unwrap_or(u64::MAX);
+    let common: BTreeSet<&str> = before.lines.keys().map(|(_, place)| place.as_str()).collect();
     let mut found = Vec::new();
     for ((entity, place), by_operation) in &after.lines {
         let key = (*entity, place.clone());
@@ -96,7 +97,9 @@ pub(super) fn findings(
             continue;
         }
         let (kind, weight) = if severe {
-            (FindingKind::LogErrors, config.log_errors)
+            // What anybody writes at times tells little about who writes it now.
+            let common = common.contains(place.as_str()) && !before.lines.contains_key(&key);
+            (FindingKind::LogErrors, if common { config.common_errors } else { 1.0 } * config.log_errors)
         } else if before.lines.contains_key(&key) {
             continue;
         } else {
@@ -112,7 +115,12 @@ pub(super) fn findings(
         let Some(expected) = expected(&before, &after, key) else { continue };
         let seen: u64 = after.lines.get(key).map_or(0, |l| l.values().sum());
         let seen = count(usize::try_from(seen).unwrap_or(usize::MAX));
-        let z = (expected - seen) / (expected + config.overdispersion * expected * expected).sqrt();
+        // Fewer errors are no harm.
+        if before.severe.contains_key(key) {
+            continue;
+        }
+        let half = seen + 0.5;
+        let z = (expected - half) / (half + config.overdispersion * half * half).sqrt();
         let share = 1.0 - seen / expected.max(f64::MIN_POSITIVE);
         let strength = strength(z) * share * config.log_missing;
         if expected >= config.least_expected && strength >= config.least_strength {

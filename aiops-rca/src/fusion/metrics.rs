@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::config::FusionConfig;
 use super::explain::Calls;
 use super::finding::{Finding, FindingKind, strength};
-use crate::robust::{decile_mean, location_and_scale, quantile, sorted};
+use crate::robust::{count, decile_mean, location_and_scale, quantile, sorted};
 use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
 /// A shift in standard deviations, signed.
@@ -48,15 +48,44 @@ struct Costs<'a> {
 }
 
 impl Costs<'_> {
-    /// `None` where traffic is not known.
-    fn share(&self, id: &EntityId, kind: FindingKind, calls: &Calls<'_>) -> Option<f64> {
-        let of = |e: &EntityId| self.costs.get(e).and_then(|c| c.of(kind));
-        let own = of(id)? - calls.callees(id).filter_map(of).sum::<f64>();
+    /// By entity: what it adds itself of what reaches the symptom, as a share of the symptom's cost.
+    fn shares(&self, kind: FindingKind, calls: &Calls<'_>) -> BTreeMap<EntityId, f64> {
+        let cost = |e: &EntityId| self.costs.get(e).and_then(|c| c.of(kind));
         let most = || self.costs.values().filter_map(|c| c.of(kind)).fold(0.0, f64::max);
-        let whole = self.symptom.and_then(of).filter(|w| *w > 0.0).unwrap_or_else(most);
-        Some(if whole > 0.0 { (own / whole).clamp(0.0, 1.0) } else { 0.0 })
+        let whole = self.symptom.and_then(cost).filter(|w| *w > 0.0).unwrap_or_else(most);
+        // Through callers flows no more than they themselves suffer. From above, so that circles settle.
+        let mut flows: BTreeMap<&EntityId, f64> =
+            self.costs.keys().filter_map(|e| Some((*e, cost(e)?))).collect();
+        for _ in 0..ROUNDS {
+            let mut settled = true;
+            for (entity, was) in flows.clone() {
+                let mut arriving = 0.0;
+                let mut known = 0;
+                for caller in calls.callers(entity) {
+                    // Whose cost is not known lets everything through.
+                    arriving += flows.get(caller).copied().unwrap_or(f64::INFINITY);
+                    known += 1;
+                }
+                if known > 0 && arriving < was {
+                    flows.insert(entity, arriving);
+                    settled = false;
+                }
+            }
+            if settled {
+                break;
+            }
+        }
+        let own = |e: &EntityId| {
+            let below: f64 = calls.callees(e).filter_map(cost).sum();
+            let own = (cost(e)? - below).min(*flows.get(e)?);
+            Some(if whole > 0.0 { (own / whole).clamp(0.0, 1.0) } else { 0.0 })
+        };
+        self.costs.keys().filter_map(|e| Some(((*e).clone(), own(e)?))).collect()
     }
 }
+
+/// Longest chain of calls along which costs are followed.
+const ROUNDS: usize = 32;
 
 struct Seen<'a> {
     series: &'a MetricSeries,
@@ -97,6 +126,8 @@ pub(super) fn findings(
     } else {
         fault.spans.iter().map(|s| &s.entity).collect()
     };
+    let slower = costs.shares(FindingKind::Latency, calls);
+    let failing = costs.shares(FindingKind::Errors, calls);
     let mut found = Vec::new();
     for Seen { series, class, kind, shift } in all {
         let entity = series.entity();
@@ -117,7 +148,8 @@ pub(super) fn findings(
         match kind {
             FindingKind::Latency | FindingKind::Errors => {
                 certainty = certainty.min(config.sure);
-                if let Some(share) = costs.share(entity, kind, calls) {
+                let shares = if kind == FindingKind::Latency { &slower } else { &failing };
+                if let Some(share) = shares.get(entity) {
                     weight *= share;
                     shared = true;
                 }
@@ -126,6 +158,11 @@ pub(super) fn findings(
                 }
             }
             FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource => {
+                if kind == FindingKind::Memory {
+                    // Memory hardly varies, so that σ says little about how much was added.
+                    let grown = (shift.to - shift.from) / shift.from.abs().max(f64::MIN_POSITIVE);
+                    weight *= (grown.abs() / config.growth).min(1.0);
+                }
                 if let Some(level) = used.get(&(entity, kind)) {
                     weight *= (level / config.busy).clamp(config.idle, 1.0);
                 }
@@ -158,7 +195,11 @@ fn cost(cost: &mut Cost, before: &MetricSeries, now: &MetricSeries, kind: Findin
     let mean = |s: &MetricSeries| decile_mean(&sorted(s.points().map(|p| p.1)));
     let (Some(was), Some(is)) = (mean(before), mean(now)) else { return };
     match kind {
-        FindingKind::Traffic => cost.traffic = Some(cost.traffic.unwrap_or(0.0).max(is)),
+        // No sample, no request.
+        FindingKind::Traffic => {
+            let covered = count(now.points().count()) / count(now.len().max(1));
+            cost.traffic = Some(cost.traffic.unwrap_or(0.0).max(is * covered));
+        }
         FindingKind::Latency => {
             // The quantile is not known by number; the lowest lies lowest.
             let rank = if now.kind() == MetricKind::Quantile { 1.0 + was.max(0.0) } else { 0.0 };

@@ -215,7 +215,7 @@ impl FusedLocalizer {
                 *rest = (*rest + self.config.corroboration * f.strength * f.own).min(self.config.corroboration * 4.0 * *first);
             }
         }
-        let score = kinds.values().map(|(first, rest)| first + rest).sum();
+        let score = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
         let all: Vec<&Finding> = findings.iter().collect();
         let (fault, decided_by) = fault::fault(&all);
         findings.truncate(self.config.citations);

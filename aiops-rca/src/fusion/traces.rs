@@ -163,20 +163,57 @@ pub(super) fn findings(
     found
 }
 
-fn times(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig) -> Vec<Finding> {
-    let mut slower: Vec<(Place<'_>, Added)> = Vec::new();
-    let mut total = 0.0;
-    // Between two entities: share of calls at each end that became slower.
-    let mut calls: BTreeMap<&EntityId, (f64, f64)> = BTreeMap::new();
+/// What a place took before: as often as it was seen, else whatever lies between the callee and others, the caller and
+/// others, or anybody and others.
+fn known<'s, 'a>(
+    before: &'s Summary<'a>,
+    pools: &'s Pools<'a>,
+    place: &Place<'a>,
+    least: usize,
+) -> Option<&'s [f64]> {
+    let own = before.times.get(place).filter(|t| t.len() >= least);
+    let Place::Between { caller, callee } = place else { return own.map(Vec::as_slice) };
+    let pooled = || [pools.to.get(callee.0), pools.from.get(caller.0), Some(&pools.all)];
+    let enough = |t: &&Vec<f64>| t.len() >= least;
+    own.or_else(|| pooled().into_iter().flatten().find(enough)).map(Vec::as_slice)
+}
+
+/// Times between entities.
+#[derive(Default)]
+struct Pools<'a> {
+    to: BTreeMap<&'a EntityId, Vec<f64>>,
+    from: BTreeMap<&'a EntityId, Vec<f64>>,
+    all: Vec<f64>,
+}
+
+impl<'a> Pools<'a> {
+    fn of(summary: &Summary<'a>) -> Self {
+        let mut pools = Self::default();
+        for (place, times) in &summary.times {
+            if let Place::Between { caller, callee } = place {
+                pools.to.entry(callee.0).or_default().extend(times);
+                pools.from.entry(caller.0).or_default().extend(times);
+                pools.all.extend(times);
+            }
+        }
+        pools
+    }
+}
+
+fn times<'a>(before: &Summary<'a>, after: &Summary<'a>, config: &FusionConfig) -> Vec<Finding> {
+    let pools = Pools::of(before);
+    let mut slower: Vec<(Place<'a>, Added)> = Vec::new();
+    let (mut total, mut usual) = (0.0, 0.0);
+    // By entity: seconds added at each of its ends of calls.
+    let mut calls: BTreeMap<&EntityId, Vec<f64>> = BTreeMap::new();
     for (place, now) in &after.times {
-        let Some(was) = before.times.get(place) else { continue };
+        let Some(was) = known(before, &pools, place, config.least_spans) else { continue };
         let Some(added) = added(was, now, config) else { continue };
         let is_slower = added.z >= config.least_z && added.seconds > 0.0;
+        usual += added.was * count(now.len());
         if let Place::Between { caller, callee } = place {
             for end in [caller.0, callee.0] {
-                let (slow, all) = calls.entry(end).or_default();
-                *all += 1.0;
-                *slow += f64::from(u8::from(is_slower));
+                calls.entry(end).or_default().push(if is_slower { added.each } else { 0.0 });
             }
         }
         if is_slower {
@@ -184,37 +221,44 @@ fn times(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig) -> Ve
             slower.push((*place, added));
         }
     }
-    let consistency = |e: &EntityId| calls.get(e).map_or(0.0, |(slow, all)| slow / all);
-    // Per entity and kind: seconds, best z, the place that lost most.
+    // How much of all else that an entity sends and receives is as slow as this, smoothed.
+    let consistency = |e: &EntityId, each: f64| {
+        let all = calls.get(e).map_or(&[] as &[f64], Vec::as_slice);
+        let slow = count(all.iter().filter(|other| **other >= config.likewise * each).count());
+        (slow - 0.5).max(0.5) / count(all.len().max(1))
+    };
+    // Per entity and kind: seconds, strength and seconds of the place that lost most, and what it says.
     let mut sums: BTreeMap<(&EntityId, FindingKind), (f64, f64, f64, String)> = BTreeMap::new();
-    let mut add = |entity, kind, seconds: f64, z: f64, said: String| {
+    let mut add = |entity, kind, seconds: f64, a: &Added, said: String| {
         let sum = sums.entry((entity, kind)).or_insert((0.0, 0.0, 0.0, String::new()));
         sum.0 += seconds;
-        sum.1 = sum.1.max(z);
         if seconds > sum.2 {
             (sum.2, sum.3) = (seconds, said);
+            // What adds little to the whole still counts where it takes many times as long.
+            let times = a.each / (config.many_times * a.was.max(1e-6));
+            sum.1 = strength(a.z) * (total / usual.max(f64::MIN_POSITIVE)).max(times).min(1.0);
         }
     };
     for (place, a) in &slower {
         let took = format!("{:.1} ms more than {:.1} ms", a.each * 1e3, a.was * 1e3);
         match place {
             Place::Own((entity, operation)) => {
-                add(entity, FindingKind::SelfTime, a.seconds, a.z, format!("{operation}: own time {took}"));
+                add(entity, FindingKind::SelfTime, a.seconds, a, format!("{operation}: own time {took}"));
             }
             Place::Between { caller, callee } => {
                 // Who is slow at all its calls rather than who is slow at one; the callee where nothing tells.
-                let (from, to) = (consistency(caller.0).powi(2), consistency(callee.0).powi(2));
+                let (from, to) = (consistency(caller.0, a.each).powi(2), consistency(callee.0, a.each).powi(2));
                 let to = to * (1.0 + config.callee_prior);
                 let share = to / (from + to).max(f64::MIN_POSITIVE);
                 let said = format!("{} to {}: {took} between them", caller.1, callee.1);
-                add(callee.0, FindingKind::CallTime, a.seconds * share, a.z, said.clone());
-                add(caller.0, FindingKind::CallTime, a.seconds * (1.0 - share), a.z, said);
+                add(callee.0, FindingKind::CallTime, a.seconds * share, a, said.clone());
+                add(caller.0, FindingKind::CallTime, a.seconds * (1.0 - share), a, said);
             }
         }
     }
-    let whole = |((entity, kind), (seconds, z, _, said)): ((&EntityId, FindingKind), (f64, f64, f64, String))| {
+    let whole = |((entity, kind), (seconds, certainty, _, said)): ((&EntityId, FindingKind), (f64, f64, f64, String))| {
         let share = if total > 0.0 { seconds / total } else { 0.0 };
-        let strength = strength(z) * share * config.span_time;
+        let strength = certainty * share * config.span_time;
         let statement = format!("{said}; {:.0} % of all time added", share * 100.0);
         (strength >= config.least_strength).then(|| Finding::new(entity, kind, strength, statement))
     };
