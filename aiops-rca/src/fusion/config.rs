@@ -23,6 +23,8 @@ macro_rules! settings {
             pub least_samples: usize,
             /// Fewest spans of a call type on either side; default 3, 1 or more.
             pub least_spans: usize,
+            /// Fewest spans of an operation on either side to compare how many children they have; default 20, 1 or more.
+            pub many_spans: usize,
             /// Most findings a suspect cites; default 8, 1 or more.
             pub citations: usize,
             $($(#[$doc])* pub $name: f64,)+
@@ -35,6 +37,7 @@ macro_rules! settings {
                     guard: Duration::from_secs(60),
                     least_samples: 8,
                     least_spans: 3,
+                    many_spans: 20,
                     citations: 8,
                     $($name: $value,)+
                 }
@@ -51,6 +54,7 @@ macro_rules! settings {
                 let counts = [
                     ("least_samples", self.least_samples),
                     ("least_spans", self.least_spans),
+                    ("many_spans", self.many_spans),
                     ("citations", self.citations),
                 ];
                 for (field, value) in counts {
@@ -87,14 +91,16 @@ settings! {
     idle: f64 = 0.1, 0.0..=1.0;
     /// Most that certainty adds to latency and failures as metrics say; default 1.4 (nine standard errors), 0..=10.
     sure: f64 = 1.4, 0.0..=10.0;
+    /// Least weight of latency or failures that nothing tells to have reached the symptom; default 0.1, 0..=1.
+    unaccounted: f64 = 0.1, 0.0..=1.0;
     /// Weight of latency as a metric says where spans tell it better; default 0.3, 0..=1.
     told_by_spans: f64 = 0.3, 0.0..=1.0;
     /// Weight of latency where the symptom is failures, and the other way round; default 0.2, 0..=1.
     beside_symptom: f64 = 0.2, 0.0..=1.0;
     /// Variance of counts beyond Poisson's, as a share of the squared mean; default 0.02, 0..=1.
     overdispersion: f64 = 0.02, 0.0..=1.0;
-    /// Weakest finding to keep; default 0.1, 0..=10.
-    least_strength: f64 = 0.1, 0.0..=10.0;
+    /// Weakest finding to keep; default 0.02, 0..=10.
+    least_strength: f64 = 0.02, 0.0..=10.0;
     /// Standard errors from which time counts as added; default 3, 0..=100.
     least_z: f64 = 3.0, 0.0..=100.0;
     /// Drift of span times that is no finding, as a share; default 0.1, 0..=10.
@@ -112,6 +118,9 @@ settings! {
     callee_prior: f64 = 0.25, 0.0..=10.0;
     /// Share of spans from which a child counts as always there; default 0.9, 0..=1.
     always: f64 = 0.9, 0.0..=1.0;
+    /// How much the number of children of an operation's spans varies with what is asked for, as a share; default 0.05,
+    /// 0..=1.
+    mix_drift: f64 = 0.05, 0.0..=1.0;
     /// Lines to be expected from which their absence says something; default 3, 0..=1e6.
     least_expected: f64 = 3.0, 0.0..=1e6;
     /// Weight of processor, memory and the like; default 1, 0..=10.

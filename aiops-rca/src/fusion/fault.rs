@@ -33,10 +33,13 @@ pub(super) fn fault(findings: &[&Finding]) -> (FaultType, Option<FindingKind>) {
     let busy = resource.filter(|r| r.0 >= CERTAIN).or(weighty(resource));
     if let Some((best, kind)) = busy {
         // Filling memory keeps a processor busy; a busy processor fills no memory.
-        let fills = memory.zip(cpu).is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= WEAK * c.0.min(best));
+        let fills = memory.zip(cpu).is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= FILLS * c.0.min(best));
         return (FaultType::ResourceExhaustion, Some(if fills { FindingKind::Memory } else { kind }));
     }
-    let rest = [(weighty(code), FaultType::Code), (weighty(network), FaultType::Network)];
+    // Time between entities is the network's; of time spent within, missing or new work is the likelier reason.
+    let within = network.is_some_and(|n| n.1 == FindingKind::SelfTime);
+    let code = code.filter(|c| c.0 >= if within { WEAK * WEAK } else { WEAK } * strong);
+    let rest = [(code.filter(|c| c.0 > 0.0), FaultType::Code), (weighty(network), FaultType::Network)];
     let first = rest.into_iter().find_map(|(found, fault)| Some((fault, Some(found?.1))));
     first.unwrap_or((FaultType::Unknown, None))
 }
@@ -46,3 +49,6 @@ const WEAK: f64 = 0.5;
 
 /// Strength of a resource's finding that needs no comparison: two standard errors of a resource that is in full use.
 const CERTAIN: f64 = 0.5;
+
+/// Share of a busy processor's finding from which growing memory is the reason.
+const FILLS: f64 = 0.75;

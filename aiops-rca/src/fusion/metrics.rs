@@ -126,6 +126,7 @@ pub(super) fn findings(
     } else {
         fault.spans.iter().map(|s| &s.entity).collect()
     };
+    let usual = usual(&all);
     let slower = costs.shares(FindingKind::Latency, calls);
     let failing = costs.shares(FindingKind::Errors, calls);
     let mut found = Vec::new();
@@ -150,7 +151,7 @@ pub(super) fn findings(
                 certainty = certainty.min(config.sure);
                 let shares = if kind == FindingKind::Latency { &slower } else { &failing };
                 if let Some(share) = shares.get(entity) {
-                    weight *= share;
+                    weight *= share.max(config.unaccounted);
                     shared = true;
                 }
                 if kind == FindingKind::Latency && spans_tell.contains(entity) {
@@ -159,8 +160,10 @@ pub(super) fn findings(
             }
             FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource => {
                 if kind == FindingKind::Memory {
-                    // Memory hardly varies, so that σ says little about how much was added.
-                    let grown = (shift.to - shift.from) / shift.from.abs().max(f64::MIN_POSITIVE);
+                    // Memory hardly varies, so that σ says little about how much was added, nor does growth of next to nothing:
+                    // it is measured by what others have.
+                    let others = usual.get(series.key().name.as_str()).copied().unwrap_or(0.0);
+                    let grown = (shift.to - shift.from) / shift.from.abs().max(others).max(f64::MIN_POSITIVE);
                     weight *= (grown.abs() / config.growth).min(1.0);
                 }
                 if let Some(level) = used.get(&(entity, kind)) {
@@ -180,6 +183,15 @@ pub(super) fn findings(
         found.push(finding);
     }
     found
+}
+
+/// Median over entities of what a metric of memory was before.
+fn usual<'a>(all: &[Seen<'a>]) -> BTreeMap<&'a str, f64> {
+    let mut levels: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    for seen in all.iter().filter(|s| s.kind == FindingKind::Memory) {
+        levels.entry(&seen.series.key().name).or_default().push(seen.shift.from.abs());
+    }
+    levels.into_iter().filter_map(|(name, of)| Some((name, quantile(&sorted(of), 0.5)?))).collect()
 }
 
 /// Factor from the series' values to percent of what there is, where it is such a share.

@@ -27,6 +27,8 @@ struct Summary<'a> {
     times: BTreeMap<Place<'a>, Vec<f64>>,
     /// Spans of an operation that have at least one such child.
     with_child: BTreeMap<Operation<'a>, BTreeMap<Operation<'a>, u64>>,
+    /// By operation: children of its spans, and their squares.
+    children: BTreeMap<Operation<'a>, (f64, f64)>,
     /// Operations under which it was seen.
     parents: BTreeMap<Operation<'a>, BTreeSet<Operation<'a>>>,
 }
@@ -112,6 +114,9 @@ impl<'a> Summary<'a> {
                 _ => Place::Own(operation),
             };
             summary.times.entry(place).or_default().push(seconds);
+            let n = count(children.n);
+            let (sum, squares) = summary.children.entry(operation).or_default();
+            (*sum, *squares) = (*sum + n, *squares + n * n);
             for kind in &children.kinds {
                 *summary.with_child.entry(operation).or_default().entry(*kind).or_default() += 1;
             }
@@ -292,6 +297,21 @@ fn work(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig, found:
                 );
                 found.push(Finding::new(operation.0, FindingKind::WorkMissing, strength, statement));
             }
+        }
+    }
+    for (operation, (sum, squares)) in &before.children {
+        let (n, m) = (before.spans_of(operation), after.spans_of(operation));
+        let Some((now, now_squares)) = after.children.get(operation) else { continue };
+        if n.min(m) < count(config.many_spans) || *sum <= 0.0 {
+            continue;
+        }
+        let (was, is) = (sum / n, now / m);
+        let variance = |mean: f64, squares: f64, n: f64| (squares / n - mean * mean).max(0.0) / n;
+        let error = variance(was, *squares, n) + variance(is, *now_squares, m) + (config.mix_drift * was).powi(2);
+        let strength = strength((was - is) / error.sqrt()) * (1.0 - is / was).max(0.0) * config.work_missing;
+        if strength >= config.least_strength {
+            let statement = format!("{}: {is:.1} child spans where there were {was:.1}", operation.1);
+            found.push(Finding::new(operation.0, FindingKind::WorkMissing, strength, statement));
         }
     }
     let mut new: BTreeMap<&EntityId, (u64, &str)> = BTreeMap::new();
