@@ -71,7 +71,8 @@ impl Calibration {
         let mut draw = 0x5EED_u64;
         let mut errors: Vec<f64> = (0..1000)
             .map(|_| {
-                let perfect: Vec<(f64, bool)> = told.iter().map(|(c, _)| (*c, uniform(&mut draw) < *c)).collect();
+                let perfect: Vec<(f64, bool)> =
+                    told.iter().map(|(c, _)| (*c, uniform(&mut draw) < *c)).collect();
                 error(&self::bins(&perfect), n)
             })
             .collect();

@@ -11,7 +11,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{EntityId, EntityKind, FaultType, SeriesKey, Signal, Span, TelemetryWindow, Topology};
+use aiops_core::model::{
+    EntityId, EntityKind, FaultType, SeriesKey, Signal, Span, TelemetryWindow, Topology,
+};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
 use serde::Serialize;
 
@@ -125,7 +127,11 @@ pub struct Outcome {
 
 /// The class of a fault in the set's own words: resources by the one that was named, the rest by type.
 #[must_use]
-pub fn class_in_words_of_the_set(layout: Layout, fault: FaultType, by: Option<FindingKind>) -> Option<String> {
+pub fn class_in_words_of_the_set(
+    layout: Layout,
+    fault: FaultType,
+    by: Option<FindingKind>,
+) -> Option<String> {
     let word = match (layout, fault) {
         (Layout::PetShop, _) => return None,
         (Layout::SockShop, _) if by == Some(FindingKind::Memory) => "mem",
@@ -175,9 +181,9 @@ impl Method<'_> {
             }
         };
         let took = begun.elapsed();
-        let fused = suspects.iter().map(|s| {
-            (s.entity.clone(), s.score, class_in_words_of_the_set(layout, s.fault, s.decided_by))
-        });
+        let fused = suspects
+            .iter()
+            .map(|s| (s.entity.clone(), s.score, class_in_words_of_the_set(layout, s.fault, s.decided_by)));
         let plain = plain.into_iter().map(|s| (s.entity, s.score, None));
         let ranking: Vec<_> = fused.chain(plain).filter(|r| r.0.kind() == EntityKind::Service).collect();
         let label = case.label();
@@ -247,7 +253,8 @@ pub fn localise(
                 said.onset = said.onset.saturating_add(off).unwrap_or(said.onset);
             }
             let mut incident = set.load(&said)?;
-            if incident.reference.spans.is_empty() && !incident.fault.spans.is_empty() {
+            if incident.reference.spans.is_empty() {
+                // Who calls whom is known though nobody traced the fault.
                 incident.reference.spans = spans.get(&case.reference).cloned().unwrap_or_default();
             }
             let mut seen: BTreeSet<Signal> = BTreeSet::from([Signal::Metrics]);
@@ -291,7 +298,8 @@ fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Vec<Span>>, EvalEr
 
 /// Milliseconds in ±60,000, from a hash (SplitMix64) of incident and draw.
 fn jitter(case: usize, draw: u32) -> i64 {
-    let mut z = (u64::try_from(case).unwrap_or(0) << 32 | u64::from(draw)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut z =
+        (u64::try_from(case).unwrap_or(0) << 32 | u64::from(draw)).wrapping_add(0x9E37_79B9_7F4A_7C15);
     z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
     i64::try_from((z ^ z >> 31) % 120_001).unwrap_or(0) - 60_000

@@ -98,7 +98,8 @@ impl SetReport {
     /// A table; with the incidents whose root was not first where `cases`.
     #[must_use]
     pub fn text(&self, cases: bool) -> String {
-        let mut text = format!("{} ({} incidents left out: nothing normal recorded)\n", self.set, self.left_out);
+        let mut text =
+            format!("{} ({} incidents left out: nothing normal recorded)\n", self.set, self.left_out);
         let _ = writeln!(
             text,
             "  {:<16} {:>12} {:>12} {:>12} {:>6} {:>12} {:>9} {:>9}",
@@ -114,7 +115,9 @@ impl SetReport {
             if let Some(c) = &first.calibration {
                 let _ = writeln!(text, "  {c}");
             }
-            for o in first.outcomes.iter().filter(|o| cases && (o.rank != Some(1) || o.class_right == Some(false))) {
+            for o in
+                first.outcomes.iter().filter(|o| cases && (o.rank != Some(1) || o.class_right == Some(false)))
+            {
                 let rank = o.rank.map_or("-".to_owned(), |r| r.to_string());
                 let _ = writeln!(
                     text,
@@ -126,7 +129,11 @@ impl SetReport {
                 for s in &o.suspects {
                     let _ = writeln!(text, "      {:.2} {} {}", s.score, s.entity, s.fault);
                     for f in s.findings.iter().take(4) {
-                        let _ = writeln!(text, "          {:.2}×{:.2} {:?}: {}", f.strength, f.own, f.kind, f.statement);
+                        let _ = writeln!(
+                            text,
+                            "          {:.2}×{:.2} {:?}: {}",
+                            f.strength, f.own, f.kind, f.statement
+                        );
                     }
                 }
             }

@@ -86,7 +86,8 @@ fn classes_speak_the_words_of_the_set() {
 
 #[test]
 fn who_is_as_right_as_confident_has_no_calibration_error() {
-    let told: Vec<(f64, bool)> = (0..100).map(|i| (if i < 50 { 0.9 } else { 0.1 }, i % 10 != 0 && i < 50 || i >= 95)).collect();
+    let told: Vec<(f64, bool)> =
+        (0..100).map(|i| (if i < 50 { 0.9 } else { 0.1 }, i % 10 != 0 && i < 50 || i >= 95)).collect();
     let kept = Calibration::of(&told);
     assert!(kept.ece < 1e-9, "{kept}");
     assert_eq!(kept.above_85, (45, 50));

@@ -128,10 +128,8 @@ fn correlated<'a>(pairs: &[Pair<'a>]) -> BTreeMap<&'a EntityId, f64> {
 fn pearson(a: &[f64], b: &[f64]) -> Option<f64> {
     let n = a.len().min(b.len());
     let pairs = || a.iter().rev().zip(b.iter().rev());
-    let (ma, mb) = (
-        pairs().map(|p| p.0).sum::<f64>() / count(n),
-        pairs().map(|p| p.1).sum::<f64>() / count(n),
-    );
+    let (ma, mb) =
+        (pairs().map(|p| p.0).sum::<f64>() / count(n), pairs().map(|p| p.1).sum::<f64>() / count(n));
     let (mut ab, mut aa, mut bb) = (0.0, 0.0, 0.0);
     for (x, y) in pairs() {
         ab += (x - ma) * (y - mb);
@@ -154,7 +152,8 @@ impl Localizer for Baseline {
         let Some(onset) = anomalies.iter().map(|a| a.anomaly.onset).min() else {
             return Ok(Ranking::default());
         };
-        let (reference, fault) = crate::halves::split(window, time::before(onset, std::time::Duration::ZERO), onset);
+        let (reference, fault) =
+            crate::halves::split(window, time::before(onset, std::time::Duration::ZERO), onset);
         let mut ranking = self.rank(&reference, &fault);
         for suspect in &mut ranking.suspects {
             let own = anomalies.iter().filter(|a| a.anomaly.entity == suspect.entity);

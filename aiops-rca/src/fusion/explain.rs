@@ -107,7 +107,8 @@ pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &Fusi
     for finding in findings.iter_mut() {
         let family = finding.kind.family();
         // Times in spans are without the callees' already, and so is what was shared out by traffic.
-        let exclusive = matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
+        let exclusive =
+            matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
         if family == Family::Own || exclusive || finding.strength <= 0.0 {
             continue;
         }

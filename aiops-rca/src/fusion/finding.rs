@@ -70,9 +70,12 @@ impl FindingKind {
             | Self::LogNew
             | Self::LogMissing => Family::Outcome,
             Self::Traffic => Family::Traffic,
-            Self::Cpu | Self::Memory | Self::Resource | Self::NetworkCounters | Self::Liveness | Self::Other => {
-                Family::Own
-            }
+            Self::Cpu
+            | Self::Memory
+            | Self::Resource
+            | Self::NetworkCounters
+            | Self::Liveness
+            | Self::Other => Family::Own,
         }
     }
 }

@@ -17,9 +17,10 @@ fn place(body: &str) -> String {
     {
         return first.to_owned();
     }
-    let masked = body.split_whitespace().take(8).map(|word| {
-        if word.bytes().any(|b| b.is_ascii_digit()) { "*" } else { word }
-    });
+    let masked = body
+        .split_whitespace()
+        .take(8)
+        .map(|word| if word.bytes().any(|b| b.is_ascii_digit()) { "*" } else { word });
     masked.collect::<Vec<_>>().join(" ")
 }
 
@@ -93,7 +94,7 @@ pub(super) fn findings(
         let share = 1.0 - (known / seen).min(1.0);
         // Under what was known already: a request nobody made before is no fault.
         let exposed = |o: &&str| before.exposure.get(&(*entity, *o)).copied().unwrap_or(0);
-        if by_operation.keys().map(|o| exposed(o)).max().unwrap_or(0) < least {
+        if by_operation.keys().map(exposed).max().unwrap_or(0) < least {
             continue;
         }
         let (kind, weight) = if severe {

@@ -11,8 +11,8 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect, TelemetryWindow,
-    Unit, time,
+    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
+    TelemetryWindow, Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -88,15 +88,14 @@ impl Default for FusedLocalizer {
 /// Names of metrics that only say what they are when nothing else is said of them.
 fn default_roles() -> MetricRolesConfig {
     let time = ["second", "duration", "latency", "time", "delay"];
-    let mut roles = MetricRolesConfig::default();
-    roles.rules = vec![
+    let rules = vec![
         RoleRule::new(["availability", "success"], MetricRole::Errors, Polarity::LowerIsWorse).without(time),
         RoleRule::new(["net", "syscall"], MetricRole::Other, Polarity::Either),
         RoleRule::new(["lod", "request", "op", "workload"], MetricRole::Traffic, Polarity::Either)
             .without(time)
             .without(["error", "failed", "p50", "p90", "p95", "p99"]),
     ];
-    roles
+    MetricRolesConfig { rules, ..MetricRolesConfig::default() }
 }
 
 impl FusedLocalizer {
@@ -148,7 +147,8 @@ impl FusedLocalizer {
         for finding in &mut findings {
             let beside = matches!(
                 (role, finding.kind),
-                (Some(MetricRole::Latency), FindingKind::Errors) | (Some(MetricRole::Errors), FindingKind::Latency)
+                (Some(MetricRole::Latency), FindingKind::Errors)
+                    | (Some(MetricRole::Errors), FindingKind::Latency)
             );
             if beside {
                 finding.strength *= self.config.beside_symptom;
@@ -190,7 +190,9 @@ impl FusedLocalizer {
     fn weight(&self, kind: FindingKind) -> f64 {
         let c = &self.config;
         match kind {
-            FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource | FindingKind::Saturation => c.resource,
+            FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource | FindingKind::Saturation => {
+                c.resource
+            }
             FindingKind::Liveness | FindingKind::Errors => c.errors,
             FindingKind::Latency => c.latency,
             FindingKind::Traffic => c.traffic,
@@ -203,7 +205,10 @@ impl FusedLocalizer {
     fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, path: Vec<EntityId>) -> FusedSuspect {
         findings.sort_by(|a, b| {
             let weight = |f: &Finding| f.strength * f.own;
-            weight(b).total_cmp(&weight(a)).then_with(|| a.kind.cmp(&b.kind)).then_with(|| a.statement.cmp(&b.statement))
+            weight(b)
+                .total_cmp(&weight(a))
+                .then_with(|| a.kind.cmp(&b.kind))
+                .then_with(|| a.statement.cmp(&b.statement))
         });
         let mut kinds: BTreeMap<FindingKind, (f64, f64)> = BTreeMap::new();
         for f in &findings {
@@ -212,7 +217,8 @@ impl FusedLocalizer {
                 *first = f.strength * f.own;
             } else {
                 // Never more than the strongest again.
-                *rest = (*rest + self.config.corroboration * f.strength * f.own).min(self.config.corroboration * 4.0 * *first);
+                *rest = (*rest + self.config.corroboration * f.strength * f.own)
+                    .min(self.config.corroboration * 4.0 * *first);
             }
         }
         let score = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);

@@ -107,7 +107,8 @@ impl<'a> Summary<'a> {
             }
             let covered = children.nanos + overlapped.get(&span.span_id).copied().unwrap_or(0);
             let own = span.duration.as_nanos().saturating_sub(covered);
-            let seconds = std::time::Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX)).as_secs_f64();
+            let seconds =
+                std::time::Duration::from_nanos(u64::try_from(own).unwrap_or(u64::MAX)).as_secs_f64();
             // A span around one call to another entity waits for the network and the other's queue.
             let place = match children.remote {
                 Some(callee) if children.n == 1 => Place::Between { caller: operation, callee },
@@ -252,7 +253,8 @@ fn times<'a>(before: &Summary<'a>, after: &Summary<'a>, config: &FusionConfig) -
             }
             Place::Between { caller, callee } => {
                 // Who is slow at all its calls rather than who is slow at one; the callee where nothing tells.
-                let (from, to) = (consistency(caller.0, a.each).powi(2), consistency(callee.0, a.each).powi(2));
+                let (from, to) =
+                    (consistency(caller.0, a.each).powi(2), consistency(callee.0, a.each).powi(2));
                 let to = to * (1.0 + config.callee_prior);
                 let share = to / (from + to).max(f64::MIN_POSITIVE);
                 let said = format!("{} to {}: {took} between them", caller.1, callee.1);
@@ -261,7 +263,10 @@ fn times<'a>(before: &Summary<'a>, after: &Summary<'a>, config: &FusionConfig) -
             }
         }
     }
-    let whole = |((entity, kind), (seconds, certainty, _, said)): ((&EntityId, FindingKind), (f64, f64, f64, String))| {
+    let whole = |((entity, kind), (seconds, certainty, _, said)): (
+        (&EntityId, FindingKind),
+        (f64, f64, f64, String),
+    )| {
         let share = if total > 0.0 { seconds / total } else { 0.0 };
         let strength = certainty * share * config.span_time;
         let statement = format!("{said}; {:.0} % of all time added", share * 100.0);
@@ -307,7 +312,8 @@ fn work(before: &Summary<'_>, after: &Summary<'_>, config: &FusionConfig, found:
         }
         let (was, is) = (sum / n, now / m);
         let variance = |mean: f64, squares: f64, n: f64| (squares / n - mean * mean).max(0.0) / n;
-        let error = variance(was, *squares, n) + variance(is, *now_squares, m) + (config.mix_drift * was).powi(2);
+        let error =
+            variance(was, *squares, n) + variance(is, *now_squares, m) + (config.mix_drift * was).powi(2);
         let strength = strength((was - is) / error.sqrt()) * (1.0 - is / was).max(0.0) * config.work_missing;
         if strength >= config.least_strength {
             let statement = format!("{}: {is:.1} child spans where there were {was:.1}", operation.1);

@@ -51,14 +51,17 @@ fn windows(names: &[&str], fault: &Fault) -> (TelemetryWindow, TelemetryWindow) 
 fn window(names: &[&str], from: i64, minutes: i64, fault: &Fault) -> TelemetryWindow {
     let range = TimeRange::new(at(from), at(from + minutes * 60)).unwrap();
     let mut window = TelemetryWindow::new(range);
-    let axis = TimeAxis::regular(at(from), Duration::from_secs(60), usize::try_from(minutes).unwrap()).unwrap();
+    let axis =
+        TimeAxis::regular(at(from), Duration::from_secs(60), usize::try_from(minutes).unwrap()).unwrap();
     for (i, name) in (0_u64..).zip(names) {
         let cpu = match &fault.cpu {
             Some((who, percent)) if who == name => *percent,
             _ => 10.0,
         };
         let samples = |level: f64, seed: u64| -> Vec<Option<f64>> {
-            (0..minutes).map(|m| Some(level * (1.0 + 0.05 * noise(seed, u64::try_from(m).unwrap())))).collect()
+            (0..minutes)
+                .map(|m| Some(level * (1.0 + 0.05 * noise(seed, u64::try_from(m).unwrap()))))
+                .collect()
         };
         for (metric, level, seed) in [("cpu_pct", cpu, 2 * i), ("memory_bytes", 1e8, 2 * i + 1)] {
             let key = SeriesKey::new(metric);
