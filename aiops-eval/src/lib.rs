@@ -4,9 +4,9 @@
 //! - [`replay`] runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
 //! - [`rolling`] compares the rolling statistics with exact arithmetic over any number of updates. // CMP-01
 //! - [`briefing`] looks whether a briefing shows the service at fault. // CMP-06
-//! - [`incidents`] reads labelled incidents of public data sets.
 //! - [`logs`] scores log template mining on labelled sets. // CMP-04
 //! - [`metrics`] runs the detectors over labelled data sets and measures them.
+//! - [`incidents`] reads labelled incidents of public data sets; [`localise`] scores localisers on them.
 //!
 //! What is judged by [`cases`], [`replay`] and [`briefing`] does not know what was really broken: what they print can be derived
 //! again from the recorded files alone. [`metrics`] reads labels, after the scores have been made.
@@ -15,6 +15,7 @@ pub mod briefing;
 pub mod cases;
 mod error;
 pub mod incidents;
+pub mod localise;
 pub mod logs;
 pub mod metrics;
 pub mod recording;

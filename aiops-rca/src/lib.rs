@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod baseline;
 mod calibrate;
 mod config;
+mod fusion;
+mod halves;
 mod localize;
 mod picture;
+mod robust;
 mod roles;
 mod rule;
 
+pub use baseline::Baseline;
 pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, Calibrator};
+pub use fusion::{Finding, FindingKind, FusedLocalizer, FusedRanking, FusedSuspect, FusionConfig};
 pub use localize::{LocalizerConfig, RoleWeight, TopologyLocalizer};
 pub use picture::SymptomConfig;
 pub use roles::{MetricClass, MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule, Side};

@@ -43,6 +43,10 @@ fn case(layout: Layout, row: &Row<'_>) -> Result<IncidentCase, EvalError> {
         }),
         Layout::Nezha | Layout::SockShop => None,
     };
+    let normal_rows = match layout {
+        Layout::SockShop => usize::try_from(row.integer("rows_normal")?).ok(),
+        Layout::Nezha | Layout::PetShop => None,
+    };
     let root_metric = given(row.optional("root_metric"));
     Ok(IncidentCase {
         id: row.text("case_id")?.to_owned(),
@@ -50,6 +54,7 @@ fn case(layout: Layout, row: &Row<'_>) -> Result<IncidentCase, EvalError> {
         reference: reference.to_owned(),
         target,
         comparable: row.optional("normal_available") != "0",
+        normal_rows,
         label: Label {
             root: EntityId::service(row.text(root)?),
             // Sock Shop writes `service/metric`.

@@ -1,5 +1,6 @@
 //! From the files of one incident to its windows.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -114,11 +115,13 @@ fn sockshop(folder: &Path, case: &IncidentCase) -> Result<Incident, EvalError> {
         let series = metrics(&file, Layout::SockShop, keep)?;
         Ok(window(series, Vec::new(), Vec::new(), Topology::new(), &seen))
     };
-    Ok(Incident {
-        reference: read(&|t| t < case.onset)?,
-        before: empty(case.onset, &seen),
-        fault: read(&|t| case.onset <= t)?,
-    })
+    let rows = case.normal_rows.unwrap_or(0);
+    let row = Cell::new(0_usize);
+    let is_normal = |_: Timestamp| row.replace(row.get() + 1) < rows;
+    let reference = read(&is_normal)?;
+    row.set(0);
+    let fault = read(&|t| !is_normal(t))?;
+    Ok(Incident { reference, before: empty(case.onset, &seen), fault })
 }
 
 fn empty(at: Timestamp, seen: &BTreeSet<Signal>) -> TelemetryWindow {

@@ -88,6 +88,9 @@ pub struct IncidentCase {
     pub target: Option<Target>,
     /// Whether something normal was recorded to compare with (false for some of PetShop).
     pub comparable: bool,
+    /// Rows of its file that are normal, where the set counts them instead of telling by time (Sock Shop, whose normal rows
+    /// were recorded on another day, in one case a later one).
+    normal_rows: Option<usize>,
     label: Label,
 }
 

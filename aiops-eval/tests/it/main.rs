@@ -4,6 +4,7 @@
 mod briefing;
 mod cases;
 mod incidents;
+mod localise;
 mod metrics;
 mod program;
 mod replay;

@@ -12,6 +12,7 @@ mod calibration;
 mod causes;
 mod changes;
 mod dark;
+mod fused;
 mod localize;
 mod properties;
 mod roles;

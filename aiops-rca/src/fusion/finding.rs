@@ -1,0 +1,120 @@
+//! What was seen of an entity.
+
+use aiops_core::model::{EntityId, Signal};
+
+/// What a finding says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// A processor is busier than before.
+    Cpu,
+    /// More memory than before.
+    Memory,
+    /// More of another resource (disk, descriptors, threads, …).
+    Resource,
+    /// Network counters moved.
+    NetworkCounters,
+    /// Requests take longer, as a metric says.
+    Latency,
+    /// More requests fail, as a metric says.
+    Errors,
+    /// More or fewer requests.
+    Traffic,
+    /// A bounded thing is fuller.
+    Saturation,
+    /// It started anew or is not ready.
+    Liveness,
+    /// A metric of unknown meaning moved.
+    Other,
+    /// Its own work takes longer (spans without the time of their children).
+    SelfTime,
+    /// Time between its spans and those of who calls it or whom it calls.
+    CallTime,
+    /// It no longer does what it always did (child spans).
+    WorkMissing,
+    /// It does what it never did (spans).
+    WorkNew,
+    /// Spans fail.
+    SpanErrors,
+    /// Errors in its log that were not there.
+    LogErrors,
+    /// Lines in its log that were not there.
+    LogNew,
+    /// Lines of its log that always were there are missing.
+    LogMissing,
+}
+
+impl FindingKind {
+    /// Where it was read.
+    #[must_use]
+    pub fn signal(self) -> Signal {
+        match self {
+            Self::SelfTime | Self::CallTime | Self::WorkMissing | Self::WorkNew | Self::SpanErrors => {
+                Signal::Traces
+            }
+            Self::LogErrors | Self::LogNew | Self::LogMissing => Signal::Logs,
+            _ => Signal::Metrics,
+        }
+    }
+
+    /// Whether it lies on the way of requests, where a callee's trouble shows in its callers.
+    pub(super) fn family(self) -> Family {
+        match self {
+            Self::Latency | Self::SelfTime | Self::CallTime | Self::Saturation => Family::Time,
+            Self::Errors
+            | Self::WorkMissing
+            | Self::WorkNew
+            | Self::SpanErrors
+            | Self::LogErrors
+            | Self::LogNew
+            | Self::LogMissing => Family::Outcome,
+            Self::Traffic => Family::Traffic,
+            Self::Cpu
+            | Self::Memory
+            | Self::Resource
+            | Self::NetworkCounters
+            | Self::Liveness
+            | Self::Other => Family::Own,
+        }
+    }
+}
+
+/// What explains what: slowness explains slowness, wrong outcomes explain wrong outcomes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Family {
+    Time,
+    Outcome,
+    Traffic,
+    Own,
+}
+
+/// One observation about one entity.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Finding {
+    /// Whom it is about.
+    pub entity: EntityId,
+    /// What it says.
+    pub kind: FindingKind,
+    /// How far from chance and from the norm: ln(1 + z / 3), so 0.7 at three standard errors, 3.5 at a hundred.
+    pub strength: f64,
+    /// Share of `strength` that nobody else explains, 0..=1.
+    pub own: f64,
+    /// The observation in a sentence.
+    pub statement: String,
+    /// Whether `strength` is without what callees account for.
+    #[serde(skip)]
+    pub(super) shared: bool,
+}
+
+impl Finding {
+    pub(super) fn new(entity: &EntityId, kind: FindingKind, strength: f64, statement: String) -> Self {
+        Self { entity: entity.clone(), kind, strength, own: 1.0, statement, shared: false }
+    }
+}
+
+/// ln(1 + z / 3): adding evidence to what is already certain adds little.
+pub(super) fn strength(z: f64) -> f64 {
+    if z.is_nan() { 0.0 } else { (z.clamp(0.0, 100.0) / 3.0).ln_1p() }
+}

@@ -1,0 +1,305 @@
+//! Who may be the origin, from metrics, traces and logs together. // LOC-01, RCA-01
+
+mod config;
+mod explain;
+mod fault;
+mod finding;
+mod logs;
+mod metrics;
+mod traces;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiops_core::model::{
+    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
+    TelemetryWindow, Unit, time,
+};
+use aiops_core::seam::Localizer;
+use aiops_core::{CitedAnomaly, Context, Result};
+use async_trait::async_trait;
+
+pub use config::FusionConfig;
+pub use finding::{Finding, FindingKind};
+
+use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
+use explain::Calls;
+
+/// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
+///
+/// **Findings.** Each modality gives findings about entities, with a strength on one scale: ln(1 + z / 3).
+/// - Metrics: shift against the last hours and against the reference, the weaker of both, weighted by role and direction.
+/// - Traces: own time and time between caller and callee, as a share of all time added; child spans that always were there
+///   and are missing; spans of new kinds; failures.
+/// - Logs: lines (by place in the code) that are new, more severe, or missing though the spans that wrote them are there.
+///
+/// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family.
+///
+/// **Fusion.** An entity's score is the sum over kinds of finding of the strongest one that nobody else explains, the others
+/// of the kind adding a little. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
+///
+/// Names and order never count. O(n log n) in samples, spans and lines; O(entities · calls) for the graph.
+#[derive(Debug, Clone)]
+pub struct FusedLocalizer {
+    roles: MetricRoles,
+    config: FusionConfig,
+    reference: Option<std::sync::Arc<TelemetryWindow>>,
+}
+
+/// A suspect with what it rests on.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct FusedSuspect {
+    /// Who.
+    pub entity: EntityId,
+    /// How much; comparable within one answer.
+    pub score: f64,
+    /// What kind of fault its findings speak for.
+    pub fault: FaultType,
+    /// Kind of the finding that decided `fault`.
+    pub decided_by: Option<FindingKind>,
+    /// Its findings, the weightiest first.
+    pub findings: Vec<Finding>,
+    /// How the trouble travelled, from here to the caller furthest up that feels it.
+    pub path: Vec<EntityId>,
+}
+
+/// The answer of a [`FusedLocalizer`].
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct FusedRanking {
+    /// Every entity of either window by falling score; equal scores by entity.
+    pub suspects: Vec<FusedSuspect>,
+    /// What could not be seen, in words.
+    pub unseen: Vec<String>,
+    /// Confidence that the first is right, uncalibrated: how far it stands out, 0..=1.
+    pub margin: f64,
+}
+
+impl Default for FusedLocalizer {
+    fn default() -> Self {
+        Self {
+            roles: MetricRoles::new(default_roles()).unwrap_or_default(),
+            config: FusionConfig::default(),
+            reference: None,
+        }
+    }
+}
+
+/// Names of metrics that only say what they are when nothing else is said of them.
+fn default_roles() -> MetricRolesConfig {
+    let time = ["second", "duration", "latency", "time", "delay"];
+    let rules = vec![
+        RoleRule::new(["availability", "success"], MetricRole::Errors, Polarity::LowerIsWorse).without(time),
+        RoleRule::new(["net", "syscall"], MetricRole::Other, Polarity::Either),
+        RoleRule::new(["lod", "request", "op", "workload"], MetricRole::Traffic, Polarity::Either)
+            .without(time)
+            .without(["error", "failed", "p50", "p90", "p95", "p99"]),
+    ];
+    MetricRolesConfig { rules, ..MetricRolesConfig::default() }
+}
+
+impl FusedLocalizer {
+    /// A localiser.
+    ///
+    /// # Errors
+    /// [`Invalid`](aiops_core::ErrorKind::Invalid) when the configuration is out of range.
+    pub fn new(roles: MetricRoles, config: FusionConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { roles, config, reference: None })
+    }
+
+    /// The same with other settings.
+    ///
+    /// # Errors
+    /// [`Invalid`](aiops_core::ErrorKind::Invalid) when the configuration is out of range.
+    pub fn with_config(self, config: FusionConfig) -> Result<Self> {
+        config.validate()?;
+        Ok(Self { config, ..self })
+    }
+
+    /// The same with a recording of what is normal, used at the seam beside what precedes the onset.
+    #[must_use]
+    pub fn with_reference(mut self, reference: TelemetryWindow) -> Self {
+        self.reference = Some(std::sync::Arc::new(reference));
+        self
+    }
+
+    /// Ranks suspects, without a runtime: `fault` begins with the fault, `reference` is normal.
+    #[must_use]
+    pub fn rank(&self, reference: &TelemetryWindow, fault: &TelemetryWindow) -> FusedRanking {
+        self.rank_for(reference, fault, None)
+    }
+
+    /// The same for a symptom that is to be explained: latency or failures count for more where the symptom is such, and
+    /// by the share of it they account for.
+    #[must_use]
+    pub fn rank_for(
+        &self,
+        reference: &TelemetryWindow,
+        fault: &TelemetryWindow,
+        symptom: Option<(&EntityId, &SeriesKey)>,
+    ) -> FusedRanking {
+        let calls = Calls::of(reference, fault);
+        let windows = (reference, fault);
+        let felt_by = symptom.map(|s| s.0);
+        let mut findings = metrics::findings(windows, felt_by, &self.roles, &calls, &self.config);
+        let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
+        for finding in &mut findings {
+            let beside = matches!(
+                (role, finding.kind),
+                (Some(MetricRole::Latency), FindingKind::Errors)
+                    | (Some(MetricRole::Errors), FindingKind::Latency)
+            );
+            if beside {
+                finding.strength *= self.config.beside_symptom;
+            }
+        }
+        if !reference.spans.is_empty() {
+            findings.extend(traces::findings(reference, fault, &self.config));
+        }
+        if !reference.logs.is_empty() {
+            findings.extend(logs::findings(reference, fault, &self.config));
+        }
+        for finding in &mut findings {
+            finding.strength *= self.weight(finding.kind);
+        }
+        explain::explain(&mut findings, &calls, &self.config);
+        let felt: BTreeSet<EntityId> = findings
+            .iter()
+            .filter(|f| f.kind.family() != finding::Family::Own)
+            .map(|f| f.entity.clone())
+            .collect();
+        let felt: BTreeSet<&EntityId> = felt.iter().collect();
+        let mut by_entity: BTreeMap<EntityId, Vec<Finding>> =
+            entities(reference, fault).into_iter().map(|e| (e, Vec::new())).collect();
+        for finding in findings {
+            if let Some(own) = by_entity.get_mut(&finding.entity) {
+                own.push(finding);
+            }
+        }
+        let suspects = by_entity.into_iter().map(|(entity, findings)| {
+            let path = calls.path_up(&entity, &felt);
+            self.suspect(entity, findings, path)
+        });
+        let mut suspects: Vec<FusedSuspect> = suspects.collect();
+        suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
+        let margin = margin(&suspects);
+        FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin }
+    }
+
+    fn weight(&self, kind: FindingKind) -> f64 {
+        let c = &self.config;
+        match kind {
+            FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource | FindingKind::Saturation => {
+                c.resource
+            }
+            FindingKind::Liveness | FindingKind::Errors => c.errors,
+            FindingKind::Latency => c.latency,
+            FindingKind::Traffic => c.traffic,
+            FindingKind::Other | FindingKind::NetworkCounters => c.other,
+            // Weighted where they were found.
+            _ => 1.0,
+        }
+    }
+
+    fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, path: Vec<EntityId>) -> FusedSuspect {
+        findings.sort_by(|a, b| {
+            let weight = |f: &Finding| f.strength * f.own;
+            weight(b)
+                .total_cmp(&weight(a))
+                .then_with(|| a.kind.cmp(&b.kind))
+                .then_with(|| a.statement.cmp(&b.statement))
+        });
+        let mut kinds: BTreeMap<FindingKind, (f64, f64)> = BTreeMap::new();
+        for f in &findings {
+            let (first, rest) = kinds.entry(f.kind).or_default();
+            if *first == 0.0 {
+                *first = f.strength * f.own;
+            } else {
+                // Never more than the strongest again.
+                *rest = (*rest + self.config.corroboration * f.strength * f.own)
+                    .min(self.config.corroboration * 4.0 * *first);
+            }
+        }
+        let score = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
+        let all: Vec<&Finding> = findings.iter().collect();
+        let (fault, decided_by) = fault::fault(&all);
+        findings.truncate(self.config.citations);
+        FusedSuspect { entity, score, fault, decided_by, findings, path }
+    }
+}
+
+/// How much of the first two scores is the first's, from half (0) to all (1).
+fn margin(suspects: &[FusedSuspect]) -> f64 {
+    let mut scores = suspects.iter().map(|s| s.score);
+    match (scores.next(), scores.next()) {
+        (Some(first), second) if first > 0.0 => (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0),
+        _ => 0.0,
+    }
+}
+
+/// Everybody seen; what users see at the front door is nobody's.
+fn entities(reference: &TelemetryWindow, fault: &TelemetryWindow) -> BTreeSet<EntityId> {
+    let mut all = BTreeSet::new();
+    for window in [reference, fault] {
+        all.extend(window.metrics.iter().map(|s| s.entity().clone()));
+        all.extend(window.spans.iter().map(|s| s.entity.clone()));
+        all.extend(window.logs.iter().map(|l| l.entity.clone()));
+        all.extend(window.topology.edges().flat_map(|e| [e.from.clone(), e.to.clone()]));
+    }
+    all.retain(|e| e.kind() != EntityKind::Network);
+    all
+}
+
+fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_>) -> Vec<String> {
+    let mut unseen = Vec::new();
+    let mut say = |signal: Signal, before: bool, now: bool| match (before, now) {
+        (_, false) => unseen.push(format!("{signal} were not seen since the fault")),
+        (false, true) => unseen.push(format!("{signal} have nothing normal to be compared with")),
+        (true, true) => {}
+    };
+    say(Signal::Metrics, !reference.metrics.is_empty(), !fault.metrics.is_empty());
+    say(Signal::Traces, !reference.spans.is_empty(), !fault.spans.is_empty());
+    say(Signal::Logs, !reference.logs.is_empty(), !fault.logs.is_empty());
+    if calls.is_empty() {
+        unseen.push("who calls whom is not known: victims cannot be told from origins".to_owned());
+    }
+    unseen
+}
+
+/// What precedes the first onset by more than the guard time is normal, what follows is not.
+#[async_trait]
+impl Localizer for FusedLocalizer {
+    async fn localize(
+        &self,
+        window: &TelemetryWindow,
+        anomalies: &[CitedAnomaly],
+        ctx: &Context,
+    ) -> Result<Ranking> {
+        ctx.check()?;
+        let Some(onset) = anomalies.iter().map(|a| a.anomaly.onset).min() else {
+            return Ok(Ranking::default());
+        };
+        let (before, fault) = crate::halves::split(window, time::before(onset, self.config.guard), onset);
+        let answer = match &self.reference {
+            Some(reference) => {
+                let mut both = (**reference).clone();
+                both.merge(before);
+                self.rank(&both, &fault)
+            }
+            None => self.rank(&before, &fault),
+        };
+        let cite = |entity: &EntityId| -> Vec<EvidenceId> {
+            anomalies.iter().filter(|a| a.anomaly.entity == *entity).map(|a| a.id.clone()).collect()
+        };
+        let suspects = answer.suspects.into_iter().filter(|s| s.score > 0.0).map(|s| {
+            let mut suspect = Suspect::new(s.entity.clone(), s.score);
+            suspect.evidence = cite(&s.entity);
+            suspect.path = s.path;
+            suspect
+        });
+        let mut ranking = Ranking::new(suspects.collect());
+        ranking.unseen = answer.unseen;
+        Ok(ranking)
+    }
+}
