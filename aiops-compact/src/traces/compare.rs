@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::within;
-use super::evidence::{Sample, means, shares};
+use crate::evidence::{Sample, means, shares};
 use super::findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 use super::sketch::DurationSketch;
 use super::summary::{CallStats, CallType, Caller, TraceSummary};

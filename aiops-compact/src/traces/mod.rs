@@ -12,7 +12,6 @@ mod columns;
 mod compactor;
 mod compare;
 mod config;
-mod evidence;
 mod findings;
 mod hash;
 mod quality;
