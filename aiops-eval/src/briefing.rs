@@ -147,13 +147,14 @@ pub fn score(
 
 /// The one configuration for all sets: the defaults, looking at the time of the fault as the recent part.
 fn configuration() -> Result<WindowConfig, EvalError> {
-    let options = DeviationOptions { recent_share: 0.5, ..DeviationOptions::default() };
+    let config = WindowConfig::default();
+    let options = DeviationOptions { recent_share: 0.5, ..*config.deviation.options() };
     let deviation = DeviationConfig::try_from(options).map_err(|e| EvalError::Config {
         field: "deviation",
         value: e.to_string(),
         allowed: "see DeviationOptions",
     })?;
-    Ok(WindowConfig { deviation, ..WindowConfig::default() })
+    Ok(WindowConfig { deviation, ..config })
 }
 
 /// One incident, ready to be briefed within any budget.

@@ -6,24 +6,51 @@ use serde::{Deserialize, Serialize};
 
 use super::changes::{log_findings, trace_findings};
 use super::Finding;
-use crate::deviation::{DeviationConfig, References, learn};
-use crate::logs::{ChangeConfig, EntityLogs, LogMiner, MinerConfig, TemplateId, changes};
-use crate::traces::{CompareConfig, SpanColumns, TraceCompactor, TraceConfig, TraceSummary, compare};
+use crate::deviation::{DeviationConfig, DeviationOptions, References, learn};
+use crate::logs::{ChangeConfig, ChangeOptions, EntityLogs, LogMiner, MinerConfig, TemplateId, changes};
+use crate::shape::Persistence;
+use crate::traces::{CompareConfig, CompareOptions, SpanColumns, TraceCompactor, TraceConfig, TraceSummary, compare};
 
 /// How each modality of a window is compared with what is normal; every part is checked by itself.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+///
+/// The thresholds are lower than those of the parts by themselves, which decide whether anything is wrong at all. Whoever
+/// asks for a briefing knows that; the strongest findings come first in any case, and the budget cuts the rest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WindowConfig {
-    /// Metrics, and which part of a window is the recent one.
+    /// Metrics, and which part of a window is the recent one. Default: 3 of 5 samples beyond 2 σ whose level is beyond
+    /// any that the reference reached.
     pub deviation: DeviationConfig,
     /// Limits of spans.
     pub traces: TraceConfig,
-    /// Changes of spans.
+    /// Changes of spans. Default: 2 σ, from 3 calls on.
     pub calls: CompareConfig,
     /// Templates of log lines.
     pub miner: MinerConfig,
-    /// Changes of log templates.
+    /// Changes of log templates. Default: 2 σ.
     pub templates: ChangeConfig,
+}
+
+impl Default for WindowConfig {
+    fn default() -> Self {
+        let persistence = Persistence { sigma: 2.0, ..Persistence::default() };
+        let deviation = DeviationOptions {
+            persistence,
+            finding_sigma: 2.0,
+            novelty: 1.0,
+            ..DeviationOptions::default()
+        };
+        let calls = CompareOptions { finding_sigma: 2.0, min_baseline: 3, ..CompareOptions::default() };
+        let templates = ChangeOptions { finding_sigma: 2.0, ..ChangeOptions::default() };
+        Self {
+            // Constants that a test checks.
+            deviation: DeviationConfig::try_from(deviation).unwrap_or_default(),
+            traces: TraceConfig::default(),
+            calls: CompareConfig::try_from(calls).unwrap_or_default(),
+            miner: MinerConfig::default(),
+            templates: ChangeConfig::try_from(templates).unwrap_or_default(),
+        }
+    }
 }
 
 /// What is normal in each modality.

@@ -1,5 +1,6 @@
 //! Changes of spans and log templates as findings of a briefing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aiops_core::jiff::Timestamp;
@@ -12,24 +13,59 @@ use crate::logs::{LogChange, TemplateId};
 use crate::traces::{ChangeKind, TraceFinding, TraceFindings};
 
 /// What speaks against each service, as findings of a briefing since `since`: the service is the one to blame, which is
-/// not always the one that was called (see [`ServiceFindings`](crate::traces::ServiceFindings)). The strongest line of a
-/// service scores what the service does, further ones what they weigh by themselves. `entity` says who a service is.
+/// not always the one that was called (see [`ServiceFindings`](crate::traces::ServiceFindings)). `entity` says who a
+/// service is.
+///
+/// A line scores its weight as evidence, times, for times, ln(1 + excess) over that of the largest excess anywhere, in ms:
+/// 2 ms more do not explain 2 s more, however sure they are. The first line of a service scores the root of the sum of
+/// squares over kinds of evidence, gaps counting once per peer: a slow network at a service shows towards all of them.
 #[must_use]
 pub fn trace_findings(
     changes: &TraceFindings,
     since: Timestamp,
     entity: impl Fn(&Arc<str>) -> EntityId,
 ) -> Vec<Finding> {
+    let largest = changes.findings.iter().filter_map(excess).fold(0.0, f64::max).ln_1p();
     let mut findings = Vec::new();
     for service in &changes.services {
-        let whom = entity(&service.service);
-        for (rank, (at, weighted)) in service.evidence.iter().enumerate() {
+        let mut lines: Vec<(f64, &TraceFinding)> = Vec::new();
+        let mut strongest: BTreeMap<(u8, Option<&str>), f64> = BTreeMap::new();
+        for (at, weighted) in &service.evidence {
             let Some(change) = changes.findings.get(*at) else { continue };
-            let score = if rank == 0 { service.score } else { *weighted };
+            let size = excess(change).map_or(1.0, |excess| excess.ln_1p() / largest.max(f64::MIN_POSITIVE));
+            let score = weighted * size;
+            let best = strongest.entry(group(change, &service.service)).or_default();
+            *best = best.max(score);
+            lines.push((score, change));
+        }
+        // Stable: equal ones stay in the order of the evidence.
+        lines.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let whole = strongest.values().map(|score| score * score).sum::<f64>().sqrt();
+        let whom = entity(&service.service);
+        for (rank, (score, change)) in lines.into_iter().enumerate() {
+            let score = if rank == 0 { whole } else { score };
             findings.push(Finding::new(whom.clone(), EvidenceKind::Trace, since, score, call(change)));
         }
     }
     findings
+}
+
+/// By how much a time changed, ms; `None` for what is no time.
+fn excess(change: &TraceFinding) -> Option<f64> {
+    change.kind.is_time().then(|| (change.current - change.baseline).abs() / 1e6)
+}
+
+/// What is evidence of the same thing about `service`.
+fn group<'f>(change: &'f TraceFinding, service: &str) -> (u8, Option<&'f str>) {
+    match change.kind {
+        ChangeKind::SelfTime => (0, None),
+        ChangeKind::Gap => {
+            let callee = Some(&*change.call.callee).filter(|callee| *callee != service);
+            (1, callee.or(change.call.caller.service()))
+        }
+        ChangeKind::OwnErrors => (2, None),
+        _ => (3, None),
+    }
 }
 
 /// `own time of frontend → cart [GET /cart]: p95 3.1 → 210 ms (+9.8 σ, 40 calls)`.

@@ -23,11 +23,15 @@ pub struct ChangeOptions {
     /// Smallest change of a template's share of its entity's lines, as a share of the larger one; 0 to 1. Default 0.5:
     /// half or twice as often.
     pub min_effect: f64,
+    /// Severity from which a line tells of trouble. That there is less trouble is no change to report. Default: warn.
+    pub severity: LogSeverity,
+    /// Weight of lines below `severity`, whose share changes with what is asked for too; 0 to 1. Default 0.5.
+    pub plain_weight: f64,
 }
 
 impl Default for ChangeOptions {
     fn default() -> Self {
-        Self { finding_sigma: 3.5, full_sigma: 10.0, min_effect: 0.5 }
+        Self { finding_sigma: 3.5, full_sigma: 10.0, min_effect: 0.5, severity: LogSeverity::Warn, plain_weight: 0.5 }
     }
 }
 
@@ -58,6 +62,7 @@ impl TryFrom<ChangeOptions> for ChangeConfig {
         check("finding_sigma", o.finding_sigma, 1.0..=100.0, "1 to 100")?;
         check("full_sigma", o.full_sigma, o.finding_sigma..=1000.0, "`finding_sigma` to 1000")?;
         check("min_effect", o.min_effect, 0.0..=1.0, "0 to 1")?;
+        check("plain_weight", o.plain_weight, 0.0..=1.0, "0 to 1")?;
         Ok(Self(options))
     }
 }
@@ -168,7 +173,7 @@ pub struct LogChange {
     pub sigma: f64,
     /// Change of the share over the larger one, 0 to 1; 1 for what is new or has vanished.
     pub effect: f64,
-    /// Rank among changes: `sigma` without sign, limited, times `effect`.
+    /// Rank among changes: `sigma` without sign, limited, times `effect`; less for plain lines.
     pub score: f64,
     /// Its lines in the baseline, and all of the entity there.
     pub baseline: (u64, u64),
@@ -179,8 +184,9 @@ pub struct LogChange {
 }
 
 /// The templates whose share of their entity's lines changed from `baseline` to `current`, best first; ties by entity
-/// and id. Shares, because load comes and goes and windows are of any length. An entity that wrote nothing is held
-/// against the lines of all: nothing among many lines is news, nothing among none is not. O(entities × templates).
+/// and id. Shares, because load comes and goes and windows are of any length. Where an entity wrote nothing in one of
+/// the two, its plain lines have nothing to be compared with (it was not asked for anything); its lines of trouble are
+/// held against the lines of all. O(entities × templates).
 ///
 /// ```
 /// use aiops_compact::logs::{ChangeConfig, EntityLogs, LogMiner, MinerConfig, changes};
@@ -216,7 +222,14 @@ pub fn changes(baseline: &EntityLogs, current: &EntityLogs, config: &ChangeConfi
         for id in before.keys().chain(fresh) {
             let (past, present) = (before.get(id), now.get(id));
             let (k0, k1) = (past.map_or(0, |seen| seen.lines), present.map_or(0, |seen| seen.lines));
+            let severity =
+                past.and_then(|seen| seen.severity).max(present.and_then(|seen| seen.severity));
+            let trouble = severity >= Some(options.severity);
+            let silent = before.is_empty() || now.is_empty();
             let sigma = shares((k0, n0), (k1, n1));
+            if (silent && !trouble) || (trouble && sigma < 0.0) {
+                continue;
+            }
             let (p0, p1) = (k0 as f64 / n0.max(1) as f64, k1 as f64 / n1.max(1) as f64);
             let effect = (p1 - p0).abs() / p0.max(p1).max(f64::MIN_POSITIVE);
             if sigma.abs() < options.finding_sigma || effect < options.min_effect {
@@ -233,10 +246,12 @@ pub fn changes(baseline: &EntityLogs, current: &EntityLogs, config: &ChangeConfi
                 entity: entity.clone(),
                 template: *id,
                 novelty,
-                severity: past.and_then(|seen| seen.severity).max(present.and_then(|seen| seen.severity)),
+                severity,
                 sigma,
                 effect,
-                score: sigma.abs().min(options.full_sigma) * effect,
+                score: sigma.abs().min(options.full_sigma)
+                    * effect
+                    * if trouble { 1.0 } else { options.plain_weight },
                 baseline: (k0, n0),
                 current: (k1, n1),
                 since,
