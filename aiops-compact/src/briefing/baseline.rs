@@ -23,7 +23,7 @@ pub struct WindowConfig {
     pub deviation: DeviationConfig,
     /// Limits of spans.
     pub traces: TraceConfig,
-    /// Changes of spans. Default: 2 σ, from 3 calls on.
+    /// Changes of spans. Default: 2 σ, from 3 calls on; beyond 4 σ chance is out of the question, and only size counts.
     pub calls: CompareConfig,
     /// Templates of log lines.
     pub miner: MinerConfig,
@@ -40,7 +40,12 @@ impl Default for WindowConfig {
             novelty: 1.0,
             ..DeviationOptions::default()
         };
-        let calls = CompareOptions { finding_sigma: 2.0, min_baseline: 3, ..CompareOptions::default() };
+        let calls = CompareOptions {
+            finding_sigma: 2.0,
+            full_sigma: 4.0,
+            min_baseline: 3,
+            ..CompareOptions::default()
+        };
         let templates = ChangeOptions { finding_sigma: 2.0, ..ChangeOptions::default() };
         Self {
             // Constants that a test checks.
@@ -105,7 +110,7 @@ impl Baseline {
             let entity =
                 |name: &Arc<str>| names.get(name).cloned().unwrap_or_else(|| EntityId::service(name.to_string()));
             let found = compare(&self.traces, &current, &config.calls);
-            findings.extend(trace_findings(&found, first, entity));
+            findings.extend(trace_findings(&found, &current, first, entity));
         }
         let lines = || window.logs.iter().filter(|line| recent.contains(line.time));
         if let Some(first) = lines().map(|line| line.time).min() {

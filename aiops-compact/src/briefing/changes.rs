@@ -1,40 +1,55 @@
 //! Changes of spans and log templates as findings of a briefing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{EntityId, EvidenceKind, LogSeverity};
 
+use super::text::{number, one_line};
 use super::Finding;
-use super::text::number;
 use crate::logs::window::Novelty;
 use crate::logs::{LogChange, TemplateId};
-use crate::traces::{ChangeKind, TraceFinding, TraceFindings};
+use crate::traces::{CallType, ChangeKind, Direction, TraceFinding, TraceFindings, TraceSummary};
 
 /// What speaks against each service, as findings of a briefing since `since`: the service is the one to blame, which is
 /// not always the one that was called (see [`ServiceFindings`](crate::traces::ServiceFindings)). `entity` says who a
 /// service is.
 ///
 /// A line scores its weight as evidence, times, for times, ln(1 + excess) over that of the largest excess anywhere, in ms:
-/// 2 ms more do not explain 2 s more, however sure they are. The first line of a service scores the root of the sum of
-/// squares over kinds of evidence, gaps counting once per peer: a slow network at a service shows towards all of them.
+/// 2 ms more do not explain 2 s more, however sure they are; and, for a gap, the share of the
+/// service's peers in `current` towards which there is one, over the larger such share of both ends: a slow network at a
+/// service shows towards all its peers, and the other end of a gap usually talks to others without one. The first line of a service scores the root of the sum of squares over kinds of evidence.
 #[must_use]
 pub fn trace_findings(
     changes: &TraceFindings,
+    current: &TraceSummary,
     since: Timestamp,
     entity: impl Fn(&Arc<str>) -> EntityId,
 ) -> Vec<Finding> {
     let largest = changes.findings.iter().filter_map(excess).fold(0.0, f64::max).ln_1p();
+    let peers = pairs(current.calls().keys());
+    let slow = changes.findings.iter().filter(|change| is_slow_gap(change));
+    let apart = pairs(slow.map(|change| &change.call));
+    let towards = |service: &str| {
+        let of = |pairs: &BTreeMap<&str, BTreeSet<&str>>| pairs.get(service).map_or(0, BTreeSet::len);
+        of(&apart) as f64 / of(&peers).max(of(&apart)).max(1) as f64
+    };
+    let blame = |service: &str, change: &TraceFinding| {
+        let ends = [Some(&*change.call.callee), change.call.caller.service()];
+        let most = ends.into_iter().flatten().map(towards).fold(0.0, f64::max);
+        if most > 0.0 { towards(service) / most } else { 1.0 }
+    };
     let mut findings = Vec::new();
     for service in &changes.services {
         let mut lines: Vec<(f64, &TraceFinding)> = Vec::new();
-        let mut strongest: BTreeMap<(u8, Option<&str>), f64> = BTreeMap::new();
+        let mut strongest: BTreeMap<u8, f64> = BTreeMap::new();
         for (at, weighted) in &service.evidence {
             let Some(change) = changes.findings.get(*at) else { continue };
             let size = excess(change).map_or(1.0, |excess| excess.ln_1p() / largest.max(f64::MIN_POSITIVE));
-            let score = weighted * size;
-            let best = strongest.entry(group(change, &service.service)).or_default();
+            let shared = if is_slow_gap(change) { blame(&service.service, change) } else { 1.0 };
+            let score = weighted * size * shared;
+            let best = strongest.entry(group(change.kind)).or_default();
             *best = best.max(score);
             lines.push((score, change));
         }
@@ -55,16 +70,29 @@ fn excess(change: &TraceFinding) -> Option<f64> {
     change.kind.is_time().then(|| (change.current - change.baseline).abs() / 1e6)
 }
 
-/// What is evidence of the same thing about `service`.
-fn group<'f>(change: &'f TraceFinding, service: &str) -> (u8, Option<&'f str>) {
-    match change.kind {
-        ChangeKind::SelfTime => (0, None),
-        ChangeKind::Gap => {
-            let callee = Some(&*change.call.callee).filter(|callee| *callee != service);
-            (1, callee.or(change.call.caller.service()))
+fn is_slow_gap(change: &TraceFinding) -> bool {
+    change.kind == ChangeKind::Gap && change.direction == Direction::Up
+}
+
+/// Who talks to whom, either way.
+fn pairs<'c>(calls: impl Iterator<Item = &'c CallType>) -> BTreeMap<&'c str, BTreeSet<&'c str>> {
+    let mut pairs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for call in calls {
+        if let Some(caller) = call.caller.service().filter(|caller| **caller != *call.callee) {
+            pairs.entry(caller).or_default().insert(&call.callee);
+            pairs.entry(&call.callee).or_default().insert(caller);
         }
-        ChangeKind::OwnErrors => (2, None),
-        _ => (3, None),
+    }
+    pairs
+}
+
+/// Changes of one group are evidence of the same thing.
+fn group(kind: ChangeKind) -> u8 {
+    match kind {
+        ChangeKind::SelfTime => 0,
+        ChangeKind::Gap => 1,
+        ChangeKind::OwnErrors => 2,
+        _ => 3,
     }
 }
 
@@ -95,6 +123,9 @@ fn call(change: &TraceFinding) -> String {
     )
 }
 
+/// Characters shown of a template.
+const TEMPLATE_CHARS: usize = 120;
+
 /// Changes of log templates as findings of a briefing; `first` is the beginning of what was compared, since when
 /// vanished lines are missing. `text` gives a template's text; what has none is left out.
 #[must_use]
@@ -106,6 +137,7 @@ pub fn log_findings(
     let mut findings = Vec::new();
     for change in changes {
         let Some(template) = text(change.template) else { continue };
+        let template = one_line(&template, TEMPLATE_CHARS);
         let what = match change.novelty {
             Novelty::New => "new",
             Novelty::Vanished => "vanished",
