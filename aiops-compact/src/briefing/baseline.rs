@@ -4,12 +4,14 @@ use std::sync::Arc;
 use aiops_core::model::{EntityId, LogRecord, Span, TelemetryWindow, TimeRange};
 use serde::{Deserialize, Serialize};
 
-use super::changes::{log_findings, trace_findings};
 use super::Finding;
+use super::changes::{log_findings, trace_findings};
 use crate::deviation::{DeviationConfig, DeviationOptions, References, learn};
 use crate::logs::{ChangeConfig, ChangeOptions, EntityLogs, LogMiner, MinerConfig, TemplateId, changes};
 use crate::shape::Persistence;
-use crate::traces::{CompareConfig, CompareOptions, SpanColumns, TraceCompactor, TraceConfig, TraceSummary, compare};
+use crate::traces::{
+    CompareConfig, CompareOptions, SpanColumns, TraceCompactor, TraceConfig, TraceSummary, compare,
+};
 
 /// How each modality of a window is compared with what is normal; every part is checked by itself.
 ///
@@ -34,12 +36,8 @@ pub struct WindowConfig {
 impl Default for WindowConfig {
     fn default() -> Self {
         let persistence = Persistence { sigma: 2.0, ..Persistence::default() };
-        let deviation = DeviationOptions {
-            persistence,
-            finding_sigma: 2.0,
-            novelty: 1.0,
-            ..DeviationOptions::default()
-        };
+        let deviation =
+            DeviationOptions { persistence, finding_sigma: 2.0, novelty: 1.0, ..DeviationOptions::default() };
         let calls = CompareOptions {
             finding_sigma: 2.0,
             full_sigma: 4.0,
@@ -107,8 +105,9 @@ impl Baseline {
         if let Some(first) = spans().map(|span| span.start).min() {
             let mut names = self.names.clone();
             let current = summary(spans(), config, &mut names);
-            let entity =
-                |name: &Arc<str>| names.get(name).cloned().unwrap_or_else(|| EntityId::service(name.to_string()));
+            let entity = |name: &Arc<str>| {
+                names.get(name).cloned().unwrap_or_else(|| EntityId::service(name.to_string()))
+            };
             let found = compare(&self.traces, &current, &config.calls);
             findings.extend(trace_findings(&found, &current, first, entity));
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{EntityId, EvidenceKind, LogSeverity};
 
-use super::text::{number, one_line};
 use super::Finding;
+use super::text::{number, one_line};
 use crate::logs::window::Novelty;
 use crate::logs::{LogChange, TemplateId};
 use crate::traces::{CallType, ChangeKind, Direction, TraceFinding, TraceFindings, TraceSummary};
@@ -144,7 +144,8 @@ pub fn log_findings(
             Novelty::Bursting => "more often",
             Novelty::Usual => "less often",
         };
-        let severity = change.severity.filter(|s| *s >= LogSeverity::Warn).map(|s| format!("{s:?} ").to_lowercase());
+        let severity =
+            change.severity.filter(|s| *s >= LogSeverity::Warn).map(|s| format!("{s:?} ").to_lowercase());
         let since = if change.novelty == Novelty::New { change.since } else { first };
         let summary = format!(
             "{what} {}line, {} of {} → {} of {} ({:.1} σ): {template}",

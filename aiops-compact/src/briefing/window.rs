@@ -69,7 +69,11 @@ impl WindowCompactor {
             (Signal::Traces, EvidenceKind::Trace, window.spans.len()),
         ] {
             if count > 0 && !findings.iter().any(|finding| finding.kind == kind) {
-                cuts.push(Cut::new(signal.to_string(), count, "nothing among them changed, or too few to tell"));
+                cuts.push(Cut::new(
+                    signal.to_string(),
+                    count,
+                    "nothing among them changed, or too few to tell",
+                ));
             }
         }
         findings.extend(window.alerts.iter().map(of_alert));

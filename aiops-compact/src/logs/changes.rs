@@ -31,7 +31,13 @@ pub struct ChangeOptions {
 
 impl Default for ChangeOptions {
     fn default() -> Self {
-        Self { finding_sigma: 3.5, full_sigma: 10.0, min_effect: 0.5, severity: LogSeverity::Warn, plain_weight: 0.5 }
+        Self {
+            finding_sigma: 3.5,
+            full_sigma: 10.0,
+            min_effect: 0.5,
+            severity: LogSeverity::Warn,
+            plain_weight: 0.5,
+        }
     }
 }
 
@@ -222,8 +228,7 @@ pub fn changes(baseline: &EntityLogs, current: &EntityLogs, config: &ChangeConfi
         for id in before.keys().chain(fresh) {
             let (past, present) = (before.get(id), now.get(id));
             let (k0, k1) = (past.map_or(0, |seen| seen.lines), present.map_or(0, |seen| seen.lines));
-            let severity =
-                past.and_then(|seen| seen.severity).max(present.and_then(|seen| seen.severity));
+            let severity = past.and_then(|seen| seen.severity).max(present.and_then(|seen| seen.severity));
             let trouble = severity >= Some(options.severity);
             let silent = before.is_empty() || now.is_empty();
             let sigma = shares((k0, n0), (k1, n1));
