@@ -13,6 +13,7 @@
 pub mod briefing;
 pub mod deviation;
 mod error;
+mod evidence;
 pub mod logs;
 pub mod mask;
 mod moments;

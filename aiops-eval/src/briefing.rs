@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use aiops_compact::briefing::{BriefingBuilder, CountTokens, EstimatedTokens, Finding, WindowCompactor};
-use aiops_compact::deviation::{DeviationConfig, DeviationOptions, learn};
+use aiops_compact::briefing::{
+    Baseline, BriefingBuilder, CountTokens, EstimatedTokens, WindowCompactor, WindowConfig,
+};
+use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget, time};
 use serde::Serialize;
@@ -117,7 +119,7 @@ pub fn score(
 ) -> Result<BriefingReport, EvalError> {
     let mut scores: Vec<BudgetScore> =
         budgets.iter().map(|budget| BudgetScore { budget: *budget, cases: Vec::new() }).collect();
-    let config = deviation()?;
+    let config = configuration()?;
     for (done, case) in set.cases().iter().enumerate() {
         let incident = set.load(case)?;
         let briefer = Briefer::new(&incident, &config);
@@ -144,35 +146,37 @@ pub fn score(
 }
 
 /// The one configuration for all sets: the defaults, looking at the time of the fault as the recent part.
-fn deviation() -> Result<DeviationConfig, EvalError> {
-    let options = DeviationOptions { recent_share: 0.5, ..DeviationOptions::default() };
-    DeviationConfig::try_from(options).map_err(|e| EvalError::Config {
+fn configuration() -> Result<WindowConfig, EvalError> {
+    let config = WindowConfig::default();
+    let options = DeviationOptions { recent_share: 0.5, ..*config.deviation.options() };
+    let deviation = DeviationConfig::try_from(options).map_err(|e| EvalError::Config {
         field: "deviation",
         value: e.to_string(),
         allowed: "see DeviationOptions",
-    })
+    })?;
+    Ok(WindowConfig { deviation, ..config })
 }
 
 /// One incident, ready to be briefed within any budget.
 struct Briefer {
     compactor: WindowCompactor,
     window: TelemetryWindow,
-    findings: Vec<Finding>,
 }
 
 impl Briefer {
-    fn new(incident: &Incident, config: &DeviationConfig) -> Self {
-        let (references, _) = learn(&incident.reference, config);
+    fn new(incident: &Incident, config: &WindowConfig) -> Self {
+        let baseline = Baseline::learn(&incident.reference, config);
         let mut window = incident.fault.clone();
         // The recent half of the window is the time of the fault.
         let range = window.range;
         window.range = TimeRange::ending_at(range.end(), range.length().saturating_mul(2));
-        let compactor = WindowCompactor::new(BriefingBuilder::default(), *config).with_references(references);
-        Self { compactor, window, findings: Vec::new() }
+        let compactor =
+            WindowCompactor::new(BriefingBuilder::default(), config.clone()).with_baseline(baseline);
+        Self { compactor, window }
     }
 
     fn briefing(&self, budget: TokenBudget) -> Result<Briefing, EvalError> {
-        Ok(self.compactor.briefing(&self.window, self.findings.clone(), budget)?)
+        Ok(self.compactor.briefing(&self.window, Vec::new(), budget)?)
     }
 }
 

@@ -21,8 +21,8 @@ pub struct BriefingOptions {
     /// 1 / (`rank_offset` + r) there (reciprocal rank fusion); 0 to 1,000. Default 2: to be first in one modality
     /// outweighs being tenth in two. Large values count modalities, small ones ranks.
     pub rank_offset: f64,
-    /// What each further line of an item is worth against the one before it; more than 0, at most 1. Default 0.5.
-    /// With a short budget, many items get one line each before the first gets its last.
+    /// What each further line of an item is worth against the one before it; more than 0, at most 1. Default 0.25.
+    /// With a short budget, many items get one line each before the first gets its second.
     pub line_discount: f64,
     /// Characters of a finding's summary before it is cut; 16 to 10,000. Default 280.
     pub summary_chars: usize,
@@ -35,7 +35,7 @@ impl Default for BriefingOptions {
             lines_per_item: 8,
             same_onset: Duration::from_secs(120),
             rank_offset: 2.0,
-            line_discount: 0.5,
+            line_discount: 0.25,
             summary_chars: 280,
         }
     }

@@ -4,7 +4,9 @@
 //! them of a window. Every line becomes evidence with an id when the briefing enters a
 //! [`Case`](aiops_core::Case::brief).
 
+mod baseline;
 mod builder;
+mod changes;
 mod config;
 mod finding;
 mod metrics;
@@ -12,7 +14,9 @@ mod text;
 mod tokens;
 mod window;
 
+pub use baseline::{Baseline, WindowConfig};
 pub use builder::BriefingBuilder;
+pub use changes::{log_findings, trace_findings};
 pub use config::{BriefingConfig, BriefingOptions};
 pub use finding::Finding;
 pub use metrics::{CompactorConfig, CompactorOptions, MetricCompactor, metric_findings};

@@ -6,11 +6,13 @@ use aiops_core::{Context, Result};
 use async_trait::async_trait;
 
 use super::metrics::{losses, metric_findings};
-use super::{BriefingBuilder, Finding};
-use crate::deviation::{DeviationConfig, References, deviations};
+use super::{Baseline, BriefingBuilder, Finding, WindowConfig};
+use crate::deviation::{References, deviations, recent_part};
 
-/// Compacts a whole window: deviating metrics, alerts and changes, fused into one briefing; findings of other modalities are
-/// handed in. // CMP-06
+/// Compacts a whole window: deviating metrics, changed calls and log templates, alerts and changes, fused into one
+/// briefing; findings that were made elsewhere are handed in. // CMP-06
+///
+/// The recent part of the window is compared with a [`Baseline`], without one with the earlier part.
 ///
 /// ```
 /// use aiops_compact::briefing::WindowCompactor;
@@ -26,21 +28,21 @@ use crate::deviation::{DeviationConfig, References, deviations};
 #[derive(Debug, Clone, Default)]
 pub struct WindowCompactor {
     builder: BriefingBuilder,
-    deviation: DeviationConfig,
-    references: References,
+    config: WindowConfig,
+    baseline: Option<Baseline>,
 }
 
 impl WindowCompactor {
-    /// Compares every metric with the earlier part of its window.
+    /// Compares with the earlier part of the window.
     #[must_use]
-    pub fn new(builder: BriefingBuilder, deviation: DeviationConfig) -> Self {
-        Self { builder, deviation, references: References::new() }
+    pub fn new(builder: BriefingBuilder, config: WindowConfig) -> Self {
+        Self { builder, config, baseline: None }
     }
 
-    /// Compares the series in `references` with those instead.
+    /// Compares with `baseline` instead; a series it does not know still with the earlier part of the window.
     #[must_use]
-    pub fn with_references(mut self, references: References) -> Self {
-        self.references = references;
+    pub fn with_baseline(mut self, baseline: Baseline) -> Self {
+        self.baseline = Some(baseline);
         self
     }
 
@@ -54,21 +56,44 @@ impl WindowCompactor {
         others: Vec<Finding>,
         budget: TokenBudget,
     ) -> Result<Briefing> {
-        let report = deviations(window, &self.references, &self.deviation);
-        let mut cuts = losses(&report, &self.deviation);
+        let config = &self.config;
+        let none = References::new();
+        let references = self.baseline.as_ref().map_or(&none, |baseline| &baseline.references);
+        let report = deviations(window, references, &config.deviation);
+        let mut findings = metric_findings(&report);
+        findings.extend(self.events(window));
+        findings.extend(others);
+        let mut cuts = losses(&report, &config.deviation);
         for (signal, kind, count) in [
             (Signal::Logs, EvidenceKind::Log, window.logs.len()),
             (Signal::Traces, EvidenceKind::Trace, window.spans.len()),
         ] {
-            if count > 0 && !others.iter().any(|finding| finding.kind == kind) {
-                cuts.push(Cut::new(signal.to_string(), count, "no finding among them was handed in"));
+            if count > 0 && !findings.iter().any(|finding| finding.kind == kind) {
+                cuts.push(Cut::new(
+                    signal.to_string(),
+                    count,
+                    "nothing among them changed, or too few to tell",
+                ));
             }
         }
-        let mut findings = metric_findings(&report);
         findings.extend(window.alerts.iter().map(of_alert));
         findings.extend(window.changes.iter().map(of_change));
-        findings.extend(others);
         self.builder.build(window.range, findings, cuts, budget)
+    }
+
+    /// What changed among spans and lines.
+    fn events(&self, window: &TelemetryWindow) -> Vec<Finding> {
+        if window.spans.is_empty() && window.logs.is_empty() {
+            return Vec::new();
+        }
+        let recent = recent_part(window.range, &self.config.deviation);
+        if let Some(baseline) = &self.baseline {
+            return baseline.findings(window, recent, &self.config);
+        }
+        let earlier = |time| time < recent.start();
+        let spans = window.spans.iter().filter(|span| earlier(span.start));
+        let lines = window.logs.iter().filter(|line| earlier(line.time));
+        Baseline::of_events(spans, lines, &self.config).findings(window, recent, &self.config)
     }
 }
 

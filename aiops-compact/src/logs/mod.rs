@@ -8,6 +8,7 @@
 //! of log message template identification techniques" (ICSE 2022). Compare Drain (He et al., ICWS 2017), which splits by
 //! token count and first words, decides greedily and never merges.
 
+mod changes;
 mod cluster;
 mod config;
 mod extract;
@@ -20,6 +21,7 @@ mod template;
 mod token;
 pub mod window;
 
+pub use changes::{ChangeConfig, ChangeOptions, EntityLogs, LogChange, changes};
 pub use config::{Header, MinerConfig, MinerOptions};
 pub use extract::{Extraction, Segment};
 pub use header::HeaderPart;

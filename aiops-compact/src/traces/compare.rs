@@ -6,11 +6,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::config::within;
-use super::evidence::{Sample, means, shares};
 use super::findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 use super::sketch::DurationSketch;
 use super::summary::{CallStats, CallType, Caller, TraceSummary};
 use crate::error::{ConfigError, check};
+use crate::evidence::{Sample, means, shares};
 
 /// Thresholds of [`compare`]; [`CompareConfig`] holds a checked set.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

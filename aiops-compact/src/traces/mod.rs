@@ -14,7 +14,6 @@ mod columns;
 mod compactor;
 mod compare;
 mod config;
-mod evidence;
 mod findings;
 mod hash;
 mod quality;

@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "the measured rates, for whoever runs the tests with --nocapture")]
 
 mod briefing;
+mod changes;
 mod deviation;
 mod golden;
 mod healthy;

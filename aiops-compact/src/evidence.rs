@@ -10,7 +10,7 @@ fn term(seen: f64, expected: f64) -> f64 {
 /// (shares near 0 or 1). With half a success taken from the difference on either side (the continuity correction of
 /// Yates), without which one success of one trial would look certain. Positive when the share rose; 0 without trials
 /// on either side, or without a difference of more than the correction.
-pub(super) fn shares(before: (u64, u64), now: (u64, u64)) -> f64 {
+pub(crate) fn shares(before: (u64, u64), now: (u64, u64)) -> f64 {
     let [k0, n0, k1, n1] = [before.0.min(before.1), before.1, now.0.min(now.1), now.1].map(|n| n as f64);
     if n0 == 0.0 || n1 == 0.0 {
         return 0.0;
@@ -29,14 +29,14 @@ pub(super) fn shares(before: (u64, u64), now: (u64, u64)) -> f64 {
 
 /// Count, sum and sum of squares of what is compared by mean.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sample {
+pub(crate) struct Sample {
     pub n: f64,
     pub sum: f64,
     pub squares: f64,
 }
 
 impl Sample {
-    pub(super) fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.sum / self.n
     }
 
@@ -47,7 +47,7 @@ impl Sample {
 
 /// Welch's statistic of two means of counts, `now` minus `before`, in standard errors. Each variance is taken as no
 /// less than a Poisson count's of the pooled mean, over one trial at least, so that two equal counts do not look certain.
-pub(super) fn means(before: Sample, now: Sample) -> f64 {
+pub(crate) fn means(before: Sample, now: Sample) -> f64 {
     if before.n < 1.0 || now.n < 1.0 {
         return 0.0;
     }
