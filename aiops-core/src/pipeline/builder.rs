@@ -214,6 +214,7 @@ impl PipelineBuilder<Ready> {
             listener,
             slots: Semaphore::new(config.concurrency),
             confirmation: Mutex::new(Confirmation::new(config.confirmations)),
+            handed_over: Mutex::default(),
             config,
         })
     }

@@ -50,8 +50,17 @@ pub struct Confirmation<S> {
     needed: u32,
     last: BTreeSet<S>,
     looks: u32,
-    /// Symptoms that somebody looks after, and until when; one for each who does.
-    held: Vec<(BTreeSet<S>, Timestamp)>,
+    /// One for each who looks after something.
+    held: Vec<Hold<S>>,
+}
+
+/// Symptoms that somebody looks after.
+#[derive(Debug, Clone)]
+struct Hold<S> {
+    symptoms: BTreeSet<S>,
+    until: Timestamp,
+    /// For how many looks in a row none of them was there.
+    absent: u32,
 }
 
 impl<S: Ord + Clone> Confirmation<S> {
@@ -84,18 +93,24 @@ impl<S: Ord + Clone> Confirmation<S> {
     }
 
     /// Somebody looks after `symptoms`: they, and those that are seen together with them, count for nothing until `until`,
-    /// or until a look shows none of them. Others who look after something go on doing so.
+    /// or until as many looks in a row as it takes to confirm show none of them: one look alone may only have been blind.
+    /// Others who look after something go on doing so.
     pub fn hold(&mut self, symptoms: BTreeSet<S>, until: Timestamp) {
-        self.held.push((symptoms, until));
+        self.held.push(Hold { symptoms, until, absent: 0 });
     }
 
     /// What joins those held, when some of `symptoms` are; forgets holds that are over.
     fn joined(&mut self, now: Timestamp, symptoms: &BTreeSet<S>) -> Option<BTreeSet<S>> {
-        self.held.retain(|(theirs, until)| now < *until && !theirs.is_disjoint(symptoms));
-        let known = |symptom: &&S| self.held.iter().any(|(theirs, _)| theirs.contains(symptom));
+        for hold in &mut self.held {
+            hold.absent = if hold.symptoms.is_disjoint(symptoms) { hold.absent.saturating_add(1) } else { 0 };
+        }
+        let needed = self.needed;
+        self.held.retain(|hold| now < hold.until && hold.absent < needed);
+        let known = |symptom: &&S| self.held.iter().any(|hold| hold.symptoms.contains(symptom));
         let joined: BTreeSet<S> = symptoms.iter().filter(|s| !known(s)).cloned().collect();
-        let (theirs, _) = self.held.first_mut()?;
-        theirs.extend(joined.iter().cloned());
+        // Whoever looks longest after what is there hears of what joins, so that nobody hears of it twice.
+        let longest = self.held.iter_mut().filter(|hold| hold.absent == 0).max_by_key(|hold| hold.until)?;
+        longest.symptoms.extend(joined.iter().cloned());
         Some(joined)
     }
 }

@@ -25,7 +25,7 @@ pub enum Look {
         /// Looks in a row that showed one of them.
         looks: u32,
     },
-    /// Only symptoms of an incident that a person has taken over.
+    /// Symptoms of an incident that a person has taken over. Others that joined them were told.
     HandedOver,
     /// An incident.
     Incident(Case),
@@ -67,7 +67,9 @@ impl Pipeline {
             body += &format!("- {series} of {entity}\n");
         }
         let title = format!("{} more signals left their norm beside a handed-over incident", joined.len());
-        let id = IncidentId::new(format!("inc-{}", FittedHash::of(body.as_bytes()).0));
+        let Some(id) = self.handed_over.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return;
+        };
         self.tell(&Notification::new(id, NotificationKind::Joined, title, body), ctx).await;
     }
 
@@ -76,6 +78,7 @@ impl Pipeline {
         let symptoms = case.detected().into_iter().filter(|a| self.config.trigger.matches(a));
         let symptoms = symptoms.map(|a| (a.entity, a.series)).collect();
         let until = time::after(ctx.now(), self.config.hold_off);
+        *self.handed_over.lock().unwrap_or_else(PoisonError::into_inner) = Some(case.id().clone());
         self.confirmation.lock().unwrap_or_else(PoisonError::into_inner).hold(symptoms, until);
     }
 

@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex};
 
 use async_lock::Semaphore;
 
+use crate::action::IncidentId;
 use crate::case::{Case, CaseEntry};
 use crate::context::{Cancellation, Context};
 use crate::error::Result;
@@ -67,6 +68,8 @@ pub struct Pipeline {
     /// Bounds how many cases are handled at once.
     slots: Semaphore,
     confirmation: Mutex<Confirmation<look::Symptom>>,
+    /// The incident that a person took over last.
+    handed_over: Mutex<Option<IncidentId>>,
 }
 
 impl Pipeline {

@@ -67,3 +67,24 @@ fn each_who_looks_after_something_goes_on_doing_so() {
     // The second was over with the first look that did not show it.
     assert_eq!(looks(&mut one, 4, "x"), [Confirmed]);
 }
+
+#[test]
+fn one_blind_look_gives_nothing_back() {
+    use Sighting::*;
+    let held = |joined: &str| Held { joined: joined.chars().collect() };
+    let mut two = Confirmation::new(2);
+    two.hold(BTreeSet::from(['a']), at(60));
+    assert_eq!(looks(&mut two, 0, "a - a a"), [held(""), Quiet, held(""), held("")]);
+    assert_eq!(looks(&mut two, 4, "- - a a"), [Quiet, Quiet, Unconfirmed { looks: 1 }, Confirmed]);
+}
+
+#[test]
+fn what_joins_stays_with_whoever_looks_longest() {
+    use Sighting::*;
+    let held = |joined: &str| Held { joined: joined.chars().collect() };
+    let mut one = Confirmation::new(1);
+    one.hold(BTreeSet::from(['a']), at(10));
+    one.hold(BTreeSet::from(['b']), at(60));
+    assert_eq!(looks(&mut one, 5, "abc"), [held("c")]);
+    assert_eq!(looks(&mut one, 11, "bc"), [held("")]);
+}

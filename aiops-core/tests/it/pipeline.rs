@@ -562,6 +562,7 @@ fn a_denied_proposal_leaves_the_next_its_chance_and_none_is_an_escalation() {
 
 #[test]
 fn what_a_person_took_over_opens_no_other_case_until_it_was_gone() {
+    // Confirmed by one look in this rig, so one look without it is the end.
     let detected = vec![vec![slow_orders()], vec![slow_orders()], vec![], vec![slow_orders()]];
     let rig = rig(Parts { detected, planned: vec![vec![]], ..Parts::default() });
     let ctx = context();
@@ -579,7 +580,7 @@ fn what_joins_a_handed_over_incident_is_told() {
         vec![vec![slow_orders()], vec![slow_orders(), second.clone()], vec![slow_orders(), second]];
     let rig = rig(Parts { detected, planned: vec![vec![]], ..Parts::default() });
     let ctx = context();
-    incident(block_on(rig.pipeline.step(&ctx)).unwrap());
+    let case = incident(block_on(rig.pipeline.step(&ctx)).unwrap());
     let told = || -> Vec<Notification> {
         rig.notifier.sent().into_iter().filter(|n| n.kind == NotificationKind::Joined).collect()
     };
@@ -589,6 +590,7 @@ fn what_joins_a_handed_over_incident_is_told() {
         let told = told();
         assert_eq!(told.len(), 1, "once: {told:?}");
         assert!(told[0].body.contains("service/payments"), "{told:?}");
+        assert_eq!(&told[0].incident, case.id());
     }
 }
 

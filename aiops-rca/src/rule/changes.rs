@@ -70,7 +70,7 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let mut claim = Claim::new(
             fault_of(change.kind),
             &mechanism(group.and_then(|g| g.strongest(|s| s.harmful && s.class.mechanism.is_some()))),
-            statement(change, lead.as_secs_f64(), bound.as_ref()),
+            statement(change, &explained, scene.trouble.onset(), bound.as_ref()),
             support,
         )
         .citing([cited.id.clone()])
@@ -186,7 +186,12 @@ fn what(kind: ChangeKind) -> &'static str {
     }
 }
 
-fn statement(change: &Change, lead: f64, bound: Option<&Lowered<'_>>) -> String {
+fn statement(
+    change: &Change,
+    explained: &Explained,
+    first: Option<Timestamp>,
+    bound: Option<&Lowered<'_>>,
+) -> String {
     let mut text = format!("{} of {}", what(change.kind), change.entity);
     if let Some(r) = &change.revision {
         text += &match &r.from {
@@ -195,7 +200,17 @@ fn statement(change: &Change, lead: f64, bound: Option<&Lowered<'_>>) -> String 
         };
         text += &r.commit.as_ref().map(|c| format!(" (commit {c})")).unwrap_or_default();
     }
-    text += &format!(", {lead:.0} s before the first symptom");
+    let before = |at: Timestamp| time::elapsed(change.time, at).as_secs_f64();
+    text += &match first.filter(|first| *first < explained.onset) {
+        None => format!(", {:.0} s before the first symptom", before(explained.onset)),
+        // What began earlier it cannot have caused, and that is said.
+        Some(first) => format!(
+            ", {:.0} s before {:.0} % of the trouble began; other symptoms are {:.0} s older",
+            before(explained.onset),
+            100.0 * explained.share,
+            time::elapsed(first, explained.onset).as_secs_f64()
+        ),
+    };
     if let Some(Lowered { bound, from, to }) = bound {
         text += &format!("; it lowered {bound} from {from} to {to}");
     }

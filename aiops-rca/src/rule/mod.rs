@@ -146,15 +146,16 @@ impl RuleRca {
     /// The trouble of every system.
     fn troubles(&self, case: &Case) -> BTreeMap<EntityId, Trouble> {
         let mut troubles: BTreeMap<EntityId, Trouble> = BTreeMap::new();
-        let mut window = None;
+        let (mut window, mut acted) = (None, None);
         for entry in case.entries() {
             match &entry.part {
                 CasePart::Observed(w) => window = Some(w),
+                CasePart::Acted(receipt) => acted = acted.or(Some(receipt.started_at)),
                 CasePart::Detected(anomalies) => {
                     let Some(window) = window else { continue };
                     let picture = Picture::of(window, anomalies, &self.roles, &self.config.symptoms);
                     for (id, group) in &picture.groups {
-                        troubles.entry(id.clone()).or_default().see(group);
+                        troubles.entry(id.clone()).or_default().see(group, acted, picture.resolution);
                     }
                 }
                 _ => {}

@@ -23,10 +23,14 @@ pub(super) struct Explained {
 }
 
 impl Trouble {
-    /// Takes in what one round saw.
-    pub(super) fn see(&mut self, group: &Group<'_>) {
+    /// Takes in what one round saw. What began clearly after `acted`, the first action of the case, may be of our
+    /// own making and speaks for no change.
+    pub(super) fn see(&mut self, group: &Group<'_>, acted: Option<Timestamp>, resolution: Duration) {
         for symptom in group.harmful() {
             let anomaly = symptom.anomaly();
+            if acted.is_some_and(|acted| anomaly.onset > time::after(acted, resolution)) {
+                continue;
+            }
             let key = (anomaly.entity.clone(), anomaly.series.clone());
             let (onset, strength) = self.0.entry(key).or_insert((anomaly.onset, symptom.strength));
             *onset = anomaly.onset.min(*onset);

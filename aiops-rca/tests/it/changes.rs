@@ -241,6 +241,8 @@ fn a_roll_out_is_held_against_what_began_after_it() {
     let named = |d: &aiops_core::model::Diagnosis| d.hypotheses.first().is_some_and(|h| h.change.is_some());
     let before = diagnosed(38);
     assert!(named(&before), "{before:#?}");
+    let said = &before.hypotheses[0].statement;
+    assert!(said.contains("2 s before") && said.contains("other symptoms are 10 s older"), "{said}");
     let after = diagnosed(45);
     assert!(after.hypotheses.iter().all(|h| h.change.is_none()), "{after:#?}");
     assert!(
