@@ -1,5 +1,5 @@
 //! Detectors on labelled data sets: one declared configuration (the crates' defaults) for all of them, scores written row
-//! by row for any other scorer, and the figures computed here. // EVA-02
+//! by row for any other scorer, and the figures computed here.
 //!
 //! Layouts, each a folder of the data folder; one that is missing is passed over and said:
 //! - `tabular/NAME.csv`: columns `x0..xk,label`; learned from all rows, without the labels.
