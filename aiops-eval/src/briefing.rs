@@ -7,7 +7,7 @@ use aiops_compact::briefing::{
 };
 use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget, time};
+use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget};
 use serde::Serialize;
 
 use crate::EvalError;
@@ -196,16 +196,14 @@ fn place(briefing: &Briefing, fault: TimeRange, root: &EntityId) -> Option<usize
 /// The first entities when samples, spans and lines are listed in order of time until the budget is full.
 fn listed(window: &TelemetryWindow, budget: usize) -> Vec<EntityId> {
     let mut events: Vec<(Timestamp, &EntityId, String)> = Vec::new();
-    // Nothing later than the first minute can be among the first that fit into a briefing.
-    let until = time::after(window.range.start(), std::time::Duration::from_secs(60));
     for series in &window.metrics {
-        let early = series.points().take_while(|(time, _)| *time < until);
-        events.extend(early.map(|(t, v)| (t, series.entity(), format!("{}={v}", series.key()))));
+        events.extend(series.points().map(|(t, v)| (t, series.entity(), format!("{}={v}", series.key()))));
     }
-    let spans = window.spans.iter().take_while(|span| span.start < until);
-    events.extend(spans.map(|s| (s.start, &s.entity, format!("{} {:?}", s.operation, s.duration))));
-    let logs = window.logs.iter().take_while(|line| line.time < until);
-    events.extend(logs.map(|line| (line.time, &line.entity, line.body.clone())));
+
+    events.extend(
+        window.spans.iter().map(|s| (s.start, &s.entity, format!("{} {:?}", s.operation, s.duration))),
+    );
+    events.extend(window.logs.iter().map(|line| (line.time, &line.entity, line.body.clone())));
     events.sort();
     let (mut tokens, mut entities) = (0, Vec::new());
     for (time, entity, text) in events {
