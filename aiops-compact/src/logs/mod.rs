@@ -8,6 +8,7 @@
 //! of log message template identification techniques" (ICSE 2022). Compare Drain (He et al., ICWS 2017), which splits by
 //! token count and first words, decides greedily and never merges.
 
+mod chunk;
 mod cluster;
 mod config;
 mod extract;
