@@ -221,6 +221,38 @@ fn headers_are_inferred() {
     }
 }
 
+/// Headers come off all lines or a line, never off what is kept: one that has none, or only a header, costs no other line.
+#[test]
+fn a_line_that_keeps_its_header_costs_no_other_line() {
+    const LINES: usize = 300;
+    let header =
+        |n: usize| format!("2031-10-18 18:{:02}:{:02},{:03} INFO [main] disk.Cache: ", n / 60, n % 60, n);
+    let odd = [
+        "no header at all".to_owned(),
+        "\tat disk.Cache.read".to_owned(),
+        header(7),
+        "2031-10-18 18:00:01,007".to_owned(),
+        String::new(),
+    ];
+    // The odd line first, on either side of the line at which the header becomes known, on that line, and last.
+    for at in [0, 63, 64, 65, LINES - 1] {
+        for odd in &odd {
+            let options = MinerOptions { header: Header::Infer, header_lines: 64, ..MinerOptions::default() };
+            let mut miner = miner(options);
+            let lines =
+                (0..LINES).map(|n| if n == at { odd.clone() } else { format!("{}took {n} ms", header(n)) });
+            let ids = miner.push_all(lines);
+            let found = found(&miner);
+            assert_eq!(found.get("took <*> ms"), Some(&(LINES as u64 - 1)), "{odd:?} at {at}: {found:?}");
+            assert_eq!(found.values().sum::<u64>(), LINES as u64, "{odd:?} at {at}: {found:?}");
+            let others: BTreeSet<_> =
+                ids.iter().enumerate().filter(|(n, _)| *n != at).map(|(_, id)| id).collect();
+            assert_eq!(others.len(), 1, "{odd:?} at {at}");
+            assert!(!others.contains(&ids[at]), "{odd:?} at {at}");
+        }
+    }
+}
+
 #[test]
 fn extraction_takes_a_line_apart() {
     let mut miner = content();
