@@ -17,7 +17,7 @@ pub enum VariableKind {
     Id,
     /// IPv4 or IPv6 address, MAC address, or host name with a port.
     Address,
-    /// File path, Unix or Windows, or the target of an HTTP request.
+    /// File path, Unix or Windows, or the path of a URL.
     Path,
     /// `scheme://…` with a digit in it.
     Url,
@@ -120,7 +120,6 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             let end = path_end(line, at);
             let rooted = at == atom || slice(line, atom, at).iter().all(|b| matches!(b, b'.' | b'~'));
             if rooted && atom >= done && end > at + 1 {
-                let end = request_end(line, end);
                 found(atom, end, VariableKind::Path);
                 (at, done) = (end, end);
             } else {
@@ -412,15 +411,6 @@ fn path_end(line: &[u8], start: usize) -> usize {
         let class = class_at(line, at);
         let quote = || matches!(line.get(at), Some(b'"' | b'\'' | b')' | b']' | b'>'));
         // A query string runs on over its equals signs.
-        // So does a file name in brackets.
-        if line.get(at) == Some(&b'[') && line.get(at - 1) == Some(&b'/') {
-            let rest = line.get(at..).unwrap_or_default();
-            let close = rest.iter().position(|b| *b == b']' || self::class(*b) == SPACE);
-            if let Some(close) = close.filter(|close| rest.get(*close) == Some(&b']')) {
-                at += close + 1;
-                continue;
-            }
-        }
         if class == SPACE || class == DELIMITER && (!query || quote()) {
             break;
         }
@@ -429,16 +419,6 @@ fn path_end(line: &[u8], start: usize) -> usize {
     }
     // Hadoop writes addresses as `host/ip:port`.
     port_end(line, at)
-}
-
-/// The version that ends an HTTP request line belongs to its target.
-fn request_end(line: &[u8], end: usize) -> usize {
-    let rest = line.get(end..).unwrap_or_default();
-    if !rest.starts_with(b" HTTP/") {
-        return end;
-    }
-    let version = rest.iter().skip(6).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-    end + 6 + version
 }
 
 fn windows_path_end(line: &[u8], start: usize) -> usize {
