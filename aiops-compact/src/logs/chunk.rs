@@ -22,7 +22,7 @@ pub(super) fn chunk(line: &[u8], start: usize) -> (usize, u8, u64) {
     while let Some(bytes) = line.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*bytes);
         let digit_or_mark = word & !HIGH;
-        let lower = digit_or_mark | 0x20 * LOW;
+        let lower = digit_or_mark | (0x20 * LOW);
         let letter = at_least(lower, b'a') & !at_least(lower, b'z' + 1) & !word & HIGH;
         let digit = at_least(digit_or_mark, b'0') & !at_least(digit_or_mark, b'9' + 1) & !word & HIGH;
         let beyond_hex = at_least(lower, b'g');
@@ -34,7 +34,7 @@ pub(super) fn chunk(line: &[u8], start: usize) -> (usize, u8, u64) {
         let length = (stop.trailing_zeros() / 8) as usize;
         if at == start {
             // `inside` ends with the seven low bits of the byte that stops the run.
-            head = (word | 0x20 * LOW) & low_bytes(length);
+            head = (word | (0x20 * LOW)) & low_bytes(length);
         } else if length > 0 {
             head = 0;
         }
