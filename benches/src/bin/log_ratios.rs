@@ -10,6 +10,8 @@ use aiops_benches::peers;
 use aiops_compact::ConfigError;
 use aiops_compact::logs::{Header, LogMiner, MinerConfig, MinerOptions};
 
+type MakePeer = fn() -> drain3::Matcher;
+
 fn seconds(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
@@ -88,7 +90,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("\nrate at {lines} lines / rate at {} lines: {:.3}", lines / 10, median(rates));
     let text = std::str::from_utf8(&large.bytes)?;
-    let makers: [(&str, fn() -> drain3::Matcher); 2] =
+    let makers: [(&str, MakePeer); 2] =
         [("drain3, no masking", peers::drain3), ("drain3, masking", peers::drain3_masked)];
     for (name, make) in makers {
         let mut clusters = 0;
