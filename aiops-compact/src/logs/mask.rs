@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::chunk::{chunk, packed};
+
 /// What a masked part of a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -15,7 +17,7 @@ pub enum VariableKind {
     Id,
     /// IPv4 or IPv6 address, MAC address, or host name with a port.
     Address,
-    /// File path, Unix or Windows, or the target of an HTTP request.
+    /// File path, Unix or Windows, or the path of a URL.
     Path,
     /// `scheme://…` with a digit in it.
     Url,
@@ -33,12 +35,12 @@ pub(super) const DELIMITER: u8 = 2;
 /// `. - + @ # $ % &`: joins the components of an atom.
 pub(super) const JOINT: u8 = 4;
 pub(super) const SLASH: u8 = 8;
-const DIGIT: u8 = 16;
-const HEX_LETTER: u8 = 32;
-const LETTER: u8 = 64;
+pub(super) const DIGIT: u8 = 16;
+pub(super) const HEX_LETTER: u8 = 32;
+pub(super) const LETTER: u8 = 64;
 /// `<` and `>`: part of what they stand at, like letters, but no part of a number.
 const ANGLE: u8 = 128;
-const CHUNK: u8 = DIGIT | HEX_LETTER | LETTER;
+pub(super) const CHUNK: u8 = DIGIT | HEX_LETTER | LETTER;
 
 /// The delimiters are those of Khan et al. (ICSE 2022), "Guidelines for assessing the accuracy of log message template
 /// identification techniques". Control bytes are blank, bytes beyond ASCII are letters.
@@ -95,18 +97,10 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
         let class = class(*byte);
         if class & CHUNK != 0 {
             let start = at;
-            let mut seen = class;
-            at += 1;
-            loop {
-                let next = class_at(line, at);
-                if next & CHUNK == 0 {
-                    break;
-                }
-                seen |= next;
-                at += 1;
-            }
+            let (end, seen, head) = chunk(line, start);
+            at = end;
             let hit = if seen & DIGIT == 0 {
-                plain(line, start, at, seen)
+                plain(line, start, at, seen, head)
             } else {
                 numbered(line, start, at, seen)
             };
@@ -126,7 +120,6 @@ pub(super) fn mask(line: &[u8], mut found: impl FnMut(usize, usize, VariableKind
             let end = path_end(line, at);
             let rooted = at == atom || slice(line, atom, at).iter().all(|b| matches!(b, b'.' | b'~'));
             if rooted && atom >= done && end > at + 1 {
-                let end = request_end(line, end);
                 found(atom, end, VariableKind::Path);
                 (at, done) = (end, end);
             } else {
@@ -213,7 +206,7 @@ fn signed(line: &[u8], start: usize, done: usize) -> usize {
 
 /// A chunk without digits.
 #[inline]
-fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
+fn plain(line: &[u8], start: usize, end: usize, seen: u8, head: u64) -> Hit {
     let next = line.get(end).copied().unwrap_or(b' ');
     if next == b':' {
         if slice(line, end, end + 3) == b"://" {
@@ -240,7 +233,7 @@ fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
             Some(end) => Hit::Variable(end, VariableKind::Time),
             None => Hit::Literal(end),
         },
-        4 | 5 if is_default(slice(line, start, end)) => Hit::Variable(end, VariableKind::Default),
+        4 | 5 if is_default(slice(line, start, end), head) => Hit::Variable(end, VariableKind::Default),
         8 if seen == HEX_LETTER && next == b'-' && uuid(slice(line, start, start + 36)) => {
             Hit::Variable(start + 36, VariableKind::Id)
         }
@@ -249,11 +242,18 @@ fn plain(line: &[u8], start: usize, end: usize, seen: u8) -> Hit {
     }
 }
 
+/// Words that stand where any value may stand.
+const DEFAULTS: [&[u8]; 5] = [b"true", b"null", b"root", b"false", b"admin"];
+
+/// Whether `word` is one of [`DEFAULTS`]; `head` is the word [`packed`], if known.
 #[inline]
-fn is_default(word: &[u8]) -> bool {
-    let first = word.first().map_or(0, |b| b | 0x20);
-    matches!(first, b't' | b'n' | b'r' | b'f' | b'a')
-        && [&b"true"[..], b"null", b"root", b"false", b"admin"].iter().any(|d| word.eq_ignore_ascii_case(d))
+fn is_default(word: &[u8], head: u64) -> bool {
+    const PACKED: [u64; 5] =
+        [packed(b"true"), packed(b"null"), packed(b"root"), packed(b"false"), packed(b"admin")];
+    if head == 0 {
+        return DEFAULTS.iter().any(|d| word.eq_ignore_ascii_case(d));
+    }
+    PACKED.iter().fold(false, |found, default| found | (*default == head))
 }
 
 /// A chunk with digits: a variable, or a name such as `en0`.
@@ -362,11 +362,10 @@ fn chunk_kind(chunk: &[u8], seen: u8, after: &[u8]) -> Option<VariableKind> {
 }
 
 fn uuid(text: &[u8]) -> bool {
-    text.len() == 36
-        && text.iter().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => *byte == b'-',
-            _ => byte.is_ascii_hexdigit(),
-        })
+    let hyphen = |at: &usize| text.get(*at) == Some(&b'-');
+    // Counted, not searched: nearly all that comes here is one.
+    let digits = || text.iter().filter(|byte| class(**byte) & (DIGIT | HEX_LETTER) != 0).count();
+    text.len() == 36 && [8, 13, 18, 23].iter().all(hyphen) && digits() == 32
 }
 
 /// An IPv6 or MAC address or a longer hardware id: at least six groups of hexadecimal digits between colons, or fewer with
@@ -412,15 +411,6 @@ fn path_end(line: &[u8], start: usize) -> usize {
         let class = class_at(line, at);
         let quote = || matches!(line.get(at), Some(b'"' | b'\'' | b')' | b']' | b'>'));
         // A query string runs on over its equals signs.
-        // So does a file name in brackets.
-        if line.get(at) == Some(&b'[') && line.get(at - 1) == Some(&b'/') {
-            let rest = line.get(at..).unwrap_or_default();
-            let close = rest.iter().position(|b| *b == b']' || self::class(*b) == SPACE);
-            if let Some(close) = close.filter(|close| rest.get(*close) == Some(&b']')) {
-                at += close + 1;
-                continue;
-            }
-        }
         if class == SPACE || class == DELIMITER && (!query || quote()) {
             break;
         }
@@ -429,16 +419,6 @@ fn path_end(line: &[u8], start: usize) -> usize {
     }
     // Hadoop writes addresses as `host/ip:port`.
     port_end(line, at)
-}
-
-/// The version that ends an HTTP request line belongs to its target.
-fn request_end(line: &[u8], end: usize) -> usize {
-    let rest = line.get(end..).unwrap_or_default();
-    if !rest.starts_with(b" HTTP/") {
-        return end;
-    }
-    let version = rest.iter().skip(6).take_while(|b| b.is_ascii_digit() || **b == b'.').count();
-    end + 6 + version
 }
 
 fn windows_path_end(line: &[u8], start: usize) -> usize {

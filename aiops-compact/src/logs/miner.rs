@@ -177,14 +177,14 @@ impl LogMiner {
     fn learn(&mut self, line: &[u8], key: u64) -> u32 {
         self.scratch.read(line, self.config.options().max_tokens);
         self.read_tokens();
+        let known = self.index.get(self.tokens.as_slice()).copied();
         // Only a new pattern makes the miner grow or settle: what it does must not depend on what is cached.
-        if !self.index.contains_key(self.tokens.as_slice()) && self.keep_bounds() {
-            self.read_tokens();
-        }
-        let slot = match self.index.get(self.tokens.as_slice()) {
-            Some(slot) => *slot,
-            None => self.admit(),
-        };
+        let slot = known.unwrap_or_else(|| {
+            if self.keep_bounds() {
+                self.read_tokens();
+            }
+            self.index.get(self.tokens.as_slice()).copied().unwrap_or_else(|| self.admit())
+        });
         if self.cache.len() >= 4 * self.config.options().max_patterns {
             self.cache = HashMap::default();
         }

@@ -9,6 +9,7 @@
 //! token count and first words, decides greedily and never merges.
 
 mod changes;
+mod chunk;
 mod cluster;
 mod config;
 mod extract;

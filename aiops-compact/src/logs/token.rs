@@ -249,9 +249,8 @@ impl Pieces {
                     text.truncate(from);
                     text.extend_from_slice(WILDCARD);
                 }
-                let record = start > 0 && line.get(start - 1) == Some(&b'|');
-                if (assigned || pieces.last().is_some_and(|p| line.get(p.start) == Some(&b'=')) || record)
-                    && is_qualified(text.get(from..).unwrap_or_default(), record)
+                if (assigned || pieces.last().is_some_and(|p| line.get(p.start) == Some(&b'=')))
+                    && is_qualified(text.get(from..).unwrap_or_default())
                 {
                     text.truncate(from);
                     text.extend_from_slice(WILDCARD);
@@ -284,12 +283,11 @@ fn within(line: &[u8], at: usize) -> bool {
 }
 
 /// Package, class, host or path: never the fixed part of an attribute.
-fn is_qualified(value: &[u8], record: bool) -> bool {
+fn is_qualified(value: &[u8]) -> bool {
     let dots = value
         .windows(3)
         .filter(|w| matches!(w, [a, b'.', b] if a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric()));
-    let least = if record { 1 } else { 2 };
-    dots.count() >= least || value.len() > 1 && value.contains(&b'/') && !value.contains(&b':')
+    dots.count() >= 2 || value.len() > 1 && value.contains(&b'/') && !value.contains(&b':')
 }
 
 /// Whether nothing stands where a value may stand: in `()`, `[]`, `{}`, `""` or behind `name=`.

@@ -39,7 +39,7 @@ fn what_is_variable_by_form_is_masked() {
         ("peer node-7/10.0.0.7:9000 is down", "peer <*> is down"),
         ("open /var/log/a.log: denied", "open <*>: denied"),
         (r"load C:\Windows\System32\a.dll now", "load <*> now"),
-        ("GET /v2/items?id=7&x=y HTTP/1.1 done", "GET <*> done"),
+        ("GET /v2/items?id=7&x=y HTTP/1.1 done", "GET <*> HTTP/<*> done"),
         ("at Sun Jun 19 08:43:14 2005 sharp", "at <*> sharp"),
         ("id 54fadb41-096b-447d-96ea-a692162415ae gone", "id <*> gone"),
         ("block blk_-3886504906 and rdd_42_20", "block <*> and <*>"),
@@ -218,6 +218,38 @@ fn headers_are_inferred() {
     for (name, header) in headers {
         let (groups, miner) = with_header(header);
         assert_eq!(groups, 4, "{name}: {:?} {:#?}", miner.header(), found(&miner));
+    }
+}
+
+#[test]
+fn a_line_that_keeps_its_header_costs_no_other_line() {
+    const LINES: usize = 300;
+    let header =
+        |n: usize| format!("2031-10-18 18:{:02}:{:02},{:03} INFO [main] disk.Cache: ", n / 60, n % 60, n);
+    let messages = ["cache is cold", "worker has no work", "closed the connection", "took one lock"];
+    let odd = [
+        "no header at all".to_owned(),
+        "\tat disk.Cache.read".to_owned(),
+        header(7),
+        "2031-10-18 18:00:01,007".to_owned(),
+        String::new(),
+    ];
+    // The odd line first, on either side of the line at which the header becomes known, on that line, and last.
+    for at in [0, 63, 64, 65, LINES - 1] {
+        for odd in &odd {
+            let options = MinerOptions { header: Header::Infer, header_lines: 64, ..MinerOptions::default() };
+            let mut miner = miner(options);
+            let message = |n: usize| messages[n % messages.len()];
+            let line = |n| if n == at { odd.clone() } else { format!("{}{}", header(n), message(n)) };
+            let ids = miner.push_all((0..LINES).map(line));
+            let found = found(&miner);
+            for (which, text) in messages.iter().enumerate() {
+                let count = (0..LINES).filter(|n| *n != at && n % messages.len() == which).count();
+                assert_eq!(found.get(*text), Some(&(count as u64)), "{odd:?} at {at}: {found:?}");
+            }
+            assert_eq!(found.values().sum::<u64>(), LINES as u64, "{odd:?} at {at}: {found:?}");
+            assert_eq!(ids.iter().filter(|id| **id == ids[at]).count(), 1, "{odd:?} at {at}");
+        }
     }
 }
 

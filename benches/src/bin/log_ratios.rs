@@ -10,6 +10,8 @@ use aiops_benches::peers;
 use aiops_compact::ConfigError;
 use aiops_compact::logs::{Header, LogMiner, MinerConfig, MinerOptions};
 
+type MakePeer = fn() -> drain3::Matcher;
+
 fn seconds(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
@@ -87,18 +89,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rates.push(little / big);
     }
     println!("\nrate at {lines} lines / rate at {} lines: {:.3}", lines / 10, median(rates));
-    let text = std::str::from_utf8(&small.bytes)?;
-    let drain3 = compare(
-        pairs.min(3),
-        || {
-            let mut peer = peers::drain3();
-            text.lines().for_each(|line| {
-                let _ = black_box(peer.add_log_message(line));
-            });
-        },
-        || drop(black_box(mine(&small, &content))),
-    );
-    println!("drain3 takes {:.1} times as long", drain3[2]);
+    let text = std::str::from_utf8(&large.bytes)?;
+    let makers: [(&str, MakePeer); 2] =
+        [("drain3, no masking", peers::drain3), ("drain3, masking", peers::drain3_masked)];
+    for (name, make) in makers {
+        let mut clusters = 0;
+        let times = compare(
+            pairs,
+            || {
+                let mut peer = make();
+                for line in text.lines() {
+                    clusters =
+                        black_box(peer.add_log_message(line)).map_or(clusters, |t| clusters.max(t.id()));
+                }
+            },
+            || drop(black_box(mine(&large, &content))),
+        );
+        println!("{name}: takes {:.1} times as long, finds {clusters} templates", times[2]);
+    }
     #[cfg(feature = "peer-drain-rs")]
     let drain_rs = compare(
         pairs.min(3),
@@ -119,6 +127,27 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         miner.templates().len(),
         miner.patterns(),
         miner.memory()
+    );
+    let mut rng = fastrand::Rng::with_seed(1);
+    let mut hostile = LogMiner::new(content.clone());
+    let mut most = 0;
+    let mut line = String::new();
+    let took = seconds(|| {
+        for _ in 0..lines {
+            line.clear();
+            for _ in 0..rng.usize(1..12) {
+                line.extend(std::iter::repeat_with(|| rng.lowercase()).take(8));
+                line.push(' ');
+            }
+            hostile.push(line.as_bytes());
+            most = most.max(hostile.memory());
+        }
+    });
+    println!(
+        "{lines} lines of random words: at most {most} bytes of {} allowed, {} patterns forgotten, {:.3} M lines/s",
+        content.options().max_bytes,
+        hostile.stats().evicted_patterns,
+        lines as f64 / took / 1e6
     );
     Ok(())
 }
