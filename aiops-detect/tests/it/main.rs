@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod baseline;
 mod changepoint;
 mod forest;
 mod group;

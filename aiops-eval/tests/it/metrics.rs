@@ -43,7 +43,7 @@ fn a_folder_of_tables_is_evaluated_and_its_scores_written() {
     table.push_str("400,-90,1\n");
     std::fs::write(folder.join("small.csv"), &table).unwrap();
     let report = evaluate(data.path(), Some(out.path())).unwrap();
-    assert_eq!(report.missing, ["smd", "asd", "changepoint"]);
+    assert_eq!(report.missing, ["smd", "asd", "kpi", "changepoint"]);
     assert_eq!(report.sets.len(), 1);
     assert!(report.sets[0].mean.iter().all(|(_, value)| *value == 1.0), "{:?}", report.sets[0].mean);
     assert!(report.text().contains("small"));
