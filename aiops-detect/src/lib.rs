@@ -7,6 +7,7 @@
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`multivariate`] | metrics that leave their usual relation |
+//! | [`novelty`] | stretches of a series unlike any before |
 //! | [`rolling`] | series that left their norm, by robust deviation |
 //! | [`sli`] | error ratios derived from request counts, as a source |
 
@@ -16,6 +17,7 @@ mod error;
 pub mod forest;
 pub mod group;
 pub mod multivariate;
+pub mod novelty;
 pub mod rolling;
 mod rows;
 pub mod sli;

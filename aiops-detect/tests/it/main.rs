@@ -12,5 +12,6 @@ mod changepoint;
 mod forest;
 mod group;
 mod multivariate;
+mod novelty;
 mod rolling;
 mod sli;
