@@ -57,7 +57,7 @@ impl ContextualBaseline {
                     .map_or(0.0, |share| f64::from(*share) * typical)
             };
             let apart = self.cells(&samples, added, memory);
-            // Scales are those without the weekday's part; its shares keep the unit they were learned in.
+            // The shares keep the unit they were learned in: the typical scale of before.
             (learned.cells, learned.weekdays) = (apart.cells, weekdays);
         }
         Ok(learned)

@@ -123,7 +123,7 @@ fn daylight_saving_does_not_move_the_day() {
 
 #[test]
 fn the_weekday_is_used_only_where_it_helps() {
-    let contextual = ContextualBaseline::new(config(|_| {}));
+    let contextual = ContextualBaseline::new(config(|o| o.weekday_gain = 0.25));
     let mut rng = fastrand::Rng::with_seed(4);
     let weekly = |i: u32, rng: &mut fastrand::Rng| {
         let weekend = i / DAY % 7 >= 5;
