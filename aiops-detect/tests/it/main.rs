@@ -7,9 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
+mod baseline;
 mod changepoint;
 mod forest;
 mod group;
 mod multivariate;
+mod novelty;
 mod rolling;
 mod sli;

@@ -5,14 +5,18 @@
 //! - `tabular/NAME.csv`: columns `x0..xk,label`; learned from all rows, without the labels.
 //! - `smd/`, `asd/`: `index.json` (`name`, `cols`), `NAME.train.f32` and `NAME.test.f32` (little-endian, row by row),
 //!   `NAME.label.csv`; one row a minute, or five. Learned from the train rows.
+//! - `kpi/`: `index.json` (`name`, `step_s`, `start_unix`), `NAME.train.csv` and `NAME.test.csv` (`value,label`).
+//! - `nab/data/GROUP/NAME.csv` (`timestamp,value`) and `nab/labels/combined_windows.json`; one series at a time, streamed.
 //! - `changepoint/NAME.json` (`series[].raw`) and `annotations.json` (annotator to changes, from row 0).
 //!
 //! Labels are read for scoring only. There is no point adjustment: with it, noise wins.
 
 mod changepoint;
 mod files;
+mod kpi;
 mod measure;
 mod multivariate;
+mod nab;
 mod tabular;
 
 use std::fmt::Write as _;
@@ -117,6 +121,18 @@ pub fn evaluate(data: &Path, out: Option<&Path>) -> Result<MetricsReport, EvalEr
         } else {
             report.missing.push(set);
         }
+    }
+    let kpi = data.join("kpi");
+    if kpi.is_dir() {
+        report.sets.extend(kpi::evaluate(&kpi, out)?);
+    } else {
+        report.missing.push("kpi");
+    }
+    let nab = data.join("nab");
+    if nab.is_dir() {
+        report.sets.push(nab::evaluate(&nab, out)?);
+    } else {
+        report.missing.push("nab");
     }
     let changes = data.join("changepoint");
     if changes.is_dir() {

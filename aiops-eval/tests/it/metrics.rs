@@ -43,7 +43,7 @@ fn a_folder_of_tables_is_evaluated_and_its_scores_written() {
     table.push_str("400,-90,1\n");
     std::fs::write(folder.join("small.csv"), &table).unwrap();
     let report = evaluate(data.path(), Some(out.path())).unwrap();
-    assert_eq!(report.missing, ["smd", "asd", "changepoint"]);
+    assert_eq!(report.missing, ["smd", "asd", "kpi", "nab", "changepoint"]);
     assert_eq!(report.sets.len(), 1);
     assert!(report.sets[0].mean.iter().all(|(_, value)| *value == 1.0), "{:?}", report.sets[0].mean);
     assert!(report.text().contains("small"));
@@ -76,4 +76,44 @@ fn changes_are_scored_as_their_annotators_saw_them() {
     let expected = 0.5 * ((62.0 * 60.0 / 62.0 + 38.0 * 38.0 / 40.0) / 100.0 + 0.6);
     assert!((figures[1].1 - expected).abs() < 1e-12, "{figures:?}");
     assert_eq!(report.sets[1].files[0].figures[0], ("f1", 2.0 * 0.75 / 1.75));
+}
+
+/// A stretch that is flat for once in a beat: found, and worth what the benchmark says.
+#[test]
+fn windows_and_false_alarms_are_scored_as_the_benchmark_does() {
+    let (data, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let folder = data.path().join("nab");
+    std::fs::create_dir_all(folder.join("data/made")).unwrap();
+    std::fs::create_dir_all(folder.join("labels")).unwrap();
+    let time =
+        |row: usize| format!("2024-01-{:02} {:02}:{:02}:00", 1 + row / 288, row / 12 % 24, row % 12 * 5);
+    let mut table = String::from("timestamp,value\n");
+    for row in 0..3000 {
+        let flat = (2000..2030).contains(&row) || (2500..2530).contains(&row);
+        let value = if flat { 6.0 } else { (row % 12) as f64 + (row * row % 7) as f64 / 10.0 };
+        let _ = writeln!(table, "{},{value}", time(row));
+    }
+    std::fs::write(folder.join("data/made/beat.csv"), table).unwrap();
+    let windows = serde_json::json!({
+        "made/beat.csv": [[format!("{}.000000", time(1990)), time(2089)], [time(2700), time(2799)]],
+        "made/not_here.csv": [],
+    });
+    std::fs::write(folder.join("labels/combined_windows.json"), windows.to_string()).unwrap();
+    let report = evaluate(data.path(), Some(out.path())).unwrap();
+    let figures: std::collections::BTreeMap<_, _> = report.sets[0].files[0].figures.iter().copied().collect();
+    assert_eq!((figures["windows"], figures["windows_hit"]), (2.0, 1.0), "{figures:?}");
+    let text = std::fs::read_to_string(out.path().join("nab/novelty/made/beat.csv")).unwrap();
+    let alarms: Vec<usize> =
+        text.lines().skip(1).enumerate().filter(|(_, score)| *score != "0").map(|(row, _)| row).collect();
+    let late = alarms.iter().filter(|row| **row > 2089).count();
+    assert_eq!(figures["false_alarms"], (alarms.len() - 1) as f64, "{alarms:?}");
+    assert!((2000..2030).contains(&alarms[alarms.len() - 1 - late]), "{alarms:?}");
+    // By the formula: position of the alarm in its window of 100 rows, and false alarms at their full price, for they lie
+    // more than three windows behind it or before the first one.
+    let sigmoid = |p: f64| 2.0 / (1.0 + (5.0 * p).exp()) - 1.0;
+    let row = alarms[alarms.len() - 1 - late];
+    let hit = sigmoid(-((2089 - row + 1) as f64) / 100.0) / sigmoid(-1.0);
+    let raw = hit - 1.0 - 0.11 * (alarms.len() - 1) as f64;
+    assert!((figures["raw"] - raw).abs() < 1e-9, "{figures:?} {raw}");
+    assert_eq!(report.sets[0].mean[0], ("nab_score", 100.0 * (figures["raw"] + 2.0) / 4.0));
 }
