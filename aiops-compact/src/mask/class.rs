@@ -5,7 +5,7 @@ pub(super) const LOWER: u8 = 2;
 pub(super) const UPPER: u8 = 4;
 /// Not a hexadecimal digit.
 pub(super) const NOT_HEX: u8 = 8;
-/// Letters, digits, `_` and everything beyond ASCII.
+/// Letters, digits and `_`. What is beyond ASCII ends a word: numbers and keys stand in any script.
 pub(super) const WORD: u8 = 16;
 /// A byte that may be inside or before something to mask: `@ : = - +`.
 pub(super) const TRIGGER: u8 = 32;
@@ -23,7 +23,7 @@ const fn table() -> [u8; 256] {
             b'0'..=b'9' => DIGIT | WORD,
             b'a'..=b'z' => LOWER | WORD,
             b'A'..=b'Z' => UPPER | WORD,
-            b'_' | 0x80.. => WORD,
+            b'_' => WORD,
             _ => 0,
         };
         if !byte.is_ascii_hexdigit() {

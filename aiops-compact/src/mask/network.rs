@@ -16,7 +16,8 @@ const DOMAIN: usize = 255;
 /// The address around the `@` at `sign`: a dotted domain that ends with letters. Not what only looks like one: `git@host`, a
 /// package with its version, a systemd unit.
 pub(super) fn email(text: &[u8], floor: usize, sign: usize) -> Option<Range<usize>> {
-    let local = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-');
+    // Beyond ASCII: RFC 6531.
+    let local = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-' | 0x80..);
     let mut start = run_back(text, floor, sign, LOCAL, local);
     while matches!(at(text, start), b'.' | b'-' | b'+' | b'%') && start < sign {
         start += 1;
@@ -24,14 +25,15 @@ pub(super) fn email(text: &[u8], floor: usize, sign: usize) -> Option<Range<usiz
     if start == sign || text.get(start..sign) == Some(b"git") {
         return None;
     }
-    let domain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
+    let domain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | 0x80..);
     let mut end = run(text, sign + 1, domain);
     while end > sign + 1 && matches!(before(text, end), b'.' | b'-') {
         end -= 1;
     }
     let name = text.get(sign + 1..end).filter(|name| name.len() <= DOMAIN)?;
     let top = name.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    let letters = top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic) || top.starts_with(b"xn--");
+    let letters = top.len() >= 2 && top.iter().all(|b| b.is_ascii_alphabetic() || *b >= 0x80)
+        || top.starts_with(b"xn--");
     let labels = name.len() > top.len() && name.split(|b| *b == b'.').all(|label| !label.is_empty());
     (letters && labels && !UNITS.contains(&top)).then_some(start..end)
 }

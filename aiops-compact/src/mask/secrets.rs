@@ -179,16 +179,32 @@ fn placeholder(value: &[u8]) -> bool {
         b"unset",
     ];
     let trimmed = value.trim_ascii();
-    let core = trimmed.iter().filter(|b| b.is_ascii_alphanumeric()).count();
-    let marked = |open: u8, close: u8| trimmed.first() == Some(&open) && trimmed.last() == Some(&close);
     let bare = trimmed.strip_prefix(b"<").and_then(|v| v.strip_suffix(b">")).unwrap_or(trimmed);
     let bare = bare.strip_prefix(b"[").and_then(|v| v.strip_suffix(b"]")).unwrap_or(bare);
-    core == 0
+    trimmed.iter().all(|b| matches!(b, b'*' | b'.' | b'-' | b'_' | b'?' | b'<' | b'>' | b'[' | b']'))
         || WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
-        || trimmed.starts_with(b"${")
-        || trimmed.starts_with(b"{{")
-        || marked(b'%', b'%')
         || trimmed.len() >= 3 && trimmed.iter().all(|b| matches!(b, b'x' | b'X' | b'*'))
+}
+
+/// Whether the value at `range` is no value but the name of where to find it: `${NAME}`, `{{ name }}`, `%NAME%`, whole and
+/// closed. A closing bracket may stand behind `range`, since it ends values that are not in quotes.
+fn reference(text: &[u8], range: &Range<usize>) -> bool {
+    let found = text.get(range.clone()).unwrap_or_default().trim_ascii();
+    let behind = text.get(range.end..).unwrap_or_default();
+    let named = |name: &[u8]| {
+        let name = name.trim_ascii();
+        !name.is_empty() && name.iter().all(|b| name_byte(*b))
+    };
+    if let Some(name) = found.strip_prefix(b"${") {
+        let closed = name.strip_suffix(b"}").or(behind.starts_with(b"}").then_some(name));
+        return closed.is_some_and(named);
+    }
+    if let Some(name) = found.strip_prefix(b"{{") {
+        let closed = name.strip_suffix(b"}}").or(behind.starts_with(b"}}").then_some(name));
+        return closed.is_some_and(named) || name.is_empty() && behind.starts_with(b" ");
+    }
+    let variable = found.strip_prefix(b"%").and_then(|v| v.strip_suffix(b"%"));
+    variable.is_some_and(|v| named(v) && !v.iter().any(u8::is_ascii_lowercase))
 }
 
 fn quote(b: u8) -> bool {
@@ -214,7 +230,7 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
     let from = run(text, from, |b| b == b' ' || b == b'\t').min(from + 8);
     let range = value(text, from)?;
     let found = text.get(range.clone())?;
-    if placeholder(found) {
+    if placeholder(found) || reference(text, &range) {
         return None;
     }
     let name_ends = |ending: &[u8]| name.len() >= ending.len() && name.to_ascii_lowercase().ends_with(ending);
@@ -225,8 +241,10 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
     if name_ends(b"authorization") || name_ends(b"cookie") {
         return header(text, range);
     }
-    // "Invalid token: unexpected end": prose, not a setting.
+    // "Invalid token: unexpected end": prose, not a setting. Of passwords nobody speaks so, and theirs may be words.
+    let spoken_of = [&b"token"[..], b"secret", b"credential", b"credentials"].iter().any(|n| name_ends(n));
     let prose = colon
+        && spoken_of
         && !quote(before(text, range.start))
         && before(text, start) == b' '
         && is_word(before(text, start.saturating_sub(1)))
@@ -234,22 +252,44 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
     (!prose).then_some(range)
 }
 
-/// A header whose value has several words: the credentials after the scheme; a cookie up to the end of its line.
+/// A header whose value has several words: the credentials after the scheme, where they are one run; else all that follows.
 fn header(text: &[u8], first: Range<usize>) -> Option<Range<usize>> {
     let quoted = quote(before(text, first.start));
+    let limit = if quoted { first.end } else { parameters(text, first.start) };
     let word = first.start..run(text, first.start, |b| b.is_ascii_alphabetic()).min(first.end);
     let scheme = text.get(word.clone())?;
     if SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
-        let from = run(text, word.end, |b| b == b' ').min(word.end + 4);
-        let until = if quoted { first.end } else { run(text, from, token68) };
-        return (until > from).then_some(from..until);
+        let value = text.get(first.start..limit).unwrap_or_default();
+        if first.start + value.trim_ascii_end().len() <= word.end {
+            // The scheme alone, before what was masked already.
+            return None;
+        }
+        let from = run(text, word.end, |b| b == b' ' || b == b'\t').min(word.end + 8);
+        let until = run(text, from, token68).min(limit);
+        // `username="…"`: a parameter, and secrets may follow.
+        let parameter = before(text, until) == b'=' && quote(at(text, until));
+        let ends = until == limit || !matches!(at(text, until), b'%' | b':' | b'\\') && !parameter;
+        if from > word.end && until > from && ends {
+            return Some(from..until);
+        }
     }
-    if quoted {
-        return Some(first);
+    (limit > first.start).then_some(first.start..limit)
+}
+
+/// End of a header's value without quotes around it: of the line, or before a quote that is none of a parameter's (`a="b"`).
+fn parameters(text: &[u8], from: usize) -> usize {
+    let mut end = from;
+    loop {
+        end = run(text, end, |b| !quote(b) && !matches!(b, b'\r' | b'\n'));
+        let mark = at(text, end);
+        if !quote(mark) || before(text, end) != b'=' {
+            break;
+        }
+        let close = run(text, end + 1, |b| b != mark && !matches!(b, b'\r' | b'\n'));
+        end = if at(text, close) == mark { close + 1 } else { close };
     }
-    let line = run(text, first.start, |b| !matches!(b, b'\r' | b'\n' | b'"' | b'\''));
-    let trailing = text.get(first.start..line)?.iter().rev().take_while(|b| **b == b' ').count();
-    Some(first.start..line - trailing)
+    let line = text.get(from..end).unwrap_or_default();
+    from + line.trim_ascii_end().len()
 }
 
 /// The value that starts at `from`: in quotes up to the closing one, else up to a blank or a delimiter.
@@ -291,7 +331,7 @@ pub(super) fn option(text: &[u8], dashes: usize) -> Option<Range<usize>> {
     let from = run(text, end, |b| b == b' ').min(end + 4);
     let range = value(text, from)?;
     let found = text.get(range.clone())?;
-    (!found.starts_with(b"-") && !placeholder(found)).then_some(range)
+    (!found.starts_with(b"-") && !placeholder(found) && !reference(text, &range)).then_some(range)
 }
 
 /// The private key in PEM (RFC 7468) whose first line starts at `start`, up to the end of its last line; to the end of
