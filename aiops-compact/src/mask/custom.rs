@@ -20,7 +20,7 @@ pub struct Pattern {
 }
 
 /// What a pattern looks like. None of them can take more than linear time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Form {
@@ -38,6 +38,17 @@ pub enum Form {
     ///
     /// `CUST-######` is the word "CUST-" with six digits.
     Shape(String),
+}
+
+/// Kind and length only: what a user lists may itself be secret.
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Literal(text) => write!(f, "Literal({} bytes)", text.len()),
+            Self::Prefix { text, least } => write!(f, "Prefix({} bytes, at least {least} more)", text.len()),
+            Self::Shape(text) => write!(f, "Shape({} bytes)", text.len()),
+        }
+    }
 }
 
 /// One character of a shape.
@@ -87,7 +98,7 @@ pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
             return bad("patterns.label", "a lower-case letter, then letters, digits, - and _; at most 32");
         }
         // Words are looked up where they begin.
-        let begins = |text: &str| text.trim_start_matches('\\').bytes().next().is_some_and(is_word);
+        let begins = |text: &str| text.bytes().next().is_some_and(is_word);
         match &pattern.form {
             Form::Literal(text) if !(3..=1024).contains(&text.len()) => {
                 return bad("patterns.form.literal", "3 to 1024 bytes");
@@ -103,7 +114,7 @@ pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
             Form::Shape(shape) => {
                 let variable =
                     parts(shape).is_some_and(|parts| parts.iter().any(|part| !matches!(part, Part::Byte(_))));
-                let starts = begins(shape) || shape.starts_with(['#', '?', '*']);
+                let starts = begins(shape.trim_start_matches('\\')) || shape.starts_with(['#', '?', '*']);
                 if !(3..=64).contains(&shape.len()) || !variable || !starts {
                     let allowed =
                         "3 to 64 bytes from a letter or digit on, at least one of # ? *, no \\ at the end";

@@ -275,10 +275,12 @@ fn settings_are_checked() {
         shape(&"#".repeat(65)),
         Form::Prefix { text: "a".to_owned(), least: 1 },
         Form::Prefix { text: "-a".to_owned(), least: 1 },
+        Form::Prefix { text: "\\ab".to_owned(), least: 1 },
         Form::Prefix { text: "ab".to_owned(), least: 0 },
     ] {
         assert!(pattern("x", form.clone()).is_err(), "{form:?}");
     }
+    assert!(!format!("{:?}", everything()).contains("blue heron"), "{:?}", everything());
     let too_many = vec![Pattern { label: "x".to_owned(), form: shape("###") }; 65];
     assert_eq!(with(&|o| o.patterns = too_many.clone()), "patterns");
     let json = serde_json::to_string(&MaskConfig::try_from(everything()).unwrap()).unwrap();
