@@ -283,6 +283,73 @@ fn memory_is_bounded_on_random_lines() {
     );
 }
 
+/// A word for each number, without a digit.
+fn name(number: usize) -> String {
+    (0..5).map(|place| char::from(b'a' + (number / 26_usize.pow(place) % 26) as u8)).collect()
+}
+
+/// The smallest bound on bytes, the default one on patterns, and templates that are seen once.
+fn small_with_rare_templates(rare: usize) -> LogMiner {
+    let mut miner = miner(MinerOptions { max_bytes: 1_000_000, ..MinerOptions::default() });
+    for n in 0..rare {
+        miner.push(vec![name(n * 7919); n % 9 + 3].join(" ").as_bytes());
+    }
+    miner
+}
+
+#[test]
+fn lines_that_differ_in_blanks_evict_nothing() {
+    let mut miner = small_with_rare_templates(200);
+    let before = miner.patterns();
+    // More of them than the table of line hashes may hold, all of one pattern.
+    for n in 0_usize..100_000 {
+        let line: String =
+            (0..12).map(|gap| if n / 3_usize.pow(gap) % 3 == 0 { "up " } else { "up  " }).collect();
+        let pad = " ".repeat(n % 512 + 1);
+        miner.push(format!("{line}{pad}end").as_bytes());
+        assert!(miner.memory() <= 1_000_000, "{} after {n}", miner.memory());
+    }
+    assert_eq!((miner.patterns(), miner.stats().evicted_patterns), (before + 1, 0));
+}
+
+#[test]
+fn names_in_one_template_do_not_evict_rare_templates() {
+    let mut miner = small_with_rare_templates(200);
+    let rare: BTreeSet<String> = found(&miner).into_keys().collect();
+    for n in 0..30_000 {
+        miner.push(format!("session of user {} opened from the lobby", name(n)).as_bytes());
+        assert!(miner.memory() <= 1_010_000, "{} after {n}", miner.memory());
+    }
+    let kept = found(&miner);
+    let lost: Vec<&String> = rare.iter().filter(|text| !kept.contains_key(*text)).collect();
+    assert!(lost.is_empty() && miner.stats().evicted_patterns == 0, "{lost:?} {:?}", miner.stats());
+    assert_eq!(kept.get("session of user <*> opened from the lobby"), Some(&30_000));
+}
+
+#[test]
+fn a_small_bound_on_bytes_keeps_many_patterns() {
+    let mut miner = small_with_rare_templates(0);
+    for n in 0..30_000 {
+        miner.push(vec![name(n * 7919); n % 9 + 3].join(" ").as_bytes());
+        assert!(miner.memory() <= 1_010_000, "{} after {n}", miner.memory());
+        // Moves, aliases and hashes of lines do not take the room of patterns.
+        assert!(n < 2_000 || miner.patterns() > 150, "{} after {n}", miner.patterns());
+    }
+}
+
+#[test]
+fn tokens_are_bounded_whatever_their_form() {
+    for (part, most) in
+        [("a=\"b\" ", 8), ("a=\"b\" ", 9), ("a=\"b\" ", 10), ("x() ", 8), ("x() ", 9), ("x() ", 10)]
+    {
+        let options = MinerOptions { max_tokens: most, ..MinerOptions::default() };
+        let mut miner = miner(options);
+        let id = miner.push(part.repeat(500).as_bytes());
+        let template = miner.template(id).unwrap().to_string();
+        assert!(template.len() < 80 && template.ends_with("<*>"), "{template}");
+    }
+}
+
 #[test]
 fn a_stored_miner_of_another_kind_is_refused() {
     let mut json = serde_json::to_value(content()).unwrap();
