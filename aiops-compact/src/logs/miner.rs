@@ -25,6 +25,7 @@ pub(super) struct Pattern {
 
 /// Number of lines and what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MinerStats {
     /// Lines mined.
     pub lines: u64,

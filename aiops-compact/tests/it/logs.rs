@@ -363,6 +363,55 @@ fn a_stored_miner_of_another_kind_is_refused() {
     assert_eq!(error.field(), "variable_words");
 }
 
+#[test]
+fn a_stored_miner_that_none_can_have_written_is_refused() {
+    let mut miner = content();
+    for n in 0..300 {
+        miner.push(format!("session of user {} opened from lobby {}", name(n), name(n % 3)).as_bytes());
+        miner.push(vec![name(n % 7); n % 5 + 1].join(" ").as_bytes());
+    }
+    let stored = serde_json::to_value(&miner).unwrap();
+    let mut read: LogMiner = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), stored);
+    assert_eq!(read.push(b"one more"), miner.push(b"one more"));
+    let (huge, next) = (serde_json::json!(u64::MAX), stored["next_id"].clone());
+    let last = stored["patterns"].as_array().unwrap().len() - 1;
+    let refused = |reason: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut state = stored.clone();
+        change(&mut state);
+        let error = serde_json::from_value::<LogMiner>(state).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+    };
+    refused("ids are more", &|s| s["next_id"] = huge.clone());
+    refused("lines are more", &|s| s["stats"]["lines"] = huge.clone());
+    refused("dropped moves are more", &|s| s["stats"]["dropped_moves"] = huge.clone());
+    refused("lines of patterns are more", &|s| s["stats"]["evicted_lines"] = huge.clone());
+    refused("evicted patterns are more", &|s| s["stats"]["evicted_patterns"] = huge.clone());
+    refused("unknown field", &|s| s["stats"]["more"] = 1.into());
+    refused("lines of patterns are more", &|s| s["patterns"][0]["count"] = huge.clone());
+    refused("numbers of last lines", &|s| s["patterns"][0]["last"] = huge.clone());
+    refused("newer than one of its patterns", &|s| s["patterns"][0]["template"] = 1.into());
+    refused("order of their ids", &|s| s["patterns"][0]["id"] = next.clone());
+    refused("a token is no word", &|s| s["patterns"][0]["tokens"][0] = huge.clone());
+    refused("tokens, of at most", &|s| s["patterns"][0]["tokens"] = vec![0; 10_000].into());
+    refused("two patterns are the same", &|s| {
+        s["patterns"][last]["tokens"] = s["patterns"][0]["tokens"].clone();
+    });
+    refused("patterns, of at most", &|s| s["config"]["max_patterns"] = 64.into());
+    refused("a list that is no template", &|s| s["lists"] = serde_json::json!({ "9999": [0] }));
+    refused("an alias of", &|s| s["aliases"] = serde_json::json!({ "0": 1 }));
+    refused("an alias of", &|s| s["aliases"] = serde_json::json!({ u64::MAX.to_string(): 0 }));
+    let moved = serde_json::json!({ "from": 0, "into": u64::MAX, "pattern": 0, "line": 1 });
+    refused("a move of", &|s| s["moves"] = serde_json::json!([moved]));
+    // A settling that never comes, and a record without end, are what a miner would have made of them.
+    let mut state = stored.clone();
+    state["due"] = huge.clone();
+    let kept = serde_json::json!({ "from": 0, "into": 0, "pattern": 0, "line": 1 });
+    state["moves"] = vec![kept; 100_000].into();
+    let read: LogMiner = serde_json::from_value(state).unwrap();
+    assert!(read.moves().len() <= 1 << 14 && read.stats().dropped_moves > 0);
+}
+
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
