@@ -77,3 +77,22 @@ fn changes_are_scored_as_their_annotators_saw_them() {
     assert!((figures[1].1 - expected).abs() < 1e-12, "{figures:?}");
     assert_eq!(report.sets[1].files[0].figures[0], ("f1", 2.0 * 0.75 / 1.75));
 }
+
+#[test]
+fn annotations_that_cannot_be_scored_are_errors() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("changepoint");
+    std::fs::create_dir(&folder).unwrap();
+    let fails = |raw: Vec<f64>, annotators: serde_json::Value, reason: &str| {
+        let document = serde_json::json!({ "series": [{ "raw": raw }] });
+        std::fs::write(folder.join("steps.json"), document.to_string()).unwrap();
+        let annotations = serde_json::json!({ "steps": annotators });
+        std::fs::write(folder.join("annotations.json"), annotations.to_string()).unwrap();
+        let error = evaluate(data.path(), None).unwrap_err();
+        assert!(matches!(error, EvalError::Table { .. }), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+    };
+    fails(vec![1.0; 50], serde_json::json!({}), "steps has no annotator");
+    fails(vec![], serde_json::json!({ "1": [] }), "without rows");
+    fails(vec![1.0; 50], serde_json::json!({ "1": [50] }), "row 50 of 50");
+}
