@@ -329,7 +329,7 @@ fn names_in_one_template_do_not_evict_rare_templates() {
 #[test]
 fn a_small_bound_on_bytes_keeps_many_patterns() {
     let mut miner = small_with_rare_templates(0);
-    for n in 0..30_000 {
+    for n in 0..8_000 {
         miner.push(vec![name(n * 7919); n % 9 + 3].join(" ").as_bytes());
         assert!(miner.memory() <= 1_010_000, "{} after {n}", miner.memory());
         // Moves, aliases and hashes of lines do not take the room of patterns.
