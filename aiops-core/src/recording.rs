@@ -12,7 +12,7 @@
 //! Only `range` must be there; an unknown field is an error. Numbers that JSON has not (NaN, ±∞) are the strings `"NaN"`,
 //! `"Inf"` and `"-Inf"`; a gap is `null`. What is read equals what was written.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read as _, Write};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::model::TelemetryWindow;
@@ -43,28 +43,61 @@ pub fn write_window(to: &mut impl Write, window: &TelemetryWindow) -> Result<()>
         .map_err(|e| Error::new(ErrorKind::Unavailable, "a recording cannot be written").caused_by(e))
 }
 
-/// Reads a recording window by window, in memory of one line. Ends after the first error.
+/// Bytes of the longest line that [`read_windows`] takes: 64 MiB.
+pub const MAX_LINE_BYTES: u64 = 64 << 20;
+
+/// Reads a recording window by window, in memory of one line of at most [`MAX_LINE_BYTES`]. Ends after the first error.
 ///
 /// # Errors
-/// Of an item: [`ErrorKind::Malformed`] for a line that is no window, such as a last one that was cut off, with its number;
-/// [`ErrorKind::Unavailable`] when `from` cannot be read.
+/// Of an item: [`ErrorKind::Malformed`] for a line that is no window, such as a last one that was cut off, and
+/// [`ErrorKind::Limit`] for one that is too long, each with its number; [`ErrorKind::Unavailable`] when `from` cannot be read.
 pub fn read_windows(from: impl BufRead) -> impl Iterator<Item = Result<TelemetryWindow>> {
-    let mut failed = false;
-    let lines = from.split(b'\n').enumerate();
-    lines
-        .map(|(number, line)| {
-            let line = line
+    read_windows_within(from, MAX_LINE_BYTES)
+}
+
+/// [`read_windows`] with lines of at most `max_line_bytes`, the line end not counted.
+///
+/// # Errors
+/// Those of [`read_windows`].
+pub fn read_windows_within(
+    mut from: impl BufRead,
+    max_line_bytes: u64,
+) -> impl Iterator<Item = Result<TelemetryWindow>> {
+    let mut line = Vec::new();
+    let mut numbers = 1_u64..;
+    let mut next = move || -> Result<Option<TelemetryWindow>> {
+        for number in numbers.by_ref() {
+            line.clear();
+            // One byte more, by which a line that is too long is told from one that just fits.
+            let mut piece = from.by_ref().take(max_line_bytes.saturating_add(1));
+            let read = piece
+                .read_until(b'\n', &mut line)
                 .map_err(|e| Error::new(ErrorKind::Unavailable, "a recording cannot be read").caused_by(e))?;
+            if read == 0 {
+                break;
+            }
+            if line.last() != Some(&b'\n') && line.len() as u64 > max_line_bytes {
+                let error = Error::new(ErrorKind::Limit, "a line of a recording is too long");
+                return Err(error.with("line", number).with("most_bytes", max_line_bytes));
+            }
             if line.iter().all(u8::is_ascii_whitespace) {
-                return Ok(None);
+                continue;
             }
             let window = serde_json::from_slice(&line).map_err(|e| {
-                Error::new(ErrorKind::Malformed, "not a telemetry window")
-                    .with("line", number + 1)
-                    .caused_by(e)
+                let error = Error::new(ErrorKind::Malformed, "not a telemetry window");
+                error.with("line", number).caused_by(e)
             });
-            window.map(Some)
-        })
-        .filter_map(Result::transpose)
-        .take_while(move |window| !std::mem::replace(&mut failed, window.is_err()))
+            return window.map(Some);
+        }
+        Ok(None)
+    };
+    let mut failed = false;
+    std::iter::from_fn(move || {
+        if failed {
+            return None;
+        }
+        let window = next().transpose();
+        failed = window.as_ref().is_none_or(Result::is_err);
+        window
+    })
 }

@@ -26,7 +26,7 @@ pub enum EvalError {
         /// Which.
         path: PathBuf,
         /// Where and why.
-        source: serde_json::Error,
+        source: aiops_core::Error,
     },
     /// A recording holds no metric sample in any window.
     #[error("{} holds no metric samples", path.display())]
@@ -73,6 +73,16 @@ pub enum EvalError {
         lines: usize,
         /// Lines labelled.
         labels: usize,
+    },
+    /// A log set's lines and their numbers do not belong together.
+    #[error("{set} has {lines} lines and {ids} line ids")]
+    LineIds {
+        /// Which set.
+        set: String,
+        /// Lines mined.
+        lines: usize,
+        /// Line ids.
+        ids: usize,
     },
     /// A template miner cannot be configured.
     #[error("no miner for {set}")]

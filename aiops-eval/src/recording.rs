@@ -2,6 +2,8 @@
 //! [`aiops_core::recording`], which also writes it.
 
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
     EntityId, MetricKind, MetricSeries, SeriesKey, Signal, TelemetryWindow, TimeAxis, TimeRange, Unit, time,
 };
+use aiops_core::recording::read_windows;
 use aiops_core::{Case, CasePart};
 use serde::Deserialize;
 
@@ -40,10 +43,12 @@ impl Recording {
         struct Probe {
             entries: Option<serde::de::IgnoredAny>,
         }
-        let bytes =
-            std::fs::read(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
-        let mut first = serde_json::Deserializer::from_slice(&bytes).into_iter::<Probe>();
+        let read_error = |source| EvalError::Read { path: path.to_owned(), source };
+        let open = || File::open(path).map(BufReader::new).map_err(read_error);
+        // The probe keeps nothing of what it reads.
+        let mut first = serde_json::Deserializer::from_reader(open()?).into_iter::<Probe>();
         let windows = if matches!(first.next(), Some(Ok(Probe { entries: Some(_) }))) {
+            let bytes = std::fs::read(path).map_err(read_error)?;
             let case = Case::from_json(&bytes)
                 .map_err(|source| EvalError::Case { path: path.to_owned(), source })?;
             let observed = case.entries().iter().filter_map(|entry| match &entry.part {
@@ -52,8 +57,7 @@ impl Recording {
             });
             observed.collect()
         } else {
-            let windows = serde_json::Deserializer::from_slice(&bytes).into_iter();
-            windows
+            read_windows(open()?)
                 .collect::<Result<Vec<TelemetryWindow>, _>>()
                 .map_err(|source| EvalError::Recording { path: path.to_owned(), source })?
         };

@@ -38,7 +38,8 @@ pub struct MinerOptions {
     pub header_lines: u64,
     /// Most line patterns kept; 64 to 10⁷. Beyond it patterns seen longest ago are forgotten. Default 65536.
     pub max_patterns: usize,
-    /// Memory kept, by estimate, in bytes; 10⁶ to 10¹². Beyond it patterns seen longest ago are forgotten. Default 256 MiB.
+    /// Memory kept, by estimate, in bytes; 10⁶ to 10¹². Beyond it words of no pattern are forgotten, then the patterns seen
+    /// longest ago. Default 256 MiB.
     pub max_bytes: usize,
     /// Most patterns kept of one template; 8 to 10⁵. Default 64.
     pub max_patterns_per_template: usize,

@@ -25,6 +25,7 @@ pub(super) struct Pattern {
 
 /// Number of lines and what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MinerStats {
     /// Lines mined.
     pub lines: u64,
@@ -57,8 +58,9 @@ pub struct MinerStats {
 /// exact, and which words a template's variable is known to take is a sample.
 ///
 /// # Memory
-/// At most about `max_bytes` (the vocabulary, patterns, and the table of line hashes are counted) and `max_patterns`
-/// patterns; the patterns seen longest ago go first.
+/// At most about `max_bytes` and `max_patterns` patterns; the patterns seen longest ago go first, and none before all was
+/// dropped that no pattern needs: words, and the table of line hashes. That table takes at most a quarter of `max_bytes`,
+/// the record of moves and the ids that lead to other ids an eighth each.
 ///
 /// # Collisions
 /// Lines are told apart by a 64-bit hash that is fast, not keyed: who can craft lines can make two of them share a template.
@@ -105,8 +107,13 @@ pub struct LogMiner {
 /// Patterns before the first settling.
 const FIRST_SETTLING: usize = 64;
 
-/// Moves kept.
+/// Most moves kept.
 const MAX_MOVES: usize = 1 << 14;
+
+/// Bytes of an entry of the cache, a move, and an alias.
+const CACHE_BYTES: usize = 18;
+const MOVE_BYTES: usize = std::mem::size_of::<Move>();
+const ALIAS_BYTES: usize = 32;
 
 impl LogMiner {
     /// An empty miner.
@@ -185,7 +192,7 @@ impl LogMiner {
             }
             self.index.get(self.tokens.as_slice()).copied().unwrap_or_else(|| self.admit())
         });
-        if self.cache.len() >= 4 * self.config.options().max_patterns {
+        if self.cache.len() >= self.most_cached() {
             self.cache = HashMap::default();
         }
         self.cache.insert(key, slot);
@@ -236,22 +243,40 @@ impl LogMiner {
     /// Estimate of the memory held, in bytes.
     #[must_use]
     pub fn memory(&self) -> usize {
+        self.retained() + self.cache.capacity() * CACHE_BYTES
+    }
+
+    /// What is held but for the cache, which has a bound of its own: what is forgotten must not depend on what is cached.
+    fn retained(&self) -> usize {
         // Tokens stand in a pattern, in the index and in a group.
         self.token_count * 40
             + self.patterns.len() * 320
             + self.vocabulary.bytes()
-            + self.cache.capacity() * 18
-            + self.aliases.len() * 32
-            + self.moves.len() * 24
+            + self.aliases.len() * ALIAS_BYTES
+            + self.moves.len() * MOVE_BYTES
+    }
+
+    /// Entries of the cache: with twice the room for growth at most a quarter of the memory.
+    fn most_cached(&self) -> usize {
+        let options = self.config.options();
+        options.max_patterns.saturating_mul(4).min(options.max_bytes / (8 * CACHE_BYTES))
     }
 
     /// Makes room for one more pattern; whether symbols or the header may have changed.
     fn keep_bounds(&mut self) -> bool {
         let options = self.config.options();
-        let (max_patterns, max_bytes) = (options.max_patterns, options.max_bytes);
-        if self.patterns.len() >= max_patterns || self.memory() >= max_bytes {
+        let max_patterns = options.max_patterns;
+        let max_bytes = options.max_bytes.saturating_sub(2 * CACHE_BYTES * self.most_cached());
+        let above = |miner: &Self, patterns: usize, bytes: usize| {
+            miner.patterns.len() >= patterns || miner.retained() >= bytes
+        };
+        if above(self, max_patterns, max_bytes) {
             self.regroup(true);
-            self.evict(max_patterns / 2, max_bytes / 2);
+            self.rebuild_vocabulary();
+            // A quarter of the room must be free again, or the next lines would have all this done anew.
+            if above(self, max_patterns - max_patterns / 4, max_bytes - max_bytes / 4) {
+                self.evict(max_patterns / 2, max_bytes / 2);
+            }
             return true;
         }
         // Before the header is known there is nothing to settle.
@@ -317,12 +342,23 @@ impl LogMiner {
         }
         moves.sort_unstable_by_key(|entry| entry.pattern);
         self.moves.append(&mut moves);
-        if self.moves.len() > MAX_MOVES {
-            let excess = self.moves.len() - MAX_MOVES / 2;
+        self.trim_records();
+        self.open_groups();
+    }
+
+    /// Keeps the newest moves and aliases, as many as have room.
+    pub(super) fn trim_records(&mut self) {
+        let options = self.config.options();
+        let most = MAX_MOVES.min(options.max_bytes / (8 * MOVE_BYTES));
+        if self.moves.len() > most {
+            let excess = self.moves.len() - most / 2;
             self.moves.drain(..excess);
             self.stats.dropped_moves += excess as u64;
         }
-        self.open_groups();
+        let most = options.max_patterns.min(options.max_bytes / (8 * ALIAS_BYTES));
+        while self.aliases.len() > most {
+            self.aliases.pop_first();
+        }
     }
 
     fn open_groups(&mut self) {
@@ -362,11 +398,10 @@ impl LogMiner {
 
     /// Forgets the patterns seen longest ago.
     fn evict(&mut self, max_patterns: usize, max_bytes: usize) {
-        let per_pattern = self.memory() / self.patterns.len().max(1);
-        let keep = max_patterns.min(max_bytes / per_pattern.max(1)).max(1);
-        if self.patterns.len() <= keep && self.memory() <= max_bytes {
-            return;
-        }
+        // Records do not shrink with the patterns.
+        let records = self.aliases.len() * ALIAS_BYTES + self.moves.len() * MOVE_BYTES;
+        let per_pattern = self.retained().saturating_sub(records) / self.patterns.len().max(1);
+        let keep = max_patterns.min(max_bytes.saturating_sub(records) / per_pattern.max(1)).max(1);
         let mut order: Vec<(u64, TemplateId)> = self.patterns.iter().map(|p| (p.last, p.id)).collect();
         order.sort_unstable();
         let cut = order.len().saturating_sub(keep);
@@ -422,10 +457,7 @@ impl LogMiner {
             *slot = new.unwrap_or(0);
             new.is_some()
         });
-        let most = self.config.options().max_patterns;
-        while self.aliases.len() > most {
-            self.aliases.pop_first();
-        }
+        self.trim_records();
         self.reindex();
         self.cache = cache;
     }
@@ -509,6 +541,7 @@ impl LogMiner {
         }
         self.patterns = kept;
         self.lists = BTreeMap::new();
+        self.trim_records();
         self.reindex();
     }
 

@@ -1,6 +1,6 @@
 //! A miner as a value that can be stored and goes on where it stopped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
@@ -12,6 +12,36 @@ use super::token::{Token, Vocabulary};
 
 /// Version of the stored form.
 const VERSION: u32 = 1;
+
+/// Most lines a stored miner may have seen: what every reader of JSON takes exactly, and far from where counts overflow.
+const MAX_LINES: u64 = 1 << 53;
+
+/// A stored miner that no miner can have written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+enum StateError {
+    #[error("version {0} of a miner, expected {VERSION}")]
+    Version(u32),
+    #[error("{0} are more than the lines seen, or than 2^53")]
+    TooMany(&'static str),
+    #[error("{patterns} patterns, of at most {most}")]
+    Patterns { patterns: usize, most: usize },
+    #[error("a token is no word")]
+    Token,
+    #[error("a line has {tokens} tokens, of at most {most}")]
+    Tokens { tokens: usize, most: usize },
+    #[error("patterns are not in the order of their ids")]
+    Order,
+    #[error("two patterns are the same")]
+    Twice,
+    #[error("a template is newer than one of its patterns")]
+    Template,
+    #[error("a list that is no template")]
+    List,
+    #[error("an alias of a pattern that is kept, or of one that never was")]
+    Alias,
+    #[error("a move of a pattern that never was")]
+    Move,
+}
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -91,60 +121,109 @@ impl Serialize for LogMiner {
 
 impl<'de> Deserialize<'de> for LogMiner {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let state = State::deserialize(deserializer)?;
-        if state.version != VERSION {
-            return Err(de::Error::custom(format!(
-                "version {} of a miner, expected {VERSION}",
-                state.version
-            )));
-        }
-        let mut miner = Self::new(state.config);
-        let mut symbols = Vec::with_capacity(state.words.len());
-        for word in state.words {
+        State::deserialize(deserializer)?.restore().map_err(de::Error::custom)
+    }
+}
+
+impl State {
+    /// Nothing is taken on trust: what is read back may have been written by anybody.
+    fn restore(self) -> Result<LogMiner, StateError> {
+        self.check_counts()?;
+        let mut miner = LogMiner::new(self.config);
+        let mut symbols = Vec::with_capacity(self.words.len());
+        for word in self.words {
             symbols.push(match word {
                 Word::Text(text) => miner.vocabulary.intern(text.as_bytes()),
                 Word::Bytes(bytes) => miner.vocabulary.intern(&bytes),
             });
         }
-        let decode = |codes: &[u64]| -> Result<Vec<Token>, D::Error> {
+        // Behind the last token stand at most an empty one and what stands for the rest of the line.
+        let most = miner.config.options().max_tokens + 2;
+        let decode = |codes: &[u64]| -> Result<Vec<Token>, StateError> {
+            if codes.len() > most {
+                return Err(StateError::Tokens { tokens: codes.len(), most });
+            }
             let token = |code: &u64| {
                 let symbol = usize::try_from(code / 2).ok().and_then(|at| symbols.get(at));
                 symbol.map(|symbol| Token::new(*symbol, code % 2 == 1))
             };
-            let tokens: Option<Vec<Token>> = codes.iter().map(token).collect();
-            tokens.ok_or_else(|| de::Error::custom("a token is no word"))
+            codes.iter().map(token).collect::<Option<_>>().ok_or(StateError::Token)
         };
-        for (id, codes) in &state.lists {
+        let mut distinct: BTreeSet<Box<[Token]>> = BTreeSet::new();
+        for stored in self.patterns {
+            let newest = miner.patterns.last().map(|pattern| pattern.id);
+            if newest.is_some_and(|newest| stored.id <= newest) || stored.id.0 >= self.next_id {
+                return Err(StateError::Order);
+            }
+            if stored.template > stored.id {
+                return Err(StateError::Template);
+            }
+            let tokens: Box<[Token]> = decode(&stored.tokens)?.into();
+            if !distinct.insert(tokens.clone()) {
+                return Err(StateError::Twice);
+            }
+            let rank = rank(&tokens, &miner.vocabulary);
+            let StoredPattern { id, template, count, last, .. } = stored;
+            miner.patterns.push(Pattern { id, tokens, count, last, template, rank });
+        }
+        let templates: BTreeSet<TemplateId> = miner.patterns.iter().map(|pattern| pattern.template).collect();
+        for (id, codes) in &self.lists {
+            if !templates.contains(id) {
+                return Err(StateError::List);
+            }
             miner.lists.insert(*id, decode(codes)?);
         }
-        for stored in state.patterns {
-            let newest = miner.patterns.last().map(|pattern| pattern.id);
-            if newest.is_some_and(|newest| stored.id <= newest) || stored.id.0 >= state.next_id {
-                return Err(de::Error::custom("patterns are not in the order of their ids"));
-            }
-            let tokens = decode(&stored.tokens)?;
-            let rank = rank(&tokens, &miner.vocabulary);
-            miner.patterns.push(Pattern {
-                rank,
-                id: stored.id,
-                tokens: tokens.into(),
-                count: stored.count,
-                last: stored.last,
-                template: stored.template,
-            });
-        }
         // Followed without end by `resolve` otherwise.
-        let known = |id: &TemplateId| miner.patterns.binary_search_by_key(id, |pattern| pattern.id).is_ok();
-        if state.aliases.iter().any(|(from, _)| known(from)) {
-            return Err(de::Error::custom("an alias of a pattern that is kept"));
+        let kept = |id: &TemplateId| miner.patterns.binary_search_by_key(id, |pattern| pattern.id).is_ok();
+        let never = |id: &TemplateId| id.0 >= self.next_id;
+        if self.aliases.iter().any(|(from, to)| kept(from) || never(from) || never(to)) {
+            return Err(StateError::Alias);
         }
-        miner.header = state.header.or(miner.header);
-        miner.next_id = state.next_id;
-        miner.stats = state.stats;
-        miner.aliases = state.aliases;
-        miner.moves = state.moves;
+        if self.moves.iter().any(|m| never(&m.from) || never(&m.into) || never(&m.pattern)) {
+            return Err(StateError::Move);
+        }
+        miner.header = self.header.or(miner.header);
+        miner.next_id = self.next_id;
+        miner.stats = self.stats;
+        miner.aliases = self.aliases;
+        miner.moves = self.moves;
+        miner.trim_records();
         miner.reindex();
-        miner.due = state.due;
+        // Never later than after a settling now.
+        miner.due = miner.due.min(self.due);
         Ok(miner)
+    }
+
+    /// Every pattern came with a line of its own, and every line is counted once.
+    fn check_counts(&self) -> Result<(), StateError> {
+        if self.version != VERSION {
+            return Err(StateError::Version(self.version));
+        }
+        let lines = self.stats.lines;
+        let most = self.config.options().max_patterns;
+        if self.patterns.len() > most {
+            return Err(StateError::Patterns { patterns: self.patterns.len(), most });
+        }
+        let counted = self
+            .patterns
+            .iter()
+            .fold(self.stats.evicted_lines, |sum, pattern| sum.saturating_add(pattern.count));
+        for (what, count, most) in [
+            ("lines", lines, MAX_LINES),
+            ("dropped moves", self.stats.dropped_moves, MAX_LINES),
+            ("ids", self.next_id, lines),
+            ("evicted patterns", self.stats.evicted_patterns, lines),
+            ("lines of patterns", counted, lines),
+            (
+                "numbers of last lines",
+                self.patterns.iter().map(|pattern| pattern.last).max().unwrap_or(0),
+                lines,
+            ),
+        ] {
+            if count > most {
+                return Err(StateError::TooMany(what));
+            }
+        }
+        Ok(())
     }
 }

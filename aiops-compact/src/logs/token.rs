@@ -174,7 +174,7 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Splits `line` into at most `most` tokens; what follows becomes one more wildcard.
+    /// Splits `line` into at most `most` tokens, or one more; what follows becomes one more wildcard.
     pub(super) fn read(&mut self, line: &[u8], most: usize) {
         let Self { pieces, variables, text } = self;
         pieces.clear();
@@ -191,7 +191,8 @@ impl Pieces {
                 continue;
             }
             let (start, from) = (at, text.len());
-            if pieces.len() == most {
+            // One more than `most` where the last of them is two: a quote, or what a missing value stands behind.
+            if pieces.len() >= most {
                 text.extend_from_slice(WILDCARD);
                 pieces.push(Piece { start, end: line.len(), text: (from, text.len()), blank });
                 break;

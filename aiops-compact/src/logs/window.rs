@@ -3,7 +3,7 @@
 //! Every line is counted; a filter by severity and keyword only limits what is ranked, and what is new, has vanished or
 //! bursts is ranked in any case.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::LogSeverity;
 use jiff::Timestamp;
@@ -93,6 +93,56 @@ impl TryFrom<RankOptions> for RankConfig {
     }
 }
 
+/// How much a [`LogWindow`] keeps. Plain fields with the defaults that are documented on each; [`WindowConfig`] holds a
+/// checked set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WindowOptions {
+    /// Most templates kept; 1 to 10⁶. Beyond it an eighth of them, seen longest ago, is forgotten. Default 16384.
+    pub max_templates: usize,
+    /// Most distinct minutes with lines kept; 1 to 10⁶. Beyond it the oldest are forgotten. Default 1440: a day.
+    pub max_minutes: usize,
+}
+
+impl Default for WindowOptions {
+    fn default() -> Self {
+        Self { max_templates: 1 << 14, max_minutes: 1440 }
+    }
+}
+
+/// Checked [`WindowOptions`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "WindowOptions", into = "WindowOptions")]
+pub struct WindowConfig(WindowOptions);
+
+impl WindowConfig {
+    /// The limits.
+    #[must_use]
+    pub fn options(&self) -> &WindowOptions {
+        &self.0
+    }
+}
+
+impl From<WindowConfig> for WindowOptions {
+    fn from(config: WindowConfig) -> Self {
+        config.0
+    }
+}
+
+impl TryFrom<WindowOptions> for WindowConfig {
+    type Error = ConfigError;
+
+    fn try_from(options: WindowOptions) -> Result<Self, ConfigError> {
+        for (field, value) in [("max_templates", options.max_templates), ("max_minutes", options.max_minutes)]
+        {
+            if !(1..=1_000_000).contains(&value) {
+                return Err(ConfigError::new(field, value, "1 to 1000000"));
+            }
+        }
+        Ok(Self(options))
+    }
+}
+
 /// Examples kept of each template.
 const EXAMPLES: usize = 3;
 
@@ -101,6 +151,7 @@ const EXAMPLE_BYTES: usize = 1024;
 
 /// What a window holds of one template.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Seen {
     count: u64,
     first: Timestamp,
@@ -130,9 +181,12 @@ impl Seen {
 
 /// Lines of a window by template and minute. // ING-09
 ///
-/// Memory: one entry per template and minute in which it was seen, and three examples per template: a reservoir by
-/// template, so that however rare a line is, its template keeps it. [`merge`](Self::merge) is exact, associative and
-/// commutative.
+/// Memory: one entry per template and minute in which it was seen, and three examples of at most 1 KiB per template: a
+/// reservoir by template, so that however rare a line is, its template keeps it. [`WindowConfig`] bounds both: the oldest
+/// minutes go, and the templates seen longest ago; [`dropped`](Self::dropped) counts their lines.
+///
+/// [`merge`](Self::merge) is associative and commutative, and exact as long as nothing was dropped. Where minutes were, the
+/// counts of those that stay are exact still; a template's first line, severity and examples may be of a minute that went.
 ///
 /// ```
 /// use aiops_compact::logs::window::{LogWindow, RankConfig, rank};
@@ -154,19 +208,88 @@ impl Seen {
 /// assert_eq!(top[0].count, 199);
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct LogWindow {
+    config: WindowConfig,
+    templates: BTreeMap<TemplateId, Seen>,
+    /// Lines of the minutes kept, those of dropped templates included.
+    minutes: BTreeMap<i64, u64>,
+    /// Lines counted, those that were dropped included.
+    lines: u64,
+}
+
+/// A window as stored.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parts {
+    config: WindowConfig,
     templates: BTreeMap<TemplateId, Seen>,
     minutes: BTreeMap<i64, u64>,
+    lines: u64,
+}
+
+/// A stored window that none can have written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a window of log lines: {0}")]
+pub struct WindowError(&'static str);
+
+/// Most lines that a stored window may have: what every reader of JSON takes exactly, and far from where counts overflow.
+const MAX_LINES: u64 = 1 << 53;
+
+impl TryFrom<Parts> for LogWindow {
+    type Error = WindowError;
+
+    fn try_from(parts: Parts) -> Result<Self, WindowError> {
+        let require = |holds: bool, what| if holds { Ok(()) } else { Err(WindowError(what)) };
+        let Parts { config, templates, minutes, lines } = parts;
+        let limits = config.options();
+        let sum = |counts: &BTreeMap<i64, u64>| {
+            counts.values().fold(0_u64, |sum, count| sum.saturating_add(*count))
+        };
+        require(templates.len() <= limits.max_templates, "too many templates")?;
+        require(minutes.len() <= limits.max_minutes, "too many minutes")?;
+        require(lines <= MAX_LINES && sum(&minutes) <= lines, "more lines in minutes than in all")?;
+        let mut left = minutes.clone();
+        for seen in templates.values() {
+            require(
+                seen.count > 0 && seen.count == sum(&seen.minutes),
+                "a count is not that of its minutes",
+            )?;
+            require(seen.first <= seen.last, "a last line before the first")?;
+            let shown = seen.examples.values().all(|example| example.len() <= EXAMPLE_BYTES);
+            require(shown && seen.examples.len() <= EXAMPLES, "examples too many or too long")?;
+            for (minute, count) in &seen.minutes {
+                let rest = left.get_mut(minute).ok_or(WindowError("a template in a minute without lines"))?;
+                *rest = rest
+                    .checked_sub(*count)
+                    .ok_or(WindowError("a minute with fewer lines than its templates"))?;
+            }
+        }
+        Ok(Self { config, templates, minutes, lines })
+    }
 }
 
 impl LogWindow {
-    /// An empty window.
+    /// An empty window with the default limits.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Counts a line; order does not matter.
+    /// An empty window.
+    #[must_use]
+    pub fn with_config(config: WindowConfig) -> Self {
+        Self { config, ..Self::default() }
+    }
+
+    /// The limits.
+    #[must_use]
+    pub fn config(&self) -> &WindowConfig {
+        &self.config
+    }
+
+    /// Counts a line; order does not matter, but for which templates are dropped. O(log templates), and O(templates) where a
+    /// minute must go for a new one.
     pub fn observe(
         &mut self,
         time: Timestamp,
@@ -175,6 +298,11 @@ impl LogWindow {
         severity: Option<LogSeverity>,
     ) {
         let minute = time.as_second().div_euclid(60);
+        self.lines += 1;
+        let full = self.minutes.len() >= self.config.options().max_minutes;
+        if full && self.minutes.first_key_value().is_some_and(|(oldest, _)| minute < *oldest) {
+            return;
+        }
         *self.minutes.entry(minute).or_default() += 1;
         let seen = self.templates.entry(template).or_insert_with(|| Seen {
             count: 0,
@@ -201,47 +329,85 @@ impl LogWindow {
                 seen.examples.pop_last();
             }
         }
+        self.keep_limits();
     }
 
-    /// Adds what a shard counted. Both must have the ids of one miner; [`resolved`](Self::resolved) translates.
+    /// Drops the oldest minutes, then the templates seen longest ago.
+    fn keep_limits(&mut self) {
+        let limits = *self.config.options();
+        if self.minutes.len() > limits.max_minutes {
+            while self.minutes.len() > limits.max_minutes {
+                self.minutes.pop_first();
+            }
+            let oldest = self.minutes.first_key_value().map_or(i64::MAX, |(minute, _)| *minute);
+            self.templates.retain(|_, seen| {
+                while let Some(entry) = seen.minutes.first_entry().filter(|entry| *entry.key() < oldest) {
+                    seen.count -= entry.remove();
+                }
+                seen.count > 0
+            });
+        }
+        if self.templates.len() > limits.max_templates {
+            // Several at once: to find them takes a look at all.
+            let keep = limits.max_templates - limits.max_templates / 8;
+            let mut order: Vec<_> = self.templates.iter().map(|(id, seen)| (seen.last, *id)).collect();
+            order.sort_unstable();
+            let excess = order.len() - keep;
+            let gone: BTreeSet<TemplateId> = order.into_iter().take(excess).map(|(_, id)| id).collect();
+            self.templates.retain(|id, _| !gone.contains(id));
+        }
+    }
+
+    /// Adds what a shard counted; the limits stay those of this window. Both must have the ids of one miner;
+    /// [`resolved`](Self::resolved) translates.
     pub fn merge(&mut self, other: Self) {
+        self.lines += other.lines;
         for (minute, count) in other.minutes {
             *self.minutes.entry(minute).or_default() += count;
         }
         for (id, seen) in other.templates {
-            match self.templates.get_mut(&id) {
-                Some(own) => own.merge(seen),
-                None => {
-                    self.templates.insert(id, seen);
-                }
+            self.add(id, seen);
+        }
+        self.keep_limits();
+    }
+
+    fn add(&mut self, id: TemplateId, seen: Seen) {
+        match self.templates.get_mut(&id) {
+            Some(own) => own.merge(seen),
+            None => {
+                self.templates.insert(id, seen);
             }
         }
     }
 
     /// The window with each id replaced, after templates merged or miners did.
     #[must_use]
-    pub fn resolved(self, resolve: impl Fn(TemplateId) -> TemplateId) -> Self {
-        let mut window = Self { templates: BTreeMap::new(), minutes: self.minutes };
-        for (id, seen) in self.templates {
-            let part = Self { templates: [(resolve(id), seen)].into(), minutes: BTreeMap::new() };
-            window.merge(part);
+    pub fn resolved(mut self, resolve: impl Fn(TemplateId) -> TemplateId) -> Self {
+        for (id, seen) in std::mem::take(&mut self.templates) {
+            self.add(resolve(id), seen);
         }
-        window
+        self
     }
 
-    /// Lines counted.
+    /// Lines counted, those that were dropped included.
     #[must_use]
     pub fn lines(&self) -> u64 {
-        self.minutes.values().sum()
+        self.lines
     }
 
-    /// Templates seen.
+    /// Lines that count in no template and minute any more, because of the limits.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.lines - self.templates.values().map(|seen| seen.count).sum::<u64>()
+    }
+
+    /// Templates kept.
     #[must_use]
     pub fn templates(&self) -> usize {
         self.templates.len()
     }
 
-    /// Minutes with lines.
+    /// Minutes with lines kept.
     #[must_use]
     pub fn minutes(&self) -> usize {
         self.minutes.len()

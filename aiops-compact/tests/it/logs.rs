@@ -315,6 +315,73 @@ fn memory_is_bounded_on_random_lines() {
     );
 }
 
+/// A word for each number, without a digit.
+fn name(number: usize) -> String {
+    (0..5).map(|place| char::from(b'a' + (number / 26_usize.pow(place) % 26) as u8)).collect()
+}
+
+/// The smallest bound on bytes, the default one on patterns, and templates that are seen once.
+fn small_with_rare_templates(rare: usize) -> LogMiner {
+    let mut miner = miner(MinerOptions { max_bytes: 1_000_000, ..MinerOptions::default() });
+    for n in 0..rare {
+        miner.push(vec![name(n * 7919); n % 9 + 3].join(" ").as_bytes());
+    }
+    miner
+}
+
+#[test]
+fn lines_that_differ_in_blanks_evict_nothing() {
+    let mut miner = small_with_rare_templates(200);
+    let before = miner.patterns();
+    // More of them than the table of line hashes may hold, all of one pattern.
+    for n in 0_usize..100_000 {
+        let line: String =
+            (0..12).map(|gap| if n / 3_usize.pow(gap) % 3 == 0 { "up " } else { "up  " }).collect();
+        let pad = " ".repeat(n % 512 + 1);
+        miner.push(format!("{line}{pad}end").as_bytes());
+        assert!(miner.memory() <= 1_000_000, "{} after {n}", miner.memory());
+    }
+    assert_eq!((miner.patterns(), miner.stats().evicted_patterns), (before + 1, 0));
+}
+
+#[test]
+fn names_in_one_template_do_not_evict_rare_templates() {
+    let mut miner = small_with_rare_templates(200);
+    let rare: BTreeSet<String> = found(&miner).into_keys().collect();
+    for n in 0..30_000 {
+        miner.push(format!("session of user {} opened from the lobby", name(n)).as_bytes());
+        assert!(miner.memory() <= 1_010_000, "{} after {n}", miner.memory());
+    }
+    let kept = found(&miner);
+    let lost: Vec<&String> = rare.iter().filter(|text| !kept.contains_key(*text)).collect();
+    assert!(lost.is_empty() && miner.stats().evicted_patterns == 0, "{lost:?} {:?}", miner.stats());
+    assert_eq!(kept.get("session of user <*> opened from the lobby"), Some(&30_000));
+}
+
+#[test]
+fn a_small_bound_on_bytes_keeps_many_patterns() {
+    let mut miner = small_with_rare_templates(0);
+    for n in 0..8_000 {
+        miner.push(vec![name(n * 7919); n % 9 + 3].join(" ").as_bytes());
+        assert!(miner.memory() <= 1_010_000, "{} after {n}", miner.memory());
+        // Moves, aliases and hashes of lines do not take the room of patterns.
+        assert!(n < 2_000 || miner.patterns() > 150, "{} after {n}", miner.patterns());
+    }
+}
+
+#[test]
+fn tokens_are_bounded_whatever_their_form() {
+    for (part, most) in
+        [("a=\"b\" ", 8), ("a=\"b\" ", 9), ("a=\"b\" ", 10), ("x() ", 8), ("x() ", 9), ("x() ", 10)]
+    {
+        let options = MinerOptions { max_tokens: most, ..MinerOptions::default() };
+        let mut miner = miner(options);
+        let id = miner.push(part.repeat(500).as_bytes());
+        let template = miner.template(id).unwrap().to_string();
+        assert!(template.len() < 80 && template.ends_with("<*>"), "{template}");
+    }
+}
+
 #[test]
 fn a_stored_miner_of_another_kind_is_refused() {
     let mut json = serde_json::to_value(content()).unwrap();
@@ -326,6 +393,55 @@ fn a_stored_miner_of_another_kind_is_refused() {
     let error = MinerConfig::try_from(MinerOptions { variable_words: vec![], ..MinerOptions::default() })
         .unwrap_err();
     assert_eq!(error.field(), "variable_words");
+}
+
+#[test]
+fn a_stored_miner_that_none_can_have_written_is_refused() {
+    let mut miner = content();
+    for n in 0..300 {
+        miner.push(format!("session of user {} opened from lobby {}", name(n), name(n % 3)).as_bytes());
+        miner.push(vec![name(n % 7); n % 5 + 1].join(" ").as_bytes());
+    }
+    let stored = serde_json::to_value(&miner).unwrap();
+    let mut read: LogMiner = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&read).unwrap(), stored);
+    assert_eq!(read.push(b"one more"), miner.push(b"one more"));
+    let (huge, next) = (serde_json::json!(u64::MAX), stored["next_id"].clone());
+    let last = stored["patterns"].as_array().unwrap().len() - 1;
+    let refused = |reason: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut state = stored.clone();
+        change(&mut state);
+        let error = serde_json::from_value::<LogMiner>(state).map(|_| ()).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+    };
+    refused("ids are more", &|s| s["next_id"] = huge.clone());
+    refused("lines are more", &|s| s["stats"]["lines"] = huge.clone());
+    refused("dropped moves are more", &|s| s["stats"]["dropped_moves"] = huge.clone());
+    refused("lines of patterns are more", &|s| s["stats"]["evicted_lines"] = huge.clone());
+    refused("evicted patterns are more", &|s| s["stats"]["evicted_patterns"] = huge.clone());
+    refused("unknown field", &|s| s["stats"]["more"] = 1.into());
+    refused("lines of patterns are more", &|s| s["patterns"][0]["count"] = huge.clone());
+    refused("numbers of last lines", &|s| s["patterns"][0]["last"] = huge.clone());
+    refused("newer than one of its patterns", &|s| s["patterns"][0]["template"] = 1.into());
+    refused("order of their ids", &|s| s["patterns"][0]["id"] = next.clone());
+    refused("a token is no word", &|s| s["patterns"][0]["tokens"][0] = huge.clone());
+    refused("tokens, of at most", &|s| s["patterns"][0]["tokens"] = vec![0; 10_000].into());
+    refused("two patterns are the same", &|s| {
+        s["patterns"][last]["tokens"] = s["patterns"][0]["tokens"].clone();
+    });
+    refused("patterns, of at most", &|s| s["config"]["max_patterns"] = 64.into());
+    refused("a list that is no template", &|s| s["lists"] = serde_json::json!({ "9999": [0] }));
+    refused("an alias of", &|s| s["aliases"] = serde_json::json!({ "0": 1 }));
+    refused("an alias of", &|s| s["aliases"] = serde_json::json!({ u64::MAX.to_string(): 0 }));
+    let moved = serde_json::json!({ "from": 0, "into": u64::MAX, "pattern": 0, "line": 1 });
+    refused("a move of", &|s| s["moves"] = serde_json::json!([moved]));
+    // A settling that never comes, and a record without end, are what a miner would have made of them.
+    let mut state = stored.clone();
+    state["due"] = huge.clone();
+    let kept = serde_json::json!({ "from": 0, "into": 0, "pattern": 0, "line": 1 });
+    state["moves"] = vec![kept; 100_000].into();
+    let read: LogMiner = serde_json::from_value(state).unwrap();
+    assert!(read.moves().len() <= 1 << 14 && read.stats().dropped_moves > 0);
 }
 
 fn word() -> impl Strategy<Value = String> {

@@ -1,6 +1,8 @@
 //! Ranking of a window's templates.
 
-use aiops_compact::logs::window::{LogWindow, Novelty, RankConfig, RankOptions, rank};
+use aiops_compact::logs::window::{
+    LogWindow, Novelty, RankConfig, RankOptions, WindowConfig, WindowOptions, rank,
+};
 use aiops_compact::logs::{LogMiner, MinerConfig, TemplateId};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::LogSeverity;
@@ -90,7 +92,113 @@ fn severity_ranks_whatever_the_words() {
     assert_eq!(error.field(), "percentile");
 }
 
+fn bounded(max_templates: usize, max_minutes: usize) -> LogWindow {
+    LogWindow::with_config(WindowConfig::try_from(WindowOptions { max_templates, max_minutes }).unwrap())
+}
+
+/// So many ids, by number.
+fn ids(count: usize) -> Vec<TemplateId> {
+    let mut miner = LogMiner::new(MinerConfig::default());
+    (0..count).map(|n| miner.push("word ".repeat(n + 1).as_bytes())).collect()
+}
+
+#[test]
+fn the_oldest_minutes_go_and_are_counted() {
+    let ids = ids(2);
+    let mut window = bounded(8, 3);
+    // A clock that jumps far ahead takes one minute of three, a line from before all of them none.
+    for minute in [0, 1, 2, 3, 2, 9_000_000, 0] {
+        window.observe(at(minute * 60), ids[0], "often", None);
+    }
+    window.observe(at(1), ids[1], "early", None);
+    assert_eq!((window.lines(), window.dropped(), window.minutes(), window.templates()), (8, 4, 3, 1));
+    let top = rank(&window, &LogWindow::new(), &RankConfig::default(), |_| Some("failed".to_owned()));
+    assert_eq!(top[0].minutes, [(at(120), 2), (at(180), 1), (at(540_000_000), 1)]);
+    assert_eq!(top[0].count, 4);
+}
+
+#[test]
+fn the_templates_seen_longest_ago_go_and_are_counted() {
+    let ids = ids(100);
+    let mut window = bounded(16, 5);
+    for (second, id) in (0..).zip(&ids) {
+        window.observe(at(second), *id, "once", None);
+        window.observe(at(second), ids[0], "always", None);
+        assert!(window.templates() <= 16);
+    }
+    assert_eq!((window.lines(), window.minutes()), (200, 2));
+    let top = rank(&window, &LogWindow::new(), &RankConfig::default(), |id| Some(format!("failed {id}")));
+    assert_eq!(top.iter().map(|t| t.count).sum::<u64>() + window.dropped(), 200);
+    assert!(top.iter().any(|t| t.id == ids[0] && t.count == 101), "what is seen stays");
+    for (field, options) in [
+        ("max_templates", WindowOptions { max_templates: 0, ..WindowOptions::default() }),
+        ("max_minutes", WindowOptions { max_minutes: 1_000_001, ..WindowOptions::default() }),
+    ] {
+        assert_eq!(WindowConfig::try_from(options).unwrap_err().field(), field);
+    }
+}
+
+#[test]
+fn a_stored_window_that_none_can_have_written_is_refused() {
+    let (_, _, window) = scene();
+    let stored = serde_json::to_value(&window).unwrap();
+    assert_eq!(serde_json::from_value::<LogWindow>(stored.clone()).unwrap(), window);
+    let id = stored["templates"].as_object().unwrap().keys().next().unwrap().clone();
+    let refused = |reason: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let mut changed = stored.clone();
+        change(&mut changed);
+        let error = serde_json::from_value::<LogWindow>(changed).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+    };
+    refused("more lines in minutes", &|w| w["lines"] = 1.into());
+    refused("more lines in minutes", &|w| w["lines"] = u64::MAX.into());
+    refused("more lines in minutes", &|w| w["minutes"]["10"] = u64::MAX.into());
+    refused("too many minutes", &|w| w["config"]["max_minutes"] = 2.into());
+    refused("too many templates", &|w| w["config"]["max_templates"] = 1.into());
+    refused("unknown field", &|w| w["more"] = 1.into());
+    refused("unknown field", &|w| w["templates"][&id]["more"] = 1.into());
+    refused("not that of its minutes", &|w| w["templates"][&id]["count"] = u64::MAX.into());
+    refused("without lines", &|w| w["minutes"].as_object_mut().unwrap().retain(|minute, _| minute != "10"));
+    refused("fewer lines", &|w| w["minutes"]["10"] = 1.into());
+    refused("before the first", &|w| w["templates"][&id]["first"] = "2026-01-01T00:00:00Z".into());
+    refused("examples", &|w| w["templates"][&id]["examples"] = serde_json::json!({ "1": "x".repeat(2000) }));
+}
+
 proptest! {
+    #[test]
+    fn bounded_windows_keep_the_same_minutes_in_any_order(
+        lines in prop::collection::vec((0_i64..1200, 0_usize..4), 0..80),
+        cut in 0_usize..80,
+    ) {
+        let ids = ids(4);
+        let (mut whole, mut left, mut right) = (bounded(8, 5), bounded(8, 5), bounded(8, 5));
+        for (n, (second, id)) in lines.iter().enumerate() {
+            whole.observe(at(*second), ids[*id], "a line", None);
+            let shard = if n < cut { &mut left } else { &mut right };
+            shard.observe(at(*second), ids[*id], "a line", None);
+        }
+        let mut backwards = bounded(8, 5);
+        lines.iter().rev().for_each(|(second, id)| backwards.observe(at(*second), ids[*id], "a line", None));
+        left.merge(right);
+        let counts = |window: &LogWindow| {
+            let value = serde_json::to_value(window).unwrap();
+            let of = |seen: &serde_json::Value| (seen["count"].clone(), seen["minutes"].clone());
+            let templates = value["templates"].as_object().unwrap();
+            let templates: Vec<_> = templates.iter().map(|(id, seen)| (id.clone(), of(seen))).collect();
+            (templates, value["minutes"].clone(), window.lines(), window.dropped())
+        };
+        prop_assert_eq!(counts(&left), counts(&whole));
+        prop_assert_eq!(counts(&backwards), counts(&whole));
+        let kept: u64 = {
+            let mut minutes: Vec<i64> = lines.iter().map(|(second, _)| second / 60).collect();
+            minutes.sort_unstable();
+            minutes.dedup();
+            let from = minutes.len().saturating_sub(5);
+            lines.iter().filter(|(second, _)| minutes[from..].contains(&(second / 60))).count() as u64
+        };
+        prop_assert_eq!(whole.lines() - whole.dropped(), kept);
+    }
+
     #[test]
     fn windows_merge_exactly(lines in prop::collection::vec((0_i64..600, 0_usize..5, 0_u32..50), 0..80), cut in 0_usize..80) {
         let mut miner = LogMiner::new(MinerConfig::default());

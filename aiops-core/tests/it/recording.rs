@@ -7,7 +7,7 @@ use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
     EntityId, MetricSeries, SeriesKey, Signal, TelemetryWindow, TimeAxis, TimeRange, time,
 };
-use aiops_core::recording::{read_windows, write_window};
+use aiops_core::recording::{MAX_LINE_BYTES, read_windows, read_windows_within, write_window};
 
 fn window(second: u64, samples: impl IntoIterator<Item = Option<f64>>) -> TelemetryWindow {
     let samples: Vec<_> = samples.into_iter().collect();
@@ -64,6 +64,29 @@ fn the_first_line_that_is_none_ends_the_recording_with_its_number() {
         assert!(error.to_string().contains('4'), "{error}");
     }
     assert_eq!(read_windows(&b""[..]).count(), 0);
+}
+
+#[test]
+fn a_line_without_end_is_an_error_and_takes_no_memory_beyond_the_limit() {
+    let good = recording(&[window(0, [Some(1.0)])]);
+    let long = recording(&[window(0, [Some(1.0); 99])]);
+    let most = (good.len() - 1) as u64;
+    let bytes = [&good[..], &long[..], &good[..]].concat();
+    let read: Vec<_> = read_windows_within(bytes.as_slice(), most).collect();
+    assert_eq!(read.len(), 2);
+    let error = read[1].as_ref().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains("line: 2"), "{error}");
+    // What fits exactly is read, with a line end and without one; a byte less is too little.
+    for bytes in [&good[..], good.strip_suffix(b"\n").unwrap()] {
+        assert!(read_windows_within(bytes, most).all(|window| window.is_ok()));
+        assert!(read_windows_within(bytes, most - 1).all(|window| window.is_err()));
+    }
+    // Without the limit this would never end.
+    let endless = std::io::BufReader::new(std::io::repeat(b' '));
+    let error = read_windows(endless).next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.to_string().contains(&MAX_LINE_BYTES.to_string()), "{error}");
 }
 
 #[test]

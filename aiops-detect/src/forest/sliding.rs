@@ -66,6 +66,9 @@ impl TryFrom<SlidingOptions> for SlidingConfig {
     }
 }
 
+/// Most that a stored counter may say: what every reader of JSON takes exactly, and far from where it overflows.
+const MAX_COUNT: u64 = 1 << 53;
+
 /// An isolation forest over the last rows of a stream: each row is scored by what came before it, then remembered, and
 /// every so many rows the oldest trees are grown anew from what is remembered.
 ///
@@ -138,6 +141,15 @@ impl TryFrom<Parts> for SlidingForest {
         });
         if !fits || (grown != 0 && grown != options.forest.options().trees) {
             return Err(invalid("the stored trees are not those of the configuration"));
+        }
+        // Counts that overflow, or a renewal that is long overdue.
+        let pending = if grown == 0 { options.forest.options().sample_size } else { options.renew_every };
+        if parts.since_renewal >= pending
+            || grown == 0 && (parts.renewals > 0 || parts.since_renewal != rows.len())
+            || parts.renewals > MAX_COUNT
+            || parts.skipped > MAX_COUNT
+        {
+            return Err(invalid("the stored counts are not those of a stream"));
         }
         Ok(Self {
             config: parts.config,

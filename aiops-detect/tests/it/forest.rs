@@ -149,6 +149,28 @@ fn a_sliding_forest_forgets_what_is_gone() {
     assert!(forest.push(&[1.0, 2.0]).is_err());
 }
 
+#[test]
+fn a_stored_sliding_forest_with_impossible_counts_is_refused() {
+    let options = SlidingOptions { forest: config(10, 16, 5), window: 64, renew_every: 8, renew_trees: 2 };
+    let mut forest = SlidingForest::new(1, SlidingConfig::try_from(options).unwrap()).unwrap();
+    let mut rng = fastrand::Rng::with_seed(3);
+    for rows in 0..60 {
+        let stored = serde_json::to_value(&forest).unwrap();
+        assert_eq!(
+            serde_json::from_value::<SlidingForest>(stored.clone()).unwrap(),
+            forest,
+            "after {rows} rows"
+        );
+        for field in ["since_renewal", "renewals", "skipped"] {
+            let mut changed = stored.clone();
+            changed[field] = u64::MAX.into();
+            let error = serde_json::from_value::<SlidingForest>(changed).unwrap_err();
+            assert!(error.to_string().contains("counts"), "{field}: {error}");
+        }
+        forest.push(&[normal(&mut rng)]).unwrap();
+    }
+}
+
 /// Alerts of an ordinary day: few rules fire again and again with values like their own, some are unlike.
 fn day(alerts: usize, seed: u64) -> Vec<PrefilterFeatures> {
     let mut rng = fastrand::Rng::with_seed(seed);

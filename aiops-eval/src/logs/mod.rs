@@ -53,7 +53,7 @@ pub struct LogReport {
 /// `line_id,template_id,template` to `out`, then scores.
 ///
 /// # Errors
-/// When files cannot be read or written, or a set has fewer lines than labels.
+/// When files cannot be read or written, or a set has not as many lines as line ids or labels.
 pub fn evaluate(
     folder: &Path,
     input: Input,
@@ -116,11 +116,15 @@ fn write(
     templates: &[Vec<u8>],
     out: &Path,
 ) -> Result<(), EvalError> {
+    let line_ids = set.line_ids(lines.len())?;
+    if line_ids.len() != lines.len() {
+        return Err(EvalError::LineIds { set: set.name.clone(), lines: lines.len(), ids: line_ids.len() });
+    }
     let path = out.join(format!("{}.csv", set.name));
     let csv_error = |source| EvalError::Csv { path: path.clone(), source };
     let mut writer = csv::Writer::from_path(&path).map_err(csv_error)?;
     writer.write_record(["line_id", "template_id", "template"]).map_err(csv_error)?;
-    for ((line_id, group), template) in set.line_ids(lines.len())?.iter().zip(groups).zip(templates) {
+    for ((line_id, group), template) in line_ids.iter().zip(groups).zip(templates) {
         writer.write_record([line_id, group.to_string().as_bytes(), template]).map_err(csv_error)?;
     }
     writer.flush().map_err(|source| EvalError::Write { path, source })

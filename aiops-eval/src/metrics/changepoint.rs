@@ -32,10 +32,21 @@ pub(super) fn evaluate(folder: &Path) -> Result<Vec<SetFigures>, EvalError> {
     let (mut single, mut several, mut nothing) = (Vec::new(), Vec::new(), Vec::new());
     for name in names(folder, ".json")? {
         let Some(annotators) = annotations.get(&name) else { continue };
+        let wrong = |path: &Path, what: String| EvalError::Table { path: path.to_owned(), line: 0, what };
+        if annotators.is_empty() {
+            return Err(wrong(&path, format!("{name} has no annotator")));
+        }
+        let annotations = &path;
         let path = folder.join(format!("{name}.json"));
         let document: Document = serde_json::from_str(&text(&path)?)
             .map_err(|source| EvalError::Index { path: path.clone(), source })?;
         let rows = document.series.first().map_or(0, |dimension| dimension.raw.len());
+        if rows == 0 {
+            return Err(wrong(&path, "a series without rows".to_owned()));
+        }
+        if let Some(change) = annotators.values().flatten().find(|change| **change >= rows) {
+            return Err(wrong(annotations, format!("{name}: a change at row {change} of {rows}")));
+        }
         let cell =
             |row: usize, dimension: &Dimension| dimension.raw.get(row).copied().flatten().unwrap_or(f64::NAN);
         let values: Vec<f64> =

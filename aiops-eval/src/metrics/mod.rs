@@ -49,21 +49,29 @@ pub struct SetFigures {
     pub method: String,
     /// By file, in the order of names.
     pub files: Vec<FileFigures>,
-    /// Means over the files.
+    /// Means over the files in which a figure is a number; a figure that is one in no file has none.
     pub mean: Vec<(&'static str, f64)>,
+    /// Files left out of a mean, by figure, where there are any: the figure is no finite number in them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<(&'static str, usize)>,
 }
 
 impl SetFigures {
     fn new(set: &'static str, method: impl Into<String>, files: Vec<FileFigures>) -> Self {
-        let names = files.first().map(|f| f.figures.iter().map(|(n, _)| *n).collect()).unwrap_or_default();
-        let mean = |name: &'static str| {
+        let names: Vec<&'static str> =
+            files.first().map(|f| f.figures.iter().map(|(n, _)| *n).collect()).unwrap_or_default();
+        let (mut mean, mut left_out) = (Vec::new(), Vec::new());
+        for name in names {
             let of = |f: &FileFigures| f.figures.iter().find(|(n, _)| *n == name).map(|(_, v)| *v);
-            let values: Vec<f64> = files.iter().filter_map(of).collect();
-            (name, values.iter().sum::<f64>() / values.len() as f64)
-        };
-        let names: Vec<&'static str> = names;
-        let mean = names.into_iter().map(mean).collect();
-        Self { set, method: method.into(), files, mean }
+            let values: Vec<f64> = files.iter().filter_map(of).filter(|value| value.is_finite()).collect();
+            if !values.is_empty() {
+                mean.push((name, values.iter().sum::<f64>() / values.len() as f64));
+            }
+            if values.len() < files.len() {
+                left_out.push((name, files.len() - values.len()));
+            }
+        }
+        Self { set, method: method.into(), files, mean, left_out }
     }
 }
 
@@ -94,6 +102,10 @@ impl MetricsReport {
                 line(&mut text, &file.name, &file.figures);
             }
             line(&mut text, &format!("mean of {}", set.files.len()), &set.mean);
+            for (figure, files) in &set.left_out {
+                let _ =
+                    writeln!(text, "  {figure} is undefined in {files} of them, which its mean leaves out");
+            }
         }
         for set in &self.missing {
             let _ = writeln!(text, "{set}: not there");
@@ -186,4 +198,24 @@ pub fn forest_speed() -> Result<ForestSpeed, EvalError> {
         times.get(times.len() / 2).copied().unwrap_or(f64::NAN)
     };
     Ok(ForestSpeed { fit_seconds: median(&mut fits), score_seconds: median(&mut scores) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FileFigures, MetricsReport, SetFigures};
+
+    #[test]
+    fn a_mean_says_what_it_leaves_out() {
+        let file = |name: &str, f1, auc| FileFigures {
+            name: name.to_owned(),
+            figures: vec![("f1", f1), ("auc", auc)],
+        };
+        let files =
+            vec![file("a", 0.5, f64::NAN), file("b", f64::NAN, f64::INFINITY), file("c", 1.0, f64::NAN)];
+        let set = SetFigures::new("set", "method", files);
+        assert_eq!(set.mean, [("f1", 0.75)]);
+        assert_eq!(set.left_out, [("f1", 1), ("auc", 3)]);
+        let text = MetricsReport { sets: vec![set], missing: Vec::new() }.text();
+        assert!(text.contains("f1 is undefined in 1 of them"), "{text}");
+    }
 }

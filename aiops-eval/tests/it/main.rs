@@ -5,6 +5,7 @@ mod briefing;
 mod cases;
 mod incidents;
 mod localise;
+mod logs;
 mod metrics;
 mod program;
 mod replay;

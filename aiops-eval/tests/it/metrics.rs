@@ -117,3 +117,22 @@ fn windows_and_false_alarms_are_scored_as_the_benchmark_does() {
     assert!((figures["raw"] - raw).abs() < 1e-9, "{figures:?} {raw}");
     assert_eq!(report.sets[0].mean[0], ("nab_score", 100.0 * (figures["raw"] + 2.0) / 4.0));
 }
+
+#[test]
+fn annotations_that_cannot_be_scored_are_errors() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("changepoint");
+    std::fs::create_dir(&folder).unwrap();
+    let fails = |raw: Vec<f64>, annotators: serde_json::Value, reason: &str| {
+        let document = serde_json::json!({ "series": [{ "raw": raw }] });
+        std::fs::write(folder.join("steps.json"), document.to_string()).unwrap();
+        let annotations = serde_json::json!({ "steps": annotators });
+        std::fs::write(folder.join("annotations.json"), annotations.to_string()).unwrap();
+        let error = evaluate(data.path(), None).unwrap_err();
+        assert!(matches!(error, EvalError::Table { .. }), "{error:?}");
+        assert!(error.to_string().contains(reason), "{error}");
+    };
+    fails(vec![1.0; 50], serde_json::json!({}), "steps has no annotator");
+    fails(vec![], serde_json::json!({ "1": [] }), "without rows");
+    fails(vec![1.0; 50], serde_json::json!({ "1": [50] }), "row 50 of 50");
+}
