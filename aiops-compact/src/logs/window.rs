@@ -186,7 +186,8 @@ impl Seen {
 /// minutes go, and the templates seen longest ago; [`dropped`](Self::dropped) counts their lines.
 ///
 /// [`merge`](Self::merge) is associative and commutative, and exact as long as nothing was dropped. Where minutes were, the
-/// counts of those that stay are exact still; a template's first line, severity and examples may be of a minute that went.
+/// counts of those that stay are exact still; a template's first line, severity and examples may be of a minute that went. Which
+/// templates stay, once some were dropped, depends on order and shards.
 ///
 /// ```
 /// use aiops_compact::logs::window::{LogWindow, RankConfig, rank};
