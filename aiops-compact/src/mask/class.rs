@@ -5,12 +5,15 @@ pub(super) const LOWER: u8 = 2;
 pub(super) const UPPER: u8 = 4;
 /// Not a hexadecimal digit.
 pub(super) const NOT_HEX: u8 = 8;
-/// Letters, digits and `_`. What is beyond ASCII ends a word: numbers and keys stand in any script.
+/// Letters, digits and `_` of ASCII. What lies beyond ASCII is a boundary: much of the world writes without spaces around a
+/// number, and quotes and spaces of typography are there too.
 pub(super) const WORD: u8 = 16;
 /// A byte that may be inside or before something to mask: `@ : = - +`.
 pub(super) const TRIGGER: u8 = 32;
 /// What base64 has besides words: `+ / = -`.
 pub(super) const BASE64: u8 = 64;
+/// Beyond ASCII.
+pub(super) const BEYOND: u8 = 128;
 
 const TABLE: [u8; 256] = table();
 
@@ -24,6 +27,7 @@ const fn table() -> [u8; 256] {
             b'a'..=b'z' => LOWER | WORD,
             b'A'..=b'Z' => UPPER | WORD,
             b'_' => WORD,
+            0x80.. => BEYOND,
             _ => 0,
         };
         if !byte.is_ascii_hexdigit() {

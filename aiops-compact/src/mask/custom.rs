@@ -1,11 +1,12 @@
 //! The user's own patterns.
 
+use std::fmt;
 use std::ops::Range;
 
 use aho_corasick::{AhoCorasick, Input, MatchKind};
 use serde::{Deserialize, Serialize};
 
-use super::class::{at, before, is_word, run};
+use super::class::{BEYOND, WORD, at, before, class, is_word, run};
 use super::token::is_label;
 use crate::error::ConfigError;
 
@@ -40,19 +41,19 @@ pub enum Form {
     Shape(String),
 }
 
-/// Kind and length only: what a user lists may itself be secret.
-impl std::fmt::Debug for Form {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Form {
+    /// Kind and length: the text may be what is to be kept secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(text) => write!(f, "Literal({} bytes)", text.len()),
             Self::Prefix { text, least } => write!(f, "Prefix({} bytes, at least {least} more)", text.len()),
-            Self::Shape(text) => write!(f, "Shape({} bytes)", text.len()),
+            Self::Shape(shape) => write!(f, "Shape({} bytes)", shape.len()),
         }
     }
 }
 
 /// One character of a shape.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 enum Part {
     Digit,
     Letter,
@@ -86,6 +87,11 @@ fn parts(shape: &str) -> Option<Vec<Part>> {
     Some(parts)
 }
 
+/// Letters, digits, `_` and all characters beyond ASCII.
+fn begins_word(byte: u8) -> bool {
+    class(byte) & (WORD | BEYOND) != 0
+}
+
 /// Checks every pattern. Errors name the position, not the text: it may be a secret.
 pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
     let literals = patterns.iter().filter(|p| matches!(p.form, Form::Literal(_))).count();
@@ -98,7 +104,7 @@ pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
             return bad("patterns.label", "a lower-case letter, then letters, digits, - and _; at most 32");
         }
         // Words are looked up where they begin.
-        let begins = |text: &str| text.bytes().next().is_some_and(is_word);
+        let begins = |text: &str| text.bytes().next().is_some_and(begins_word);
         match &pattern.form {
             Form::Literal(text) if !(3..=1024).contains(&text.len()) => {
                 return bad("patterns.form.literal", "3 to 1024 bytes");
@@ -114,7 +120,10 @@ pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
             Form::Shape(shape) => {
                 let variable =
                     parts(shape).is_some_and(|parts| parts.iter().any(|part| !matches!(part, Part::Byte(_))));
-                let starts = begins(shape.trim_start_matches('\\')) || shape.starts_with(['#', '?', '*']);
+                let starts = parts(shape).is_some_and(|parts| match parts.first() {
+                    Some(Part::Byte(byte)) => begins_word(*byte),
+                    first => first.is_some(),
+                });
                 if !(3..=64).contains(&shape.len()) || !variable || !starts {
                     let allowed =
                         "3 to 64 bytes from a letter or digit on, at least one of # ? *, no \\ at the end";
@@ -127,14 +136,12 @@ pub(super) fn validate(patterns: &[Pattern]) -> Result<(), ConfigError> {
     Ok(())
 }
 
-#[derive(Debug)]
 enum Word {
     Prefix(Vec<u8>, usize),
     Shape(Vec<Part>),
 }
 
 /// Compiled patterns.
-#[derive(Debug)]
 pub(super) struct Custom {
     literals: Option<AhoCorasick>,
     literal_labels: Vec<String>,
@@ -170,6 +177,14 @@ impl Custom {
 
     pub(super) fn has_words(&self) -> bool {
         !self.words.is_empty()
+    }
+
+    /// Whether a pattern starts with a character beyond ASCII.
+    pub(super) fn begins_beyond(&self) -> bool {
+        self.words.iter().any(|(word, _)| match word {
+            Word::Prefix(text, _) => text.first().is_some_and(|b| *b >= 0x80),
+            Word::Shape(parts) => matches!(parts.first(), Some(Part::Byte(0x80..))),
+        })
     }
 
     /// The first literal at or after `from`.

@@ -19,6 +19,10 @@
 //! Host names, versions, times, hexadecimal digests, trace ids and paths are left alone. Names of persons and postal
 //! addresses have no form to find them by: list them as literals, or do not log them.
 //!
+//! Characters beyond ASCII are letters of an e-mail address and of a password, and end everything else: `来自203.0.113.9的` holds
+//! an address. A header whose value is not in quotes (`Cookie: …`, `Authorization: Digest …`) is masked to the end of its
+//! line, whatever quotes are in it. `null`, `***`, `<redacted>`, `${NAME}`, `{{ name }}`, `%NAME%` and the like are not values.
+//!
 //! # Guarantees
 //! - Linear time on any input: no regular expressions, no backtracking; every rule looks back at most 64 bytes and judges
 //!   a run once.
@@ -125,8 +129,8 @@ impl Mask for Masker {
             Cow::Borrowed(_) => Cow::Borrowed(text),
             Cow::Owned(masked) => Cow::Owned(match String::from_utf8(masked) {
                 Ok(masked) => masked,
-                // INVARIANT: every rule ends at an ASCII byte or with a whole literal, so this does not happen; if it
-                // did, a replaced byte is better than a secret.
+                // INVARIANT: every rule begins and ends beside an ASCII byte, at a whole character or with a whole
+                // literal, so this does not happen; if it did, a replaced byte is better than a secret.
                 Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
             }),
         }

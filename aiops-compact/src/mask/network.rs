@@ -13,12 +13,32 @@ const UNITS: [&[u8]; 10] =
 const LOCAL: usize = 64;
 const DOMAIN: usize = 255;
 
+/// Characters beyond ASCII that no address has (RFC 6531 allows them, no provider does): spaces, quotes, brackets and
+/// other marks of typography. Bytes that are not UTF-8 may be letters of an older encoding.
+fn edges(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mark = |c: char| {
+        c.is_whitespace()
+            || matches!(c, '\u{80}'..='\u{a9}' | '\u{ab}'..='\u{b4}' | '\u{b6}'..='\u{b9}' | '\u{bb}'..='\u{bf}')
+            || matches!(c, '\u{2000}'..='\u{206f}' | '\u{2190}'..='\u{2bff}' | '\u{3000}'..='\u{3004}' | '\u{3008}'..='\u{3020}')
+            || matches!(c, '\u{feff}' | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}' | '\u{ff3b}'..='\u{ff40}' | '\u{ff5b}'..='\u{ff65}')
+    };
+    let mut offset = 0;
+    text.utf8_chunks().flat_map(move |chunk| {
+        let from = offset;
+        offset += chunk.valid().len() + chunk.invalid().len();
+        let marks = chunk.valid().char_indices().filter(move |(_, c)| mark(*c));
+        marks.map(move |(at, c)| from + at..from + at + c.len_utf8())
+    })
+}
+
 /// The address around the `@` at `sign`: a dotted domain that ends with letters. Not what only looks like one: `git@host`, a
 /// package with its version, a systemd unit.
 pub(super) fn email(text: &[u8], floor: usize, sign: usize) -> Option<Range<usize>> {
-    // Beyond ASCII: RFC 6531.
     let local = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'%' | b'+' | b'-' | 0x80..);
     let mut start = run_back(text, floor, sign, LOCAL, local);
+    // The limit may have divided a character.
+    start = run(text.get(..sign)?, start, |b| (0x80..0xC0).contains(&b));
+    start += edges(text.get(start..sign)?).last().map_or(0, |edge| edge.end);
     while matches!(at(text, start), b'.' | b'-' | b'+' | b'%') && start < sign {
         start += 1;
     }
@@ -27,6 +47,7 @@ pub(super) fn email(text: &[u8], floor: usize, sign: usize) -> Option<Range<usiz
     }
     let domain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | 0x80..);
     let mut end = run(text, sign + 1, domain);
+    end = edges(text.get(sign + 1..end)?).next().map_or(end, |edge| sign + 1 + edge.start);
     while end > sign + 1 && matches!(before(text, end), b'.' | b'-') {
         end -= 1;
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::class::{BASE64, DIGIT, LOWER, NOT_HEX, TRIGGER, UPPER, WORD, at, before, class, is_word};
+use super::class::{BASE64, BEYOND, DIGIT, LOWER, NOT_HEX, TRIGGER, UPPER, WORD, at, before, class, is_word};
 use super::custom::Custom;
 use super::random::{Random, extent, uuid};
 use super::token::MaskKey;
@@ -94,15 +94,18 @@ impl<'m> Scanner<'m> {
         let literal = self.custom.literal(text, 0);
         let mut sink = Sink { scanner: self, text, done: 0, out, literal };
         let mut judged = Judged::default();
+        let stops = WORD | TRIGGER | if self.custom.begins_beyond() { BEYOND } else { 0 };
         let mut position = 0;
         while let Some(rest) = text.get(position..) {
-            let Some(skip) = rest.iter().position(|b| class(*b) & (WORD | TRIGGER) != 0) else { break };
+            let Some(skip) = rest.iter().position(|b| class(*b) & stops != 0) else { break };
             position += skip;
             let here = at(text, position);
             let (found, next) = if class(here) & WORD != 0 {
                 self.word(text, position, &mut judged)
-            } else {
+            } else if class(here) & TRIGGER != 0 {
                 (self.trigger(text, sink.done, position, here), position + 1)
+            } else {
+                (self.custom.word(text, position), position + 1)
             };
             position = match found {
                 Some(found) => sink.take(found).max(position + 1),
@@ -160,7 +163,7 @@ impl<'m> Scanner<'m> {
                 return Some((range, "key"));
             }
         }
-        if self.options.auth && next == b' ' && matches!(length, 5..=9) {
+        if self.options.auth && matches!(next, b' ' | b'\t') && matches!(length, 5..=9) {
             let range = secrets::after_scheme(text, start, end);
             if range.is_some() {
                 return range.map(|range| (range, "auth"));

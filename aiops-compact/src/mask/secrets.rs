@@ -104,7 +104,7 @@ pub(super) fn after_scheme(text: &[u8], start: usize, end: usize) -> Option<Rang
     if !SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
         return None;
     }
-    let from = run(text, end, |b| b == b' ').min(end + 4);
+    let from = run(text, end, blank).min(end + 4);
     let until = run(text, from, token68);
     let credentials = text.get(from..until)?;
     let digit = credentials.iter().any(u8::is_ascii_digit);
@@ -115,7 +115,7 @@ pub(super) fn after_scheme(text: &[u8], start: usize, end: usize) -> Option<Rang
 }
 
 /// Endings of names of secrets, without `_`, `-`, `.` and in lower case.
-const NAMES: [&[u8]; 22] = [
+const NAMES: [&[u8]; 26] = [
     b"password",
     b"passwd",
     b"passwort",
@@ -138,7 +138,17 @@ const NAMES: [&[u8]; 22] = [
     b"authorization",
     b"cookie",
     b"secretaccesskey",
+    b"secretkeybase",
+    b"masterkey",
+    b"phpsessid",
+    b"amzsignature",
 ];
+
+/// Last parts of names of what is mostly a number or a word, but a secret where it looks like a token.
+const WEAK: [&[u8]; 2] = [b"session", b"sig"];
+
+/// Fewest characters of a token behind one of the [`WEAK`] names.
+const WEAK_LENGTH: usize = 16;
 
 /// Longest name of a setting that is looked at.
 const NAME: usize = 64;
@@ -158,12 +168,15 @@ fn names_secret(name: &[u8]) -> bool {
     }
     let folded = folded.get(..length).unwrap_or_default();
     // `pass` ends many words ("bypass"), so it must stand alone.
-    let last = name.rsplit(|b| matches!(b, b'_' | b'-' | b'.')).next().unwrap_or_default();
-    NAMES.iter().any(|ending| folded.ends_with(ending)) || last.eq_ignore_ascii_case(b"pass")
+    NAMES.iter().any(|ending| folded.ends_with(ending)) || last_part(name).eq_ignore_ascii_case(b"pass")
+}
+
+fn last_part(name: &[u8]) -> &[u8] {
+    name.rsplit(|b| matches!(b, b'_' | b'-' | b'.')).next().unwrap_or_default()
 }
 
 /// Values that tell nothing: placeholders and what other masks leave.
-fn placeholder(value: &[u8]) -> bool {
+fn placeholder(text: &[u8], range: &Range<usize>) -> bool {
     const WORDS: [&[u8]; 12] = [
         b"null",
         b"none",
@@ -178,118 +191,140 @@ fn placeholder(value: &[u8]) -> bool {
         b"empty",
         b"unset",
     ];
+    let value = text.get(range.clone()).unwrap_or_default();
     let trimmed = value.trim_ascii();
     let bare = trimmed.strip_prefix(b"<").and_then(|v| v.strip_suffix(b">")).unwrap_or(trimmed);
     let bare = bare.strip_prefix(b"[").and_then(|v| v.strip_suffix(b"]")).unwrap_or(bare);
-    trimmed.iter().all(|b| matches!(b, b'*' | b'.' | b'-' | b'_' | b'?' | b'<' | b'>' | b'[' | b']'))
-        || WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word))
-        || trimmed.len() >= 3 && trimmed.iter().all(|b| matches!(b, b'x' | b'X' | b'*'))
+    let quoted = quote(before(text, range.start));
+    // `"token": [` and `secret: {` begin a structure, not a value.
+    let structure = !quoted && trimmed.iter().all(|b| matches!(b, b'{' | b'[' | b'('));
+    let marks = trimmed.iter().all(|b| matches!(b, b'*' | b'.' | b'-' | b'<' | b'>'));
+    let crossed = trimmed.len() >= 3 && trimmed.iter().all(|b| matches!(b, b'x' | b'X' | b'*'));
+    let variable = || {
+        if quoted {
+            return variable(trimmed) == Some(trimmed.len());
+        }
+        // Braces delimit values, so the closing one stands behind it.
+        let rest = text.get(range.start..).unwrap_or_default();
+        variable(rest).is_some_and(|end| end == rest.len() || delimiter(at(rest, end)))
+    };
+    WORDS.iter().any(|word| bare.eq_ignore_ascii_case(word)) || marks || crossed || variable() || structure
 }
 
-/// Whether the value at `range` is no value but the name of where to find it: `${NAME}`, `{{ name }}`, `%NAME%`, whole and
-/// closed. A closing bracket may stand behind `range`, since it ends values that are not in quotes.
-fn reference(text: &[u8], range: &Range<usize>) -> bool {
-    let found = text.get(range.clone()).unwrap_or_default().trim_ascii();
-    let behind = text.get(range.end..).unwrap_or_default();
-    let named = |name: &[u8]| {
-        let name = name.trim_ascii();
-        !name.is_empty() && name.iter().all(|b| name_byte(*b))
+/// Length of the reference to a variable that `text` begins with: `${NAME}`, `{{ name }}`, `${{ name }}`, `%NAME%`. One that
+/// is not closed, or that holds more than a name, is none.
+fn variable(text: &[u8]) -> Option<usize> {
+    const FORMS: [(&[u8], &[u8]); 4] = [(b"${{", b"}}"), (b"{{", b"}}"), (b"${", b"}"), (b"%", b"%")];
+    let (open, close) = FORMS.into_iter().find(|(open, _)| text.starts_with(open))?;
+    let within = text.get(..(open.len() + NAME).min(text.len()))?;
+    let start = run(within, open.len(), |b| b == b' ');
+    let end = match close {
+        // A name in small letters between signs of percentage may as well be a password.
+        b"%" => run(within, start, |b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
+        _ => run(within, start, name_byte),
     };
-    if let Some(name) = found.strip_prefix(b"${") {
-        let closed = name.strip_suffix(b"}").or(behind.starts_with(b"}").then_some(name));
-        return closed.is_some_and(named);
-    }
-    if let Some(name) = found.strip_prefix(b"{{") {
-        let closed = name.strip_suffix(b"}}").or(behind.starts_with(b"}}").then_some(name));
-        return closed.is_some_and(named) || name.is_empty() && behind.starts_with(b" ");
-    }
-    let variable = found.strip_prefix(b"%").and_then(|v| v.strip_suffix(b"%"));
-    variable.is_some_and(|v| named(v) && !v.iter().any(u8::is_ascii_lowercase))
+    let close_at = run(within, end, |b| b == b' ');
+    let blanks = start > open.len() || close_at > end;
+    let named = end > start && !at(text, start).is_ascii_digit() && (!blanks || close.len() == 2);
+    (named && text.get(close_at..)?.starts_with(close)).then_some(close_at + close.len())
+}
+
+fn blank(b: u8) -> bool {
+    matches!(b, b' ' | b'\t')
 }
 
 fn quote(b: u8) -> bool {
     matches!(b, b'"' | b'\'' | b'`')
 }
 
+/// What ends a value that is not in quotes.
+fn delimiter(b: u8) -> bool {
+    b.is_ascii_whitespace()
+        || quote(b)
+        || matches!(b, 0 | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>')
+}
+
 /// The value of a secret setting whose `=` or `:` stands at `sign`: `password=…`, `"apiKey": "…"`, `Authorization: Bearer …`.
 pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<usize>> {
-    let mut end = run_back(text, floor, sign, 4, |b| b == b' ');
+    let mut end = run_back(text, floor, sign, 4, blank);
     if quote(before(text, end)) && end > floor {
         end -= 1;
         // JSON inside a JSON string.
         end = run_back(text, floor, end, 4, |b| b == b'\\');
     }
     let start = run_back(text, floor, end, NAME, name_byte);
-    let name = text.get(start..end)?;
-    if name.len() < 3 || !names_secret(name) {
+    let name = text.get(start..end).filter(|name| name.len() >= 3)?;
+    let weak = WEAK.iter().any(|weak| last_part(name).eq_ignore_ascii_case(weak));
+    if !weak && !names_secret(name) {
         return None;
     }
     let colon = at(text, sign) == b':';
     // `==`, `:=`, `=>` and `::`: the value follows the last of them.
     let from = run(text, sign, |b| matches!(b, b'=' | b':' | b'>')).min(sign + 3);
-    let from = run(text, from, |b| b == b' ' || b == b'\t').min(from + 8);
-    let range = value(text, from)?;
-    let found = text.get(range.clone())?;
-    if placeholder(found) || reference(text, &range) {
+    let from = run(text, from, blank).min(from + 8);
+    if weak {
+        return session(text, from);
+    }
+    let first = value(text, from)?;
+    let name_ends = |ending: &[u8]| name.len() >= ending.len() && name.to_ascii_lowercase().ends_with(ending);
+    let several = name_ends(b"authorization") || name_ends(b"cookie");
+    let range = if several { header(text, before(text, start), first)? } else { first };
+    if placeholder(text, &range) {
         return None;
     }
-    let name_ends = |ending: &[u8]| name.len() >= ending.len() && name.to_ascii_lowercase().ends_with(ending);
+    let found = text.get(range.clone())?;
     if name_ends(b"pass") && found.iter().all(u8::is_ascii_digit) {
         // `pass=12 fail=0`
         return None;
     }
-    if name_ends(b"authorization") || name_ends(b"cookie") {
-        return header(text, range);
-    }
-    // "Invalid token: unexpected end": prose, not a setting. Of passwords nobody speaks so, and theirs may be words.
-    let spoken_of = [&b"token"[..], b"secret", b"credential", b"credentials"].iter().any(|n| name_ends(n));
+    // "Invalid token: unexpected end": prose, not a setting. Of passwords nobody writes so.
     let prose = colon
-        && spoken_of
+        && [&b"token"[..], b"secret", b"credential", b"credentials", b"cookie"].into_iter().any(name_ends)
         && !quote(before(text, range.start))
         && before(text, start) == b' '
-        && is_word(before(text, start.saturating_sub(1)))
-        && found.iter().all(u8::is_ascii_lowercase);
+        && matches!(before(text, start - 1), b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..)
+        && found.iter().all(|b| b.is_ascii_lowercase() || *b == b' ');
     (!prose).then_some(range)
 }
 
-/// A header whose value has several words: the credentials after the scheme, where they are one run; else all that follows.
-fn header(text: &[u8], first: Range<usize>) -> Option<Range<usize>> {
+/// The value at `from` of a setting with a [`WEAK`] name: long, of the characters of tokens, with a digit.
+fn session(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let escapes = run(text, from, |b| b == b'\\') - from;
+    let start = if quote(at(text, from + escapes)) { from + escapes + 1 } else { from };
+    // `=` divides, but for padding: what failed here is not looked at again behind the next sign.
+    let end = run(text, start, |b| token68(b) && b != b'=' || b == b'%');
+    let token = text.get(start..end)?;
+    let long = token.len() >= WEAK_LENGTH && token.iter().any(u8::is_ascii_digit);
+    long.then(|| start..run(text, end, |b| b == b'=').min(end + 2))
+}
+
+/// A header whose value has several words, of which `first` was found: the credentials after the scheme, or all up to the
+/// end of the line. `opening` is the byte before the header's name.
+///
+/// Quotes do not end a header, they are part of its grammar (RFC 9110, 5.6.4; RFC 6265, 4.1.1).
+fn header(text: &[u8], opening: u8, first: Range<usize>) -> Option<Range<usize>> {
     let quoted = quote(before(text, first.start));
-    let limit = if quoted { first.end } else { parameters(text, first.start) };
     let word = first.start..run(text, first.start, |b| b.is_ascii_alphabetic()).min(first.end);
     let scheme = text.get(word.clone())?;
-    if SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
-        let value = text.get(first.start..limit).unwrap_or_default();
-        if first.start + value.trim_ascii_end().len() <= word.end {
-            // The scheme alone, before what was masked already.
-            return None;
-        }
-        let from = run(text, word.end, |b| b == b' ' || b == b'\t').min(word.end + 8);
-        let until = run(text, from, token68).min(limit);
-        // `username="…"`: a parameter, and secrets may follow.
-        let parameter = before(text, until) == b'=' && quote(at(text, until));
-        let ends = until == limit || !matches!(at(text, until), b'%' | b':' | b'\\') && !parameter;
-        if from > word.end && until > from && ends {
+    let known = SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name));
+    let from = if known { run(text, word.end, blank) } else { first.start };
+    if quoted {
+        return (first.end > from).then_some(from..first.end);
+    }
+    // The credentials of `Digest` are a list of parameters.
+    if known && from > word.end && !scheme.eq_ignore_ascii_case(b"digest") {
+        let until = run(text, from, token68);
+        let next = at(text, until);
+        // `-H "Authorization: Bearer …" URL`
+        let closed = quote(next) && next == opening;
+        if until > from && (until == text.len() || next.is_ascii_whitespace() || closed) {
             return Some(from..until);
         }
     }
-    (limit > first.start).then_some(first.start..limit)
-}
-
-/// End of a header's value without quotes around it: of the line, or before a quote that is none of a parameter's (`a="b"`).
-fn parameters(text: &[u8], from: usize) -> usize {
-    let mut end = from;
-    loop {
-        end = run(text, end, |b| !quote(b) && !matches!(b, b'\r' | b'\n'));
-        let mark = at(text, end);
-        if !quote(mark) || before(text, end) != b'=' {
-            break;
-        }
-        let close = run(text, end + 1, |b| b != mark && !matches!(b, b'\r' | b'\n'));
-        end = if at(text, close) == mark { close + 1 } else { close };
-    }
-    let line = text.get(from..end).unwrap_or_default();
-    from + line.trim_ascii_end().len()
+    let line = run(text, from, |b| !matches!(b, b'\r' | b'\n'));
+    let trailing = text.get(from..line)?.iter().rev().take_while(|b| blank(**b)).count();
+    let end = line - trailing;
+    (end > from).then_some(from..end)
 }
 
 /// The value that starts at `from`: in quotes up to the closing one, else up to a blank or a delimiter.
@@ -308,11 +343,6 @@ fn value(text: &[u8], from: usize) -> Option<Range<usize>> {
         }
         return (start < text.len()).then_some(start..text.len());
     }
-    let delimiter = |b: u8| {
-        b.is_ascii_whitespace()
-            || quote(b)
-            || matches!(b, 0 | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>')
-    };
     let end = run(text, from, |b| !delimiter(b));
     (end > from).then_some(from..end)
 }
@@ -325,13 +355,14 @@ pub(super) fn option(text: &[u8], dashes: usize) -> Option<Range<usize>> {
     let start = dashes + 2;
     let end = run(text.get(..(start + NAME).min(text.len()))?, start, name_byte);
     let name = text.get(start..end).filter(|name| name.len() >= 3)?;
-    if at(text, end) != b' ' || !at(text, start).is_ascii_alphabetic() || !names_secret(name) {
+    if !blank(at(text, end)) || !at(text, start).is_ascii_alphabetic() || !names_secret(name) {
         return None;
     }
-    let from = run(text, end, |b| b == b' ').min(end + 4);
+    let from = run(text, end, blank).min(end + 4);
     let range = value(text, from)?;
     let found = text.get(range.clone())?;
-    (!found.starts_with(b"-") && !placeholder(found) && !reference(text, &range)).then_some(range)
+    let next_option = found.starts_with(b"-") && !quote(before(text, range.start));
+    (!next_option && !placeholder(text, &range)).then_some(range)
 }
 
 /// The private key in PEM (RFC 7468) whose first line starts at `start`, up to the end of its last line; to the end of

@@ -12,7 +12,8 @@ use crate::seam::{
 ///
 /// From a source, log bodies, summaries of changes, names of span operations, alert annotations and all
 /// attribute values are masked; to a notifier and a model, everything is; on a bus, all values of an event's payload, both when it
-/// is published and when it is read. Attributes and fields are shown to the mask with their names. Identities (entity names, label values of series,
+/// is published and when it is read. Attributes and fields are shown to the mask with their names; a field within an object or list whose name tells the mask
+/// that it is secret, with that name too; numbers, with the names of passwords only. Identities (entity names, label values of series,
 /// identifying labels of alerts, keys of events) are not: masked, they could no longer be queried. Mask them at the collector when they hold
 /// personal data.
 #[derive(Debug)]
@@ -49,16 +50,52 @@ fn mask_labels(mask: &impl Mask, labels: &mut Labels) {
     labels.iter_mut().for_each(|(name, value)| mask_named(mask, name, value));
 }
 
-fn mask_json(mask: &impl Mask, name: &str, value: &mut serde_json::Value) {
+/// Ends of the names of secrets that may be numbers; with other names that a mask knows numbers are counts, as in
+/// `"token": 512`.
+const PASSWORDS: [&str; 6] = ["password", "passwd", "passwort", "passphrase", "passcode", "pwd"];
+
+fn names_password(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    PASSWORDS.iter().any(|ending| name.ends_with(ending))
+}
+
+/// Whether `name` alone makes `mask` take a value for a secret.
+fn tells(mask: &impl Mask, name: &str) -> bool {
+    // Nothing about this value is secret, and it is no placeholder.
+    let masked = mask.mask(&format!("{name}=\"value\"")).into_owned();
+    // Where the name itself is gone it was that which is secret, and it tells nothing of the values below.
+    masked.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).is_some_and(|rest| rest != "\"value\"")
+}
+
+/// Masks every value within `value`, the field `name` of an object. `above` is the name of the nearest object or list around
+/// it that says that all in it is secret.
+fn mask_json(mask: &impl Mask, name: &str, above: Option<&str>, value: &mut serde_json::Value) {
     match value {
-        serde_json::Value::String(text) => mask_named(mask, name, text),
-        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_json(mask, name, item)),
+        serde_json::Value::String(text) => {
+            // First, as it takes the whole value; what another rule leaves of it could not be taken any more.
+            if let Some(above) = above {
+                mask_named(mask, above, text);
+            }
+            mask_named(mask, name, text);
+        }
+        serde_json::Value::Array(items) => {
+            items.iter_mut().for_each(|item| mask_json(mask, name, above, item));
+        }
         serde_json::Value::Object(fields) => {
-            fields.iter_mut().for_each(|(name, field)| mask_json(mask, name, field));
+            for (name, field) in fields.iter_mut() {
+                let secret = (field.is_object() || field.is_array()) && tells(mask, name);
+                mask_json(mask, name, if secret { Some(name) } else { above }, field);
+            }
         }
         serde_json::Value::Number(number) => {
-            // A card number may come as a number. A name says nothing here: `"token": 512` is a count.
-            if let std::borrow::Cow::Owned(masked) = mask.mask(&number.to_string()) {
+            let shown = number.to_string();
+            let mut masked = shown.clone();
+            for name in above.into_iter().chain([name]).filter(|name| names_password(name)) {
+                mask_named(mask, name, &mut masked);
+            }
+            // A card number may come as a number.
+            mask_text(mask, &mut masked);
+            if masked != shown {
                 *value = serde_json::Value::String(masked);
             }
         }
@@ -135,14 +172,14 @@ impl<M: Mask, S: LanguageModel> LanguageModel for Masked<M, S> {
 impl<M: Mask, S: EventBus> EventBus for Masked<M, S> {
     async fn publish(&self, topic: &Topic, event: &Event, ctx: &Context) -> Result<Offset> {
         let mut masked = event.clone();
-        mask_json(&self.mask, "", &mut masked.payload);
+        mask_json(&self.mask, "", None, &mut masked.payload);
         self.inner.publish(topic, &masked, ctx).await
     }
 
     async fn read(&self, topic: &Topic, after: Offset, most: usize, ctx: &Context) -> Result<Vec<Delivered>> {
         let mut delivered = self.inner.read(topic, after, most, ctx).await?;
         // Others may have published without a mask.
-        delivered.iter_mut().for_each(|item| mask_json(&self.mask, "", &mut item.event.payload));
+        delivered.iter_mut().for_each(|item| mask_json(&self.mask, "", None, &mut item.event.payload));
         Ok(delivered)
     }
 }

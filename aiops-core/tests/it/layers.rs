@@ -296,6 +296,36 @@ fn the_name_of_an_attribute_may_say_that_it_is_secret() {
 }
 
 #[test]
+fn names_in_a_payload_tell_of_all_below_them() {
+    let (now, ctx) = (request().range.start(), leaping().1);
+    let bus = InMemoryBus::with_capacity(9);
+    let topic = Topic("t".to_owned());
+    let payload = serde_json::json!({
+        "password": 12345678,
+        "user": { "password": { "value": "hunter2", "n": 7, "old": ["a", { "b": ["c", null, true] }] }, "n": 7 },
+        "list": [{ "password": "d" }, "e"],
+    });
+    block_on(bus.clone().masked(ByName).publish(&topic, &Event::new(now, "key", payload), &ctx)).unwrap();
+    let masked = block_on(bus.read(&topic, Offset(0), 9, &ctx)).unwrap();
+    let expected = serde_json::json!({
+        "password": "[x]",
+        "user": { "password": { "value": "[x]", "n": "[x]", "old": ["[x]", { "b": ["[x]", null, true] }] }, "n": 7 },
+        "list": [{ "password": "[x]" }, "e"],
+    });
+    assert_eq!(masked[0].event.payload, expected);
+    let again = block_on(bus.masked(ByName).read(&topic, Offset(0), 9, &ctx)).unwrap();
+    assert_eq!(again[0].event.payload, expected);
+
+    // A secret that happens to be a name does not make secrets of the values below it.
+    let bus = InMemoryBus::with_capacity(9);
+    let event = Event::new(now, "key", serde_json::json!({ "tok-123": { "a": "b", "n": 1 } }));
+    let mask = FixedMask("tok-123".to_owned());
+    block_on(bus.clone().masked(mask).publish(&topic, &event, &ctx)).unwrap();
+    let masked = block_on(bus.read(&topic, Offset(0), 9, &ctx)).unwrap();
+    assert_eq!(masked[0].event.payload["tok-123"], serde_json::json!({ "a": "b", "n": 1 }));
+}
+
+#[test]
 fn the_fixed_mask_masks_once() {
     for secret in ["mask", "a", "[masked]", "]", "ed][m"] {
         let mask = FixedMask(secret.to_owned());
