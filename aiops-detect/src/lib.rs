@@ -21,6 +21,7 @@ pub mod novelty;
 pub mod rolling;
 mod rows;
 pub mod sli;
+mod state;
 
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
 pub use error::FitError;

@@ -121,9 +121,7 @@ impl FittedRolling {
     /// # Errors
     /// [`ErrorKind::Internal`] when the state cannot be serialised.
     pub fn hash(&self) -> Result<FittedHash> {
-        let bytes = serde_json::to_vec(self)
-            .map_err(|e| Error::new(ErrorKind::Internal, "cannot serialise a fitted state").caused_by(e))?;
-        Ok(FittedHash::of(&bytes))
+        crate::state::hash(self)
     }
 }
 

@@ -1,14 +1,24 @@
 //! One window cut into what is normal and what is not.
 
-use aiops_core::model::{MetricSeries, TelemetryWindow, TimeAxis, TimeRange};
+use std::time::Duration;
+
+use aiops_core::CitedAnomaly;
+use aiops_core::model::{MetricSeries, TelemetryWindow, TimeAxis, TimeRange, time};
 use jiff::Timestamp;
 
-/// What precedes `before`, and what begins at `from` or later. Both keep the topology.
-pub(crate) fn split(
+/// The window cut at the first onset among `anomalies`: what precedes it by more than `guard`, and what follows it. `None` without
+/// anomalies.
+pub(crate) fn at_onset(
     window: &TelemetryWindow,
-    before: Timestamp,
-    from: Timestamp,
-) -> (TelemetryWindow, TelemetryWindow) {
+    anomalies: &[CitedAnomaly],
+    guard: Duration,
+) -> Option<(TelemetryWindow, TelemetryWindow)> {
+    let onset = anomalies.iter().map(|a| a.anomaly.onset).min()?;
+    Some(split(window, time::before(onset, guard), onset))
+}
+
+/// What precedes `before`, and what begins at `from` or later. Both keep the topology.
+fn split(window: &TelemetryWindow, before: Timestamp, from: Timestamp) -> (TelemetryWindow, TelemetryWindow) {
     let part = |keep: &dyn Fn(Timestamp) -> bool, start: Timestamp, end: Timestamp| {
         let range = TimeRange::new(start, end.max(start)).unwrap_or(window.range);
         let mut part = TelemetryWindow::new(range);

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use aiops_core::Result;
 use aiops_core::model::{Briefing, BriefingLine, Cut, EntityId, EvidenceKind, TimeRange, TokenBudget, time};
 use aiops_core::seam::Mask;
-use aiops_core::{Error, ErrorKind, Result};
 
+use super::fit::longest;
 use super::text::one_line;
 use super::{BriefingConfig, CountTokens, EstimatedTokens, Finding};
 
@@ -95,26 +96,10 @@ impl BriefingBuilder {
         }
         // Equal worth: the better item first; stable, so an item's lines keep their order.
         candidates.sort_by(|a, b| b.value.total_cmp(&a.value).then(a.item.cmp(&b.item)));
-        let fits = |briefing: &Briefing| self.counter.count(&widest(briefing).to_markdown()) <= budget.0;
         let build =
             |kept: usize| self.assemble(range, &items, candidates.get(..kept).unwrap_or_default(), &cuts);
-        let all = build(candidates.len());
-        if fits(&all) {
-            return Ok(all);
-        }
-        let (mut enough, mut too_many) = (0, candidates.len());
-        while enough + 1 < too_many {
-            let middle = enough + (too_many - enough) / 2;
-            if fits(&build(middle)) { enough = middle } else { too_many = middle }
-        }
-        let briefing = build(enough);
-        if fits(&briefing) {
-            return Ok(briefing);
-        }
-        Err(Error::new(ErrorKind::Limit, "the stated loss alone exceeds the token budget")
-            .at("Compactor::compact")
-            .with("budget", budget.0)
-            .with("needed", self.counter.count(&widest(&briefing).to_markdown())))
+        let needed = |briefing: &Briefing| self.counter.count(&widest(briefing).to_markdown());
+        longest(candidates.len(), budget, build, needed)
     }
 
     /// Findings grouped by entity and onset, ranked; equal ones once.

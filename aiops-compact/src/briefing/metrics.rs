@@ -2,12 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{Briefing, BriefingLine, Cut, EvidenceKind, Signal, TelemetryWindow, TokenBudget};
 use aiops_core::seam::Compactor;
-use aiops_core::{Context, Error, ErrorKind, Result};
+use aiops_core::{Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::builder::widest;
 use super::estimate_tokens;
+use super::fit::longest;
 use super::text::{number, one_line};
 use crate::deviation::{
     Deviating, DeviationConfig, DeviationReport, Finding, References, Skipped, deviations, rank_entities,
@@ -121,7 +122,6 @@ impl MetricCompactor {
         cuts.extend(unread(window));
         let lines: Vec<BriefingLine> =
             candidates.iter().enumerate().map(|(i, candidate)| self.line(i + 1, candidate)).collect();
-        // More lines never make it shorter, so the longest prefix that fits is found by bisection.
         let build = |kept: usize| {
             let mut briefing = Briefing::new(window.range);
             briefing.lines.extend(lines.iter().take(kept).cloned());
@@ -130,24 +130,7 @@ impl MetricCompactor {
             briefing
         };
         let needed = |briefing: &Briefing| estimate_tokens(&widest(briefing).to_markdown());
-        let fits = |briefing: &Briefing| needed(briefing) <= budget.0;
-        let all = build(lines.len());
-        if fits(&all) {
-            return Ok(all);
-        }
-        let (mut enough, mut too_many) = (0, lines.len());
-        while enough + 1 < too_many {
-            let middle = enough + (too_many - enough) / 2;
-            if fits(&build(middle)) { enough = middle } else { too_many = middle }
-        }
-        let briefing = build(enough);
-        if fits(&briefing) {
-            return Ok(briefing);
-        }
-        Err(Error::new(ErrorKind::Limit, "the stated loss alone exceeds the token budget")
-            .at("Compactor::compact")
-            .with("budget", budget.0)
-            .with("needed", needed(&briefing)))
+        longest(lines.len(), budget, build, needed)
     }
 
     /// The findings that get a line, most telling first, and what top-k left out.

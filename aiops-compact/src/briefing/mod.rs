@@ -9,6 +9,7 @@ mod builder;
 mod changes;
 mod config;
 mod finding;
+mod fit;
 mod metrics;
 mod text;
 mod tokens;

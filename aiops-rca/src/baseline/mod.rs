@@ -14,12 +14,14 @@
 mod walk;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use aiops_core::model::{EntityId, MetricSeries, Ranking, Suspect, TelemetryWindow, time};
+use aiops_core::model::{EntityId, MetricSeries, Ranking, Suspect, TelemetryWindow};
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
 
+use crate::halves::at_onset;
 use crate::robust::{count, quantile, sorted};
 
 /// A published localiser.
@@ -149,11 +151,9 @@ impl Localizer for Baseline {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some(onset) = anomalies.iter().map(|a| a.anomaly.onset).min() else {
+        let Some((reference, fault)) = at_onset(window, anomalies, Duration::ZERO) else {
             return Ok(Ranking::default());
         };
-        let (reference, fault) =
-            crate::halves::split(window, time::before(onset, std::time::Duration::ZERO), onset);
         let mut ranking = self.rank(&reference, &fault);
         for suspect in &mut ranking.suspects {
             let own = anomalies.iter().filter(|a| a.anomaly.entity == suspect.entity);

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
     EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
-    TelemetryWindow, Unit, time,
+    TelemetryWindow, Unit,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -21,6 +21,7 @@ use async_trait::async_trait;
 pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
 
+use crate::halves::at_onset;
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
 use explain::Calls;
 
@@ -277,10 +278,9 @@ impl Localizer for FusedLocalizer {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some(onset) = anomalies.iter().map(|a| a.anomaly.onset).min() else {
+        let Some((before, fault)) = at_onset(window, anomalies, self.config.guard) else {
             return Ok(Ranking::default());
         };
-        let (before, fault) = crate::halves::split(window, time::before(onset, self.config.guard), onset);
         let answer = match &self.reference {
             Some(reference) => {
                 let mut both = (**reference).clone();
