@@ -76,7 +76,7 @@ impl BriefingBuilder {
     /// counts of tokens as the logarithm of the lines.
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] when not even the stated loss fits `budget`.
+    /// [`Limit`](aiops_core::ErrorKind::Limit) when not even the stated loss fits `budget`.
     pub fn build(
         &self,
         range: TimeRange,

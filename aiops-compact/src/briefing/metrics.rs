@@ -113,7 +113,7 @@ impl MetricCompactor {
     /// The synchronous form of [`Compactor::compact`].
     ///
     /// # Errors
-    /// [`ErrorKind::Limit`] when not even the stated loss fits `budget`.
+    /// [`Limit`](aiops_core::ErrorKind::Limit) when not even the stated loss fits `budget`.
     pub fn briefing(&self, window: &TelemetryWindow, budget: TokenBudget) -> Result<Briefing> {
         let options = self.config.options();
         let report = deviations(window, &self.references, &options.deviation);
