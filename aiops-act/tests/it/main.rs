@@ -8,11 +8,13 @@
 )]
 
 mod allow_list;
+mod audit;
 mod chains;
 mod config;
 mod conformance;
 mod feed;
 mod guards;
+mod journal;
 mod oracle;
 mod planner;
 mod rationing;

@@ -4,14 +4,14 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::model::{Change, FetchRequest, Labels, TelemetryWindow, TimeRange};
 use crate::seam::{
-    ChangeFeed, Completion, Delivered, Event, EventBus, LanguageModel, Mask, Notification, Notifier, Offset,
-    Prompt, SourceCapability, TelemetrySource, Topic,
+    AuditEvent, AuditSink, ChangeFeed, Completion, Delivered, Event, EventBus, LanguageModel, Mask,
+    Notification, Notifier, Offset, Prompt, SourceCapability, TelemetrySource, Topic,
 };
 
 /// A seam through which no unmasked text passes (ING-08).
 ///
 /// From a source, log bodies, summaries of changes, names of span operations, alert annotations and all
-/// attribute values are masked; to a notifier and a model, everything is; on a bus, all values of an event's payload, both when it
+/// attribute values are masked; to a notifier and a model, everything is; to an audit log, what happened and all values of its detail; on a bus, all values of an event's payload, both when it
 /// is published and when it is read. Attributes and fields are shown to the mask with their names; a field within an object or list whose name tells the mask
 /// that it is secret, with that name too; numbers, with the names of passwords only. Identities (entity names, label values of series,
 /// identifying labels of alerts, keys of events) are not: masked, they could no longer be queried. Mask them at the collector when they hold
@@ -153,6 +153,17 @@ impl<M: Mask, S: Notifier> Notifier for Masked<M, S> {
         mask_text(&self.mask, &mut masked.title);
         mask_text(&self.mask, &mut masked.body);
         self.inner.notify(&masked, ctx).await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<M: Mask, S: AuditSink> AuditSink for Masked<M, S> {
+    async fn append(&self, event: &AuditEvent, ctx: &Context) -> Result<()> {
+        let mut masked = event.clone();
+        mask_text(&self.mask, &mut masked.what);
+        mask_json(&self.mask, "", None, &mut masked.detail);
+        self.inner.append(&masked, ctx).await
     }
 }
 

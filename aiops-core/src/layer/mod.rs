@@ -11,7 +11,8 @@
 //! | `ChangeFeed` | ✓ | ✓ | ✓ | ✓ | ✓ | ✓ |
 //! | `KnowledgeBase` | ✓ | ✓ | ✓ | ✓ | ✓ | |
 //! | `EventBus` | ✓ | ✓ | ✓ | ✓ | does not compile | ✓ |
-//! | `Mitigator`, `Journal`, `Approver`, `AuditSink` | ✓ | ✓ | ✓ | ✓ | does not compile | |
+//! | `AuditSink` | ✓ | ✓ | ✓ | ✓ | does not compile | ✓ |
+//! | `Mitigator`, `Journal`, `Approver` | ✓ | ✓ | ✓ | ✓ | does not compile | |
 //!
 //! ```
 //! use aiops_core::layer::{LayerExt, Retry, Timeout};
