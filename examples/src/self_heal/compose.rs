@@ -1,5 +1,6 @@
 //! The pipeline of the example: what a platform team would write, with windows of seconds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,11 @@ use aiops_act::guards::{
     Cooldown, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
 use aiops_act::{
-    LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
+    AuditConfig, FileAudit, FileJournal, LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier,
+    TrafficCheck, VerifierConfig,
 };
 use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{ActionKind, Mode};
-use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{ChainConfig, GuardChain, GuardChainBuilder, Guarded};
 use aiops_core::model::{Direction, EntityKind, FetchRequest, MatchOp, Selector, Signal, TimeRange};
 use aiops_core::pipeline::{CaseListener, Pipeline, PipelineConfig, Trigger};
@@ -62,11 +63,12 @@ pub(super) async fn pipeline(
             .planner(RemedyPlanner::new(planning())?),
     };
     let pipeline = planned
-        .guards(guards(options, view)?)
+        .guards(guards(options, shop, view)?)
         .mitigator(mitigator)
         .verifier(verifier)
         .compactor(MetricCompactor::default())
         .listener(Reporter(Arc::clone(view)))
+        .audit(FileAudit::open(audit_log(options, shop), AuditConfig::default())?)
         .config(looking())
         .build()?;
     Ok(pipeline)
@@ -149,8 +151,14 @@ fn looking() -> PipelineConfig {
     config
 }
 
-fn guards(options: &Options, view: &View) -> Result<GuardChain, RunError> {
-    let shop = AllowRule {
+/// Where what was seen, decided and done is kept.
+pub(super) fn audit_log(options: &Options, shop: &Shop) -> PathBuf {
+    options.audit.clone().unwrap_or_else(|| shop.run_folder().join("audit"))
+}
+
+fn guards(options: &Options, shop: &Shop, view: &View) -> Result<GuardChain, RunError> {
+    let journal = options.journal.clone().unwrap_or_else(|| shop.run_folder().join("journal"));
+    let services = AllowRule {
         id: "shop".to_owned(),
         actions: [
             ActionKind::RollingRestart,
@@ -166,8 +174,8 @@ fn guards(options: &Options, view: &View) -> Result<GuardChain, RunError> {
             .collect::<Result<_, _>>()?,
     };
     let mode = if options.suggest { Mode::Suggest } else { Mode::Auto };
-    let chain = GuardChain::builder(InMemoryJournal::new())
-        .guard(AllowList::new(vec![shop])?)
+    let chain = GuardChain::builder(FileJournal::open(journal)?)
+        .guard(AllowList::new(vec![services])?)
         .guard(RiskTiers::default())
         .guard(ConfidenceBands::default())
         .guard(ActionCap::default())

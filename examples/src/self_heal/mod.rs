@@ -144,6 +144,9 @@ async fn watched(
         recorder.stop().await?;
     }
     telemetry.stop().await;
+    let audited = aiops_act::audit::verify(compose::audit_log(options, shop), &[])?;
+    let root = audited.now.root.get(..12).unwrap_or_default();
+    stage(view, "audit", &format!("{} entries, chain intact, root {root}…", audited.entries));
     let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
     if fault.is_some() && truth.is_none() {
         // Without the truth it would be counted among the runs in which nothing was broken.

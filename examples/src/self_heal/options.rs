@@ -37,6 +37,12 @@ pub struct Options {
     /// Write the telemetry that the pipeline could read here, as JSON lines of windows that `aiops-eval replay` reads.
     #[arg(long, value_name = "FILE")]
     pub telemetry: Option<PathBuf>,
+    /// Keep the journal of actions here, to be taken up by the next run; default: a file that ends with the run.
+    #[arg(long, value_name = "FILE")]
+    pub journal: Option<PathBuf>,
+    /// Keep the audit log here; default: a file that ends with the run.
+    #[arg(long, value_name = "FILE")]
+    pub audit: Option<PathBuf>,
     /// Which pipeline decides: ours, or one of two foolish ones to compare with.
     #[arg(long, value_enum, default_value_t)]
     pub pipeline: PipelineChoice,
