@@ -125,14 +125,17 @@ fn only_what_the_change_brought_counts() {
     let brief = RegressionDetector::new(Checked::new(brief).unwrap()).unwrap();
     assert_eq!(brief.find(&window), []);
 
-    // Up for the second quarter, then back: worse, and over.
+    // Rolled back after 80 rows: worse with the one, better with the other, and over.
     let mut noise = rng(9);
     window = world(1, 0.0);
     window.metrics = vec![series(&store(), "http_latency", ROWS, |row| {
         40.0 + normal(&mut noise) + if (CHANGED..CHANGED + 80).contains(&row) { 10.0 } else { 0.0 }
     })];
+    window.changes.push(deployment("back", CHANGED + 80, store()));
+    let verdicts: Vec<Verdict> = detector().assess(&window).iter().map(|a| a.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Regressed, Verdict::Improved]);
     let found = detector().find(&window);
-    assert!(found.len() == 1 && !found[0].ongoing, "{found:?}");
+    assert!(found.len() == 1 && !found[0].ongoing && found[0].onset == at(CHANGED), "{found:?}");
 }
 
 /// Series that wander, rise or follow the day do not regress at every deployment.
