@@ -4,28 +4,42 @@
 //! |---|---|
 //! | [`baseline`] | what is usual at this time of day, and what is not |
 //! | [`changepoint`] | where the level of a recorded series changed |
+//! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`multivariate`] | metrics that leave their usual relation |
 //! | [`novelty`] | stretches of a series unlike any before |
+//! | [`regression`] | what got worse with a change; a canary against its baseline |
+//! | [`relation`] | metrics that part from those they normally move together with |
 //! | [`rolling`] | series that left their norm, by robust deviation |
 //! | [`sli`] | error ratios derived from request counts, as a source |
+//! | [`stats`] | tests without distributions that know of autocorrelation |
 
 pub mod baseline;
 pub mod changepoint;
+mod checked;
+pub mod drift;
 mod error;
 pub mod forest;
 pub mod group;
 pub mod multivariate;
 pub mod novelty;
+pub mod regression;
+pub mod relation;
 pub mod rolling;
 mod rows;
 pub mod sli;
 mod state;
+pub mod stats;
 
+pub use aiops_compact::ConfigError;
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
+pub use checked::{Checked, Options};
+pub use drift::{DriftDetector, DriftWatch, RetrainRequest};
 pub use error::FitError;
 pub use forest::{AlertPrefilter, ForestDetector, ForestFit, IsolationForest, SlidingForest};
 pub use multivariate::{MultivariateDetector, MultivariateFit};
+pub use regression::{CanaryDetector, RegressionDetector};
+pub use relation::{CorrelationBreakDetector, CorrelationBreakFit};
 pub use rolling::{FittedRolling, RollingDetector, RollingFit};
 pub use rows::Rows;

@@ -1,12 +1,14 @@
 use aiops_compact::shape::{Excursion, excursions};
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow,
+    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricSeries, SeriesKey, Severity, Shape,
+    TelemetryWindow,
 };
 use aiops_core::seam::Detector;
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 
-use super::align::{Aligned, align, by_entity};
+use super::align::{align, by_entity};
 use super::fitted::{FittedGroups, Group};
 use super::{GroupConfig, RowModel};
 use crate::rolling::reread;
@@ -55,24 +57,36 @@ impl<M: RowModel> GroupDetector<M> {
     /// The synchronous form of [`Detector::detect`].
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
-        let present = by_entity(window);
-        let mut found = Vec::new();
-        for group in &self.fitted.groups {
-            if let Some(series) = present.get(&group.entity) {
-                // An error is a window that cannot be laid out in rows of the learned step: nothing to judge.
-                found.extend(self.judge(group, series, window).unwrap_or_default());
-            }
-        }
+        let mut found: Vec<Anomaly> =
+            self.each_excursion(window, |at| self.name(at, window)).into_iter().flatten().collect();
         found.sort_by(|a, b| (&a.entity, &a.series, a.onset).cmp(&(&b.entity, &b.series, b.onset)));
         found
     }
 
-    fn judge(
+    /// Calls `look` with each excursion, in the order of entities and onsets.
+    pub(crate) fn each_excursion<T>(
+        &self,
+        window: &TelemetryWindow,
+        mut look: impl FnMut(&Excursed<'_, M>) -> Option<T>,
+    ) -> Vec<T> {
+        let present = by_entity(window);
+        let mut seen = Vec::new();
+        for group in &self.fitted.groups {
+            if let Some(series) = present.get(&group.entity) {
+                // An error is a window that cannot be laid out in rows of the learned step: nothing to judge.
+                seen.extend(self.excursions_of(group, series, window, &mut look).unwrap_or_default());
+            }
+        }
+        seen
+    }
+
+    fn excursions_of<T>(
         &self,
         group: &Group<M>,
         present: &[&MetricSeries],
         window: &TelemetryWindow,
-    ) -> Option<Vec<Anomaly>> {
+        look: &mut impl FnMut(&Excursed<'_, M>) -> Option<T>,
+    ) -> Option<Vec<T>> {
         let options = self.fitted.config.options();
         let columns: Vec<Option<&MetricSeries>> = group
             .keys
@@ -83,35 +97,39 @@ impl<M: RowModel> GroupDetector<M> {
             })
             .collect();
         let centers: Vec<f64> = group.baselines.iter().map(|b| b.center).collect();
-        let aligned = align(window, &columns, group.step, options.carry, &centers).ok()?;
-        let rows = Rows::new(&aligned.values, columns.len()).ok()?;
-        let heights = group.model.judge(rows).ok()?;
-        let mut found = Vec::new();
+        let unseen = vec![f64::NAN; centers.len()];
+        let missing = if M::SEES_GAPS { &unseen } else { &centers };
+        let aligned = align(window, &columns, group.step, options.carry, missing).ok()?;
+        let width = columns.len();
+        let heights = group.model.judge(Rows::new(&aligned.values, width).ok()?).ok()?;
+        let mut seen = Vec::new();
         for excursion in excursions(&heights, &options.persistence) {
             let from = heights.get(excursion.first..=excursion.last)?;
             let height = |i: &usize| from.get(*i).copied().filter(|h| !h.is_nan()).unwrap_or(0.0);
             let peak = (0..from.len()).rev().max_by(|a, b| height(a).total_cmp(&height(b)))?;
-            let place = Place { excursion, peak: excursion.first + peak, height: height(&peak) };
-            found.extend(self.name(group, &columns, &aligned, &centers, &place, window)?);
+            let upto = (excursion.first + peak + 1) * width;
+            seen.extend(look(&Excursed {
+                entity: &group.entity,
+                keys: &group.keys,
+                baselines: &group.baselines,
+                model: &group.model,
+                columns: &columns,
+                centers: &centers,
+                rows: Rows::new(aligned.values.get(..upto)?, width).ok()?,
+                excursion,
+                onset: aligned.axis.get(excursion.first)?,
+                last: aligned.axis.get(excursion.last)?,
+                height: height(&peak),
+            }));
         }
-        Some(found)
+        Some(seen)
     }
 
     /// A finding for each of the metrics that contribute most at the peak: as many as make up two thirds of it.
-    fn name(
-        &self,
-        group: &Group<M>,
-        columns: &[Option<&MetricSeries>],
-        aligned: &Aligned,
-        centers: &[f64],
-        place: &Place,
-        window: &TelemetryWindow,
-    ) -> Option<Vec<Anomaly>> {
+    fn name(&self, at: &Excursed<'_, M>, window: &TelemetryWindow) -> Option<Vec<Anomaly>> {
         let options = self.fitted.config.options();
-        let width = columns.len();
-        let upto = Rows::new(aligned.values.get(..(place.peak + 1) * width)?, width).ok()?;
-        let shares = group.model.contributions(upto, centers).ok()?;
-        let row = upto.iter().next_back()?;
+        let shares = at.model.contributions(at.rows, at.centers).ok()?;
+        let row = at.rows.iter().next_back()?;
         let total: f64 = shares.iter().sum();
         let mut order: Vec<(f64, usize)> = shares.iter().copied().zip(0..).collect();
         order.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
@@ -121,23 +139,24 @@ impl<M: RowModel> GroupDetector<M> {
                 break;
             }
             explained += share;
-            let Some(series) = columns.get(column).copied().flatten() else { continue };
-            let (value, baseline) = (*row.get(column)?, *group.baselines.get(column)?);
-            found.push(self.anomaly(aligned, place, series, value, baseline, window)?);
+            let Some(series) = at.columns.get(column).copied().flatten() else { continue };
+            let (value, baseline) = (*row.get(column)?, *at.baselines.get(column)?);
+            if !value.is_nan() {
+                found.push(self.anomaly(at, series, value, baseline, window));
+            }
         }
         Some(found)
     }
 
     fn anomaly(
         &self,
-        aligned: &Aligned,
-        place: &Place,
+        at: &Excursed<'_, M>,
         series: &MetricSeries,
         value: f64,
         baseline: Baseline,
         window: &TelemetryWindow,
-    ) -> Option<Anomaly> {
-        let Excursion { first, last, cleared, .. } = place.excursion;
+    ) -> Anomaly {
+        let Excursion { first, last, cleared, .. } = at.excursion;
         let brief = cleared.is_some() && last - first < TRANSIENT;
         let shape = match (value >= baseline.center, brief) {
             (true, true) => Shape::Spike,
@@ -145,32 +164,43 @@ impl<M: RowModel> GroupDetector<M> {
             (true, false) => Shape::LevelShiftUp,
             (false, false) => Shape::LevelShiftDown,
         };
-        let onset = aligned.axis.get(first)?;
         let mut anomaly = Anomaly::new(
             DetectorId(M::ID.to_owned()),
             self.hash.clone(),
             series.entity().clone(),
             series.key().clone(),
             shape,
-            onset,
+            at.onset,
             value,
             baseline,
             reread(window, series),
         );
         anomaly.unit = series.unit().clone();
-        anomaly.last = aligned.axis.get(last)?;
+        anomaly.last = at.last;
         anomaly.ongoing = cleared.is_none();
-        let critical = place.height >= self.fitted.config.options().critical;
+        let critical = at.height >= self.fitted.config.options().critical;
         anomaly.severity = if critical { Severity::Critical } else { Severity::Warning };
-        Some(anomaly)
+        anomaly
     }
 }
 
-/// Where rows left the norm.
-struct Place {
+/// Rows of one entity that left the norm.
+#[derive(Debug)]
+pub(crate) struct Excursed<'a, M> {
+    pub(crate) entity: &'a EntityId,
+    /// Columns, ascending.
+    pub(crate) keys: &'a [SeriesKey],
+    pub(crate) baselines: &'a [Baseline],
+    pub(crate) model: &'a M,
+    columns: &'a [Option<&'a MetricSeries>],
+    centers: &'a [f64],
+    /// From the first row of the window to the one farthest from the norm.
+    pub(crate) rows: Rows<'a>,
     excursion: Excursion,
-    peak: usize,
-    height: f64,
+    pub(crate) onset: Timestamp,
+    pub(crate) last: Timestamp,
+    /// How far that row was from the norm, in limits.
+    pub(crate) height: f64,
 }
 
 #[async_trait]

@@ -26,6 +26,10 @@ pub trait RowModel: Debug + Clone + PartialEq + Send + Sync + Serialize + Deseri
     /// How it is learned.
     type Config: Debug + Clone + Default + PartialEq + Send + Sync + Serialize + DeserializeOwned + 'static;
 
+    /// Whether [`judge`](Self::judge) takes a NaN cell for one that was not seen. Otherwise such a cell is given the
+    /// column's normal value.
+    const SEES_GAPS: bool = false;
+
     /// Learns what is normal; `centers` are the columns' medians. Rows with NaN or ±∞ are left out.
     ///
     /// # Errors

@@ -2,23 +2,23 @@
 
 /// A square matrix, row by row.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Square {
-    pub(super) size: usize,
-    pub(super) cells: Vec<f64>,
+pub(crate) struct Square {
+    pub(crate) size: usize,
+    pub(crate) cells: Vec<f64>,
 }
 
 impl Square {
-    pub(super) fn zero(size: usize) -> Self {
+    pub(crate) fn zero(size: usize) -> Self {
         Self { size, cells: vec![0.0; size * size] }
     }
 
-    pub(super) fn identity(size: usize) -> Self {
+    pub(crate) fn identity(size: usize) -> Self {
         let mut unit = Self::zero(size);
         unit.cells.iter_mut().step_by(size + 1).for_each(|cell| *cell = 1.0);
         unit
     }
 
-    pub(super) fn at(&self, row: usize, column: usize) -> f64 {
+    pub(crate) fn at(&self, row: usize, column: usize) -> f64 {
         self.cells.get(row * self.size + column).copied().unwrap_or(0.0)
     }
 
@@ -28,16 +28,16 @@ impl Square {
         }
     }
 
-    pub(super) fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
+    pub(crate) fn rows(&self) -> std::slice::ChunksExact<'_, f64> {
         self.cells.chunks_exact(self.size.max(1))
     }
 
-    pub(super) fn trace(&self) -> f64 {
+    pub(crate) fn trace(&self) -> f64 {
         self.cells.iter().step_by(self.size + 1).sum()
     }
 
     /// Second moments about zero: Xᵀ X / n of `count` rows. O(n · size²).
-    pub(super) fn second_moments<'a>(rows: impl Iterator<Item = &'a [f64]>, size: usize) -> (Self, usize) {
+    pub(crate) fn second_moments<'a>(rows: impl Iterator<Item = &'a [f64]>, size: usize) -> (Self, usize) {
         let mut moments = Self::zero(size);
         let mut count = 0_usize;
         for row in rows {
@@ -54,7 +54,7 @@ impl Square {
     }
 
     /// Lower triangular L with L Lᵀ = self; `None` when the matrix is not positive definite. O(size³).
-    pub(super) fn cholesky(&self) -> Option<Self> {
+    pub(crate) fn cholesky(&self) -> Option<Self> {
         let mut lower = Self::zero(self.size);
         for row in 0..self.size {
             for column in 0..=row {
@@ -75,7 +75,7 @@ impl Square {
     }
 
     /// Solves L y = x for lower triangular L, in place. O(size²).
-    pub(super) fn forward(&self, x: &mut [f64]) {
+    pub(crate) fn forward(&self, x: &mut [f64]) {
         for (row, cells) in self.rows().enumerate() {
             let (done, rest) = x.split_at_mut(row.min(x.len()));
             let known: f64 = cells.iter().zip(done.iter()).map(|(l, y)| l * y).sum();
@@ -86,7 +86,7 @@ impl Square {
     }
 
     /// Solves Lᵀ y = x for lower triangular L, in place. O(size²).
-    pub(super) fn backward(&self, x: &mut [f64]) {
+    pub(crate) fn backward(&self, x: &mut [f64]) {
         for row in (0..self.size).rev() {
             let known: f64 = x.iter().enumerate().skip(row + 1).map(|(k, y)| self.at(k, row) * y).sum();
             if let Some(value) = x.get_mut(row) {
@@ -95,9 +95,22 @@ impl Square {
         }
     }
 
+    /// Inverse of the positive definite matrix whose Cholesky factor this is. O(size³).
+    pub(crate) fn inverse_of_product(&self) -> Self {
+        let mut inverse = Self::zero(self.size);
+        for (row, cells) in inverse.cells.chunks_exact_mut(self.size.max(1)).enumerate() {
+            if let Some(cell) = cells.get_mut(row) {
+                *cell = 1.0;
+            }
+            self.forward(cells);
+            self.backward(cells);
+        }
+        inverse
+    }
+
     /// Eigenvalues, falling, and their eigenvectors as rows: the cyclic Jacobi method (Golub and Van Loan, *Matrix
     /// Computations*, §8.5), which is exact to rounding for symmetric matrices of this size. O(size³) a sweep.
-    pub(super) fn eigen(&self) -> (Vec<f64>, Self) {
+    pub(crate) fn eigen(&self) -> (Vec<f64>, Self) {
         let mut a = self.clone();
         let mut vectors = Self::identity(self.size);
         let scale: f64 = self.cells.iter().map(|v| v * v).sum();
@@ -181,6 +194,13 @@ mod tests {
             l.forward(&mut x);
             l.backward(&mut x);
             assert!((x[0] - 1.0).abs() < 1e-8 && x[1..].iter().all(|v| v.abs() < 1e-8), "{x:?}");
+            let inverse = l.inverse_of_product();
+            for i in 0..size {
+                for j in 0..size {
+                    let product: f64 = (0..size).map(|k| a.at(i, k) * inverse.at(k, j)).sum();
+                    assert!((product - f64::from(u8::from(i == j))).abs() < 1e-8);
+                }
+            }
         }
         assert_eq!(Square::zero(2).cholesky(), None);
     }

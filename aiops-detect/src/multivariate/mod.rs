@@ -14,7 +14,7 @@
 
 mod config;
 mod daily;
-mod linear;
+pub(crate) mod linear;
 mod model;
 
 use crate::group::{FittedGroups, GroupDetector, GroupFit};
@@ -22,6 +22,7 @@ use crate::group::{FittedGroups, GroupDetector, GroupFit};
 pub use config::{MultivariateConfig, MultivariateOptions};
 pub use daily::DailyProfile;
 pub use model::MultivariateModel;
+pub(crate) use model::{Scaling, shrunk_covariance};
 
 /// The multivariate model for each entity, behind the [`Detector`](aiops_core::seam::Detector) seam.
 pub type MultivariateDetector = GroupDetector<MultivariateModel>;

@@ -14,14 +14,14 @@ const QUARTILES: f64 = 1.349;
 /// Location and scale of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Scaling {
-    center: f64,
-    scale: f64,
+pub(crate) struct Scaling {
+    pub(crate) center: f64,
+    pub(crate) scale: f64,
 }
 
 impl Scaling {
     /// Median and interquartile range; a column that hardly varies is measured by its range, its level, or one unit.
-    fn of(mut values: Vec<f64>, floor: f64) -> Self {
+    pub(crate) fn of(mut values: Vec<f64>, floor: f64) -> Self {
         values.sort_unstable_by(f64::total_cmp);
         let quantile = |q| quantile_of_sorted(&values, q).unwrap_or(0.0);
         let center = median_of_sorted(&values).unwrap_or(0.0);
@@ -121,8 +121,8 @@ impl TryFrom<Stored> for MultivariateModel {
 
 /// Ledoit and Wolf's covariance about zero: (1 − δ) S + δ μ I with the δ that minimises the expected squared error
 /// (*A well-conditioned estimator for large-dimensional covariance matrices*, J. Multivariate Analysis 88, 2004), as
-/// scikit-learn computes it; as its Cholesky factor.
-fn shrunk_factor(rows: &[Vec<f64>], size: usize) -> Square {
+/// scikit-learn computes it.
+pub(crate) fn shrunk_covariance(rows: &[Vec<f64>], size: usize) -> Square {
     let (mut covariance, count) = Square::second_moments(rows.iter().map(Vec::as_slice), size);
     let (n, p) = (count.max(1) as f64, size as f64);
     let mu = covariance.trace() / p;
@@ -135,7 +135,12 @@ fn shrunk_factor(rows: &[Vec<f64>], size: usize) -> Square {
     // Columns that never vary leave nothing to divide by; the ridge is far below what rounding loses.
     let ridge = shrinkage * mu + 1e-9 * mu + 1e-12;
     covariance.cells.iter_mut().step_by(size + 1).for_each(|cell| *cell += ridge);
-    covariance.cholesky().unwrap_or_else(|| Square::identity(size))
+    covariance
+}
+
+/// The Cholesky factor of [`shrunk_covariance`].
+fn shrunk_factor(rows: &[Vec<f64>], size: usize) -> Square {
+    shrunk_covariance(rows, size).cholesky().unwrap_or_else(|| Square::identity(size))
 }
 
 /// Components that explain `share` of the variance.

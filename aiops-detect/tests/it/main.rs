@@ -9,9 +9,14 @@
 
 mod baseline;
 mod changepoint;
+mod drift;
 mod forest;
 mod group;
 mod multivariate;
 mod novelty;
+mod regression;
+mod relation;
 mod rolling;
 mod sli;
+mod stats;
+mod worlds;
