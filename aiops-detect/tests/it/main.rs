@@ -9,8 +9,10 @@
 
 mod baseline;
 mod changepoint;
+mod correlate;
 mod forest;
 mod group;
+mod intake;
 mod multivariate;
 mod novelty;
 mod rolling;
