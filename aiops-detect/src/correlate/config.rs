@@ -29,14 +29,25 @@ pub struct RelationWeights {
     pub text: f64,
     /// The text of one names what the other is about. Default 0.7.
     pub mention: f64,
-    /// They share a label of [`near_labels`](CorrelatorOptions::near_labels), such as the namespace, and the topology does not
-    /// know at least one of them. Default 0.6.
+    /// They share a label of [`near_labels`](CorrelatorOptions::near_labels), such as the namespace, and no way between them is known;
+    /// times the probability that nothing else would have begun there by chance in the gap, or within a minute. Default 0.9.
     pub near: f64,
+    /// Factor on `near` where the topology knows both and no way between them. Default 0.7.
+    pub unrelated: f64,
 }
 
 impl Default for RelationWeights {
     fn default() -> Self {
-        Self { service: 0.95, topology: 0.85, hop: 0.85, change: 0.6, text: 0.5, mention: 0.7, near: 0.6 }
+        Self {
+            service: 0.95,
+            topology: 0.85,
+            hop: 0.85,
+            change: 0.6,
+            text: 0.5,
+            mention: 0.7,
+            near: 0.9,
+            unrelated: 0.7,
+        }
     }
 }
 
@@ -117,7 +128,7 @@ pub struct CorrelatorOptions {
     /// the hours after which senders repeat themselves (Alertmanager: 4).
     #[serde(with = "aiops_core::model::duration")]
     pub remember: Duration,
-    /// An alert that fires again within this time after it ended is the same one, flapping. 0 to 1 day. Default 15 min.
+    /// An alert that fires again within this time after it ended is the same one, flapping. 0 to 1 day. Default 5 min.
     #[serde(with = "aiops_core::model::duration")]
     pub reopen_within: Duration,
     /// A notification that an alert fires, with the start it had, that comes this soon after its end came late and does not
@@ -152,8 +163,15 @@ pub struct CorrelatorOptions {
     pub max_distance: usize,
     /// Entities looked at around a new alert, nearest first, 1 to 100 000. Default 512.
     pub max_neighbours: usize,
-    /// Alerts compared at each of them, latest first, and by each other kind of evidence; 1 to 1000. Default 16.
+    /// Alerts compared at each of them, latest first, and by each other kind of evidence; 1 to 1000. Default 8.
     pub max_candidates: usize,
+    /// Alerts around a new one that are compared in all, nearest first, 1 to 1 000 000. Default 256.
+    pub max_compared: usize,
+    /// Incidents an hour that are held to begin in a place of which nothing is known yet, 0.01 to 1000. Default 4.
+    pub usual_per_hour: f64,
+    /// Time over which it is counted how often incidents begin in a place, 1 h to 30 days. Default 1 day.
+    #[serde(with = "aiops_core::model::duration")]
+    pub pace_memory: Duration,
     /// Least similarity of texts that is evidence, more than 0 to 1. Default 0.6.
     pub text_similarity: f64,
     /// Alerts that must have been seen before it is known which words are rare, and texts are compared; 1 to 1 000 000. Default 200.
@@ -227,7 +245,7 @@ impl Default for CorrelatorOptions {
             scope_labels: SCOPE.iter().map(|name| (*name).to_owned()).collect(),
             near_labels: NEAR.iter().map(|name| (*name).to_owned()).collect(),
             remember: HOUR * 6,
-            reopen_within: MINUTE * 15,
+            reopen_within: MINUTE * 5,
             late_within: MINUTE,
             window: MINUTE * 5,
             change_window: MINUTE * 30,
@@ -239,7 +257,10 @@ impl Default for CorrelatorOptions {
             root: RootWeights::default(),
             max_distance: 4,
             max_neighbours: 512,
-            max_candidates: 16,
+            max_candidates: 8,
+            max_compared: 256,
+            usual_per_hour: 4.0,
+            pace_memory: DAY,
             text_similarity: 0.6,
             text_after: 200,
             text_common: 0.05,
@@ -324,6 +345,7 @@ impl TryFrom<CorrelatorOptions> for CorrelatorConfig {
             ("weights.text", w.text),
             ("weights.mention", w.mention),
             ("weights.near", w.near),
+            ("weights.unrelated", w.unrelated),
         ] {
             check(field, value, 0.0..=1.0, "0 to 1")?;
         }
@@ -361,6 +383,9 @@ impl TryFrom<CorrelatorOptions> for CorrelatorConfig {
         check_count("max_distance", o.max_distance, 1..=16, "1 to 16 hops")?;
         check_count("max_neighbours", o.max_neighbours, 1..=100_000, "1 to 100000")?;
         check_count("max_candidates", o.max_candidates, 1..=1000, "1 to 1000")?;
+        check_count("max_compared", o.max_compared, 1..=1_000_000, "1 to 1000000")?;
+        check("usual_per_hour", o.usual_per_hour, 0.01..=1000.0, "0.01 to 1000 incidents an hour")?;
+        check_time("pace_memory", o.pace_memory, HOUR..=DAY * 30, "1 h to 30 days")?;
         check_count("wide", o.wide, million.clone(), "1 to 1000000")?;
         check_count("max_alerts", o.max_alerts, 16..=10_000_000, "16 to 10000000")?;
         check_count("max_bytes", o.max_bytes, 64 << 10..=1 << 40, "64 KiB to 1 TiB")?;

@@ -9,6 +9,7 @@ use super::fingerprint::{Fingerprint, name_of};
 use super::graph::Graph;
 use super::incident::Incident;
 use super::limit::{Limiter, Tier};
+use super::pace::Pace;
 use super::quiet::{Events, HeldBy, MaintenanceWindow, locus};
 use super::relation::{AlertId, IncidentNumber, Link};
 use super::state::{Group, Index, Record, trim};
@@ -170,6 +171,7 @@ pub struct Correlator {
     pub(super) vocabulary: Vocabulary,
     pub(super) limiter: Limiter,
     pub(super) events: Events,
+    pub(super) pace: Pace,
     pub(super) records: BTreeMap<AlertId, Record>,
     pub(super) groups: BTreeMap<IncidentNumber, Group>,
     pub(super) storm: Option<IncidentNumber>,
@@ -196,6 +198,7 @@ impl Correlator {
             vocabulary: Vocabulary::default(),
             limiter: Limiter::default(),
             events: Events::default(),
+            pace: Pace::default(),
             records: BTreeMap::new(),
             groups: BTreeMap::new(),
             storm: None,
@@ -239,11 +242,12 @@ impl Correlator {
         self.events.reindex(&self.graph);
         let Self { records, index, graph, config, bytes, .. } = self;
         for record in records.values_mut() {
-            index.remove(record, config.options());
+            index.remove(record);
             *bytes = bytes.saturating_sub(record.bytes());
             record.locus = locus_of(&record.alert.entity, graph, config.options());
+            record.derive(graph, config.options());
             *bytes += record.bytes();
-            index.add(record, config.options());
+            index.add(record);
         }
     }
 
@@ -418,7 +422,7 @@ impl Correlator {
         let held = self.events.hold((&alert.entity, &locus), alert.severity, (onset, at), options);
         let id = AlertId(self.next_alert);
         self.next_alert += 1;
-        let record = Record {
+        let mut record = Record {
             id,
             fingerprint,
             alert,
@@ -434,14 +438,18 @@ impl Correlator {
             resolved_at: None,
             count: 1,
             flaps: 0,
+            node: None,
+            scope: Vec::new(),
+            near: Vec::new(),
         };
+        record.derive(&self.graph, self.config.options());
         self.bytes += record.bytes();
         self.known.insert(fingerprint, id);
         self.recency.insert((record.critical(), at, id));
         if let Some(hold) = &held {
             self.held.insert((hold.until, id));
         }
-        self.index.add(&record, self.config.options());
+        self.index.add(&record);
         self.records.insert(id, record);
         let disposition = match held {
             Some(hold) => {
@@ -517,7 +525,7 @@ impl Correlator {
         if self.known.get(&record.fingerprint) == Some(&id) {
             self.known.remove(&record.fingerprint);
         }
-        self.index.remove(&record, self.config.options());
+        self.index.remove(&record);
     }
 
     /// Lets time pass until `at`: releases what was held back until now, forgets what is over, and hands out the incidents that

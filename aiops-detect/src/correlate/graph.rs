@@ -97,14 +97,23 @@ impl Graph {
         self.needed_by.get(node).map_or(&[], Vec::as_slice)
     }
 
-    /// Those near `id`, itself left out, nearest first and then in order of id; each once, by its shortest way. Direct ways go before
+    /// Those near `start`, itself left out, nearest first and then in order of id; each once, by its shortest way. Direct ways go before
     /// shared ones of the same length. O(edges among them).
-    pub(super) fn near(&self, id: &EntityId, max_distance: usize, limit: usize) -> Vec<Near> {
-        let Some(start) = self.index.get(id).copied() else { return Vec::new() };
-        let mut found: BTreeMap<usize, Near> = BTreeMap::new();
+    pub(super) fn near(&self, start: usize, max_distance: usize, limit: usize) -> Vec<Near> {
+        let nodes = self.nodes.len();
+        let mut found: Vec<Near> = Vec::new();
+        // Place in `found` of each node; who was reached going down, and who going up.
+        let mut place = vec![usize::MAX; nodes];
+        let mut seen = [vec![false; nodes], vec![false; nodes]];
         // A path is some steps down and then some up. (node, steps, went up, went down)
         let mut queue = VecDeque::from([(start, 0_usize, false, false)]);
-        let mut seen: BTreeSet<(usize, bool)> = BTreeSet::from([(start, false)]);
+        let mut first = |node: usize, up: bool| {
+            let [down_seen, up_seen] = &mut seen;
+            let slot = if up { up_seen } else { down_seen }.get_mut(node);
+            slot.is_some_and(|slot| !std::mem::replace(slot, true))
+        };
+        first(start, false);
+        first(start, true);
         while let Some((node, distance, up, down)) = queue.pop_front() {
             if node != start {
                 let way = match (down, up) {
@@ -112,9 +121,14 @@ impl Graph {
                     (false, true) => Way::NeededBy,
                     _ => Way::Shared,
                 };
-                let near = found.entry(node).or_insert(Near { node, distance, way });
-                if near.distance == distance {
-                    near.way = near.way.min(way);
+                let Some(at) = place.get_mut(node) else { continue };
+                match found.get_mut(*at) {
+                    Some(near) if near.distance == distance => near.way = near.way.min(way),
+                    Some(_) => {}
+                    None => {
+                        *at = found.len();
+                        found.push(Near { node, distance, way });
+                    }
                 }
                 if found.len() >= limit {
                     break;
@@ -124,22 +138,17 @@ impl Graph {
                 continue;
             }
             // INVARIANT: ways up are queued first, so that of two equally short ways the direct one is found.
-            for next in self.up(node) {
-                if seen.insert((*next, true)) {
-                    queue.push_back((*next, distance + 1, true, down));
-                }
+            for next in self.up(node).iter().filter(|next| first(**next, true)) {
+                queue.push_back((*next, distance + 1, true, down));
             }
             if !up {
-                for next in self.down(node) {
-                    if seen.insert((*next, false)) {
-                        queue.push_back((*next, distance + 1, false, true));
-                    }
+                for next in self.down(node).iter().filter(|next| first(**next, false)) {
+                    queue.push_back((*next, distance + 1, false, true));
                 }
             }
         }
-        let mut near: Vec<Near> = found.into_values().collect();
-        near.sort_by_key(|n| (n.distance, n.node));
-        near
+        found.sort_by_key(|n| (n.distance, n.node));
+        found
     }
 
     /// Everything that needs `id`, directly or not, with the number of hops, in order of id; at most `limit` of them.

@@ -6,8 +6,8 @@
 //! # What makes alerts one incident
 //! A new alert is compared with those around it: about the same service, near it in the topology, after the same
 //! change, with like texts, in the same namespace where no topology is known. Every kind of evidence has a weight
-//! ([`RelationWeights`]); they are joined by noisy-or and count half at a gap of [`window`](CorrelatorOptions::window). The strongest
-//! [`Link`] of at least [`threshold`](CorrelatorOptions::threshold) decides where the alert goes. The link is kept: it is the explanation, and
+//! ([`RelationWeights`]); they are joined by noisy-or and count half at a gap of [`window`](CorrelatorOptions::window). Sharing a namespace
+//! counts as much as it is improbable that two things begin there so close together by chance. The strongest [`Link`] of at least [`threshold`](CorrelatorOptions::threshold) decides where the alert goes. The link is kept: it is the explanation, and
 //! [`Correlator::split`] undoes it.
 //!
 //! Near in the topology means that one needs the other or both need the same third, not that the same third calls both. An
@@ -26,6 +26,7 @@ mod fingerprint;
 mod graph;
 mod incident;
 mod limit;
+mod pace;
 mod place;
 mod quiet;
 mod relation;

@@ -8,7 +8,7 @@ use aiops_core::model::{EntityId, time};
 use super::correlator::{Correlator, Placed};
 use super::graph::Near;
 use super::relation::{AlertId, IncidentNumber, Link, Reason, Weighed};
-use super::state::{Group, Record, differ, near};
+use super::state::{Group, Record, differ};
 use super::text;
 
 /// Changes that relate an alert to others: the latest ones.
@@ -18,6 +18,9 @@ impl Correlator {
     /// Numbers of the latest changes of what `locus` is or needs, shortly before `onset`.
     pub(super) fn changes_before(&self, locus: &EntityId, onset: Timestamp) -> Vec<u64> {
         let options = self.options();
+        if self.events.is_empty() {
+            return Vec::new();
+        }
         let range = (time::before(onset, options.change_window), onset);
         let mut numbers: Vec<u64> = self.events.of(locus, range).map(|(n, _)| n).collect();
         for node in self.graph.dependencies(locus, options.max_neighbours).into_keys() {
@@ -71,6 +74,8 @@ impl Correlator {
         record.incident = Some(number);
         let mut group = Group::open(number, record, at);
         group.add(record, at);
+        let record = self.records.get(&id)?;
+        self.pace.opened(&record.near, record.onset, self.config.options());
         self.groups.insert(number, group);
         Some(Placed { incident: number, link: None, merged: Vec::new() })
     }
@@ -100,7 +105,7 @@ impl Correlator {
         Some(Placed { incident: number, link: Some(link), merged: Vec::new() })
     }
 
-    /// Makes two incidents one, the younger part of the older, unless a person or their lengths keep them apart. The
+    /// Makes two incidents one, the smaller part of the larger, unless a person or their lengths keep them apart. The
     /// number of what is left.
     fn unite(&mut self, a: IncidentNumber, b: IncidentNumber, link: Link) -> Option<IncidentNumber> {
         let (one, two) = (self.groups.get(&a)?, self.groups.get(&b)?);
@@ -108,60 +113,75 @@ impl Correlator {
         if one.apart.contains(&b) || two.apart.contains(&a) || span > self.options().max_span {
             return None;
         }
-        let (older, younger) = (a.min(b), a.max(b));
-        let gone = self.groups.remove(&younger)?;
+        // The larger takes the smaller in, so that an alert changes its incident only log(n) times.
+        let b_stays = (two.members.len(), std::cmp::Reverse(b)) > (one.members.len(), std::cmp::Reverse(a));
+        let (stays, goes) = if b_stays { (b, a) } else { (a, b) };
+        let gone = self.groups.remove(&goes)?;
         for id in &gone.members {
             if let Some(record) = self.records.get_mut(id) {
-                record.incident = Some(older);
+                record.incident = Some(stays);
             }
         }
-        if self.storm == Some(younger) {
-            self.storm = Some(older);
+        if self.storm == Some(goes) {
+            self.storm = Some(stays);
         }
-        self.groups.get_mut(&older)?.absorb(gone);
+        self.groups.get_mut(&stays)?.absorb(gone);
         self.bytes += link.bytes();
         if let Some(record) = self.records.get_mut(&link.alert) {
             record.links.push(link);
         }
         self.stats.merged += 1;
-        Some(older)
+        Some(stays)
     }
 
-    /// The strongest link of `record` to each incident, where there is one that is strong enough.
+    /// The strongest link of `record` to each incident, where there is one that is strong enough. Nearest come first, and no
+    /// more than [`max_compared`](super::CorrelatorOptions::max_compared) are compared.
     fn links(&self, record: &Record) -> BTreeMap<IncidentNumber, Link> {
         let options = self.options();
-        // Where hardly anything alerts, it is not worth while to look around.
-        let around = if self.index.loci() > 1 {
-            self.graph.near(&record.locus, options.max_distance, options.max_neighbours)
-        } else {
-            Vec::new()
-        };
-        let mut found: BTreeMap<IncidentNumber, Link> = BTreeMap::new();
+        let around =
+            record.node.map(|node| self.graph.near(node, options.max_distance, options.max_neighbours));
+        let around = around.unwrap_or_default();
+        let mut ways: BTreeMap<usize, Near> = BTreeMap::new();
+        let mut left = options.max_compared;
+        let mut found: BTreeMap<IncidentNumber, (f64, AlertId, Option<Near>)> = BTreeMap::new();
         let mut compare = |id: AlertId, near: Option<Near>| {
             let Some(other) = self.records.get(&id).filter(|other| other.id != record.id) else { return };
             let Some(number) = other.incident else { return };
-            let Some(group) = self.groups.get(&number).filter(|group| self.takes(group, record)) else {
+            let strength = self.strength(record, other, near);
+            if strength < options.threshold
+                || !self.groups.get(&number).is_some_and(|group| self.takes(group, record))
+            {
                 return;
-            };
-            let Some(link) = self.relate(record, other, near) else { return };
-            let strength = link.strength;
-            let kept = found.entry(group.number).or_insert_with(|| link.clone());
-            if strength > kept.strength {
-                *kept = link;
+            }
+            let kept = found.entry(number).or_insert((strength, id, near));
+            if strength > kept.0 {
+                *kept = (strength, id, near);
             }
         };
-        let mut by_locus: BTreeMap<&EntityId, Near> = BTreeMap::new();
-        for near in around {
-            if let Some(entity) = self.graph.entity(near.node).filter(|entity| self.index.has(entity)) {
-                by_locus.insert(entity, near);
-                self.index.at(entity, options.max_candidates).for_each(|id| compare(id, Some(near)));
+        for id in self.index.at(&record.locus, options.max_candidates) {
+            compare(id, None);
+        }
+        for near in around.iter() {
+            if left == 0 {
+                break;
+            }
+            for id in self.index.on(near.node, options.max_candidates.min(left)) {
+                ways.insert(near.node, *near);
+                compare(id, Some(*near));
+                left -= 1;
             }
         }
         for id in self.index.akin(record, options) {
-            let locus = self.records.get(&id).map(|other| &other.locus);
-            compare(id, locus.and_then(|locus| by_locus.get(locus)).copied());
+            // What is not related by the topology must not go without a look because much else is.
+            let node = self.records.get(&id).and_then(|other| other.node);
+            compare(id, node.and_then(|node| ways.get(&node)).copied());
         }
         found
+            .into_iter()
+            .filter_map(|(number, (_, id, near))| {
+                Some((number, self.explain(record, self.records.get(&id)?, near)))
+            })
+            .collect()
     }
 
     /// Whether an incident may still take the alert.
@@ -170,63 +190,83 @@ impl Correlator {
         span <= self.options().max_span
     }
 
-    /// What relates two alerts, where it is enough.
-    fn relate(&self, new: &Record, old: &Record, hop: Option<Near>) -> Option<Link> {
+    /// How strongly two alerts are related, 0 to 1.
+    fn strength(&self, new: &Record, old: &Record, hop: Option<Near>) -> f64 {
+        let mut against = 1.0;
+        self.evidence(new, old, hop, |weight, _| against *= 1.0 - weight);
+        1.0 - against
+    }
+
+    /// The same in words.
+    fn explain(&self, new: &Record, old: &Record, hop: Option<Near>) -> Link {
+        let mut reasons = Vec::new();
+        self.evidence(new, old, hop, |weight, reason| reasons.push(Weighed { reason: reason(), weight }));
+        Link::new(new.id, old.id, apart(new.onset, old.onset), reasons)
+    }
+
+    /// Hands what relates two alerts to `say`, each with its weight at their gap.
+    fn evidence(
+        &self,
+        new: &Record,
+        old: &Record,
+        hop: Option<Near>,
+        mut say: impl FnMut(f64, &dyn Fn() -> Reason),
+    ) {
         let options = self.options();
         let gap = apart(new.onset, old.onset);
-        if gap > options.change_window || differ(&new.alert, &old.alert, &options.scope_labels) {
-            return None;
+        if gap > options.change_window || differ(&new.scope, &old.scope) {
+            return;
         }
         let weights = &options.weights;
-        let mut reasons = Vec::new();
-        let mut say = |reason: Reason, weight: f64| reasons.push(Weighed { reason, weight });
+        let fading = |half: std::time::Duration| (-gap.as_secs_f64() / half.as_secs_f64()).exp2();
         let shared = new.changes.iter().rev().find(|change| old.changes.contains(change));
-        if let Some(change) = shared.and_then(|number| self.events.change(*number)) {
-            say(Reason::Change { change: change.id.clone() }, weights.change);
+        let shared = shared.and_then(|number| self.events.change(*number));
+        if let Some(change) = shared {
+            say(weights.change * fading(options.change_window), &|| Reason::Change {
+                change: change.id.clone(),
+            });
         } else if gap > options.window {
-            return None;
+            return;
         }
-        let half = if reasons.is_empty() { options.window } else { options.change_window };
-        let mut say = |reason: Reason, weight: f64| reasons.push(Weighed { reason, weight });
-        let foreign = differ(&new.alert, &old.alert, &options.near_labels);
-        if new.locus == old.locus {
-            if !foreign {
-                say(Reason::Service { entity: new.locus.clone() }, weights.service);
-            }
-        } else if let Some(Near { distance, way, .. }) = hop {
+        let faded = fading(if shared.is_some() { options.change_window } else { options.window });
+        let foreign = differ(&new.near, &old.near);
+        let same = new.locus == old.locus;
+        if same && !foreign {
+            say(weights.service * faded, &|| Reason::Service { entity: new.locus.clone() });
+        }
+        if let Some(Near { distance, way, .. }) = hop.filter(|_| !same) {
             let beyond = i32::try_from(distance.saturating_sub(1)).unwrap_or(i32::MAX);
-            let (from, to) = (new.locus.clone(), old.locus.clone());
             let weight = weights.topology * weights.hop.powi(beyond);
-            say(Reason::Topology { from, to, hops: distance, way }, weight);
+            say(weight * faded, &|| {
+                let (from, to) = (new.locus.clone(), old.locus.clone());
+                Reason::Topology { from, to, hops: distance, way }
+            });
+        }
+        if !foreign && !same {
+            let shared = new.near.iter().rev().find(|pair| old.near.contains(pair)).filter(|_| hop.is_none());
+            if let Some(scope) = shared {
+                let strangers = new.node.is_some() && old.node.is_some();
+                let doubt = if strangers { weights.unrelated } else { 1.0 };
+                let weight = weights.near * doubt * self.pace.no_coincidence(scope, gap, new.onset, options);
+                say(weight, &|| Reason::Near { label: scope.0.clone(), value: scope.1.clone() });
+            }
         }
         if !foreign {
-            let unknown = !self.graph.knows(&new.locus) || !self.graph.knows(&old.locus);
-            let shared = near(&new.alert, options)
-                .into_iter()
-                .find(|(label, value)| old.alert.labels.get(label) == Some(value));
-            if let (true, Some((label, value))) = (unknown && new.locus != old.locus, shared) {
-                say(Reason::Near { label, value }, weights.near);
-            }
             let similarity = new.words.similarity(&old.words);
             if similarity >= options.text_similarity {
-                say(Reason::Text { similarity }, weights.text * similarity);
+                say(weights.text * similarity * faded, &|| Reason::Text { similarity });
             }
         }
-        if new.locus != old.locus {
+        if !same {
             let names = |one: &Record, other: &Record| {
                 text::name(other.locus.name()).is_some_and(|name| one.words.names.contains(&name))
             };
-            if names(new, old) {
-                say(Reason::Mention { entity: old.locus.clone() }, weights.mention);
-            } else if names(old, new) {
-                say(Reason::Mention { entity: new.locus.clone() }, weights.mention);
+            if let Some(named) =
+                [(new, old), (old, new)].into_iter().find(|(one, other)| names(one, other)).map(|(_, o)| o)
+            {
+                say(weights.mention * faded, &|| Reason::Mention { entity: named.locus.clone() });
             }
         }
-        if reasons.is_empty() {
-            return None;
-        }
-        let link = Link::new(new.id, old.id, gap, half, reasons);
-        (link.strength >= options.threshold).then_some(link)
     }
 }
 

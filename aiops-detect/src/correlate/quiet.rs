@@ -130,6 +130,11 @@ impl Events {
         }
     }
 
+    /// Whether no change is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
     pub(super) fn change(&self, number: u64) -> Option<&Change> {
         self.changes.get(&number)
     }

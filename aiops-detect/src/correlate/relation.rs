@@ -83,7 +83,7 @@ pub enum Reason {
         /// What is named.
         entity: EntityId,
     },
-    /// They share a label, and no topology says how they are related.
+    /// They share a label, and so little begins there that it is hardly chance that they began so close together.
     Near {
         /// Name of the label.
         label: String,
@@ -109,7 +109,9 @@ impl fmt::Display for Reason {
             Self::Change { change } => write!(f, "both follow change {change}"),
             Self::Text { similarity } => write!(f, "their texts agree to {:.0} %", similarity * 100.0),
             Self::Mention { entity } => write!(f, "one names {entity}"),
-            Self::Near { label, value } => write!(f, "both have {label}={value:?}"),
+            Self::Near { label, value } => {
+                write!(f, "both have {label}={value:?}, where little begins by chance at the same time")
+            }
             Self::Storm => f.write_str("too many incidents were open to tell this one apart"),
         }
     }
@@ -121,7 +123,7 @@ impl fmt::Display for Reason {
 pub struct Weighed {
     /// The reason.
     pub reason: Reason,
-    /// Probability that it alone makes the two one incident, at the same time; 0 to 1.
+    /// Probability that it alone makes the two one incident, at their gap; 0 to 1.
     #[serde(with = "float")]
     pub weight: f64,
 }
@@ -140,7 +142,7 @@ pub struct Link {
     /// Time between their onsets.
     #[serde(with = "aiops_core::model::duration")]
     pub gap: Duration,
-    /// `(1 − Π(1 − weight)) · 2^(−gap / window)`, 0 to 1.
+    /// `1 − Π(1 − weight)`, 0 to 1.
     #[serde(with = "float")]
     pub strength: f64,
     /// The evidence.
@@ -148,17 +150,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Joins `reasons` by noisy-or, less the farther apart the onsets are.
-    pub(super) fn new(
-        alert: AlertId,
-        to: AlertId,
-        gap: Duration,
-        half: Duration,
-        reasons: Vec<Weighed>,
-    ) -> Self {
+    /// Joins `reasons` by noisy-or.
+    pub(super) fn new(alert: AlertId, to: AlertId, gap: Duration, reasons: Vec<Weighed>) -> Self {
         let against: f64 = reasons.iter().map(|r| 1.0 - r.weight).product();
-        let fading = (-gap.as_secs_f64() / half.as_secs_f64()).exp2();
-        Self { alert, to, gap, strength: (1.0 - against) * fading, reasons }
+        Self { alert, to, gap, strength: 1.0 - against, reasons }
     }
 
     /// Whether the later alert may be a cause of the earlier one: about the same, or needed by it.

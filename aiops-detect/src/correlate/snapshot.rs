@@ -10,6 +10,7 @@ use super::config::CorrelatorConfig;
 use super::correlator::{CorrelationStats, Correlator, locus_of};
 use super::graph::Graph;
 use super::limit::Limiter;
+use super::pace::Pace;
 use super::quiet::Events;
 use super::relation::{AlertId, IncidentNumber};
 use super::state::{Group, Index, Record};
@@ -28,6 +29,7 @@ struct Snapshot {
     vocabulary: Vocabulary,
     limiter: Limiter,
     events: Events,
+    pace: Pace,
     records: Vec<Record>,
     groups: Vec<Group>,
     storm: Option<IncidentNumber>,
@@ -49,6 +51,7 @@ impl Serialize for Correlator {
             vocabulary: self.vocabulary.clone(),
             limiter: self.limiter.clone(),
             events: self.events.clone(),
+            pace: self.pace.clone(),
             superseded: superseded.map(|record| record.id).collect(),
             records: self.records.values().cloned().collect(),
             groups: self.groups.values().cloned().collect(),
@@ -78,7 +81,7 @@ impl TryFrom<Snapshot> for Correlator {
         }
         let invalid = |what: &'static str| Error::new(ErrorKind::Invalid, what);
         let options = stored.config.options();
-        let records: BTreeMap<AlertId, Record> = stored.records.into_iter().map(|r| (r.id, r)).collect();
+        let mut records: BTreeMap<AlertId, Record> = stored.records.into_iter().map(|r| (r.id, r)).collect();
         let groups: BTreeMap<IncidentNumber, Group> =
             stored.groups.into_iter().map(|g| (g.number, g)).collect();
         if records.len() > options.max_alerts || groups.len() > options.max_incidents.saturating_mul(2) {
@@ -106,6 +109,7 @@ impl TryFrom<Snapshot> for Correlator {
         if !stored.vocabulary.is_sound()
             || !stored.limiter.is_sound(&options.limits)
             || !stored.events.is_sound(options.max_events)
+            || !stored.pace.is_sound(options)
         {
             return Err(invalid("a stored count is not one of a stream of alerts"));
         }
@@ -115,6 +119,7 @@ impl TryFrom<Snapshot> for Correlator {
         correlator.vocabulary = stored.vocabulary;
         correlator.limiter = stored.limiter;
         correlator.events = stored.events;
+        correlator.pace = stored.pace;
         correlator.events.reindex(&correlator.graph);
         correlator.groups = groups;
         correlator.storm = stored.storm;
@@ -123,7 +128,8 @@ impl TryFrom<Snapshot> for Correlator {
         correlator.stats = stored.stats;
         let options = correlator.config.options();
         let mut index = Index::default();
-        for record in records.values() {
+        for record in records.values_mut() {
+            record.derive(&correlator.graph, options);
             if record.locus != locus_of(&record.alert.entity, &correlator.graph, options) {
                 return Err(invalid("a stored alert is not about what the stored topology says"));
             }
@@ -136,7 +142,7 @@ impl TryFrom<Snapshot> for Correlator {
             if let Some(hold) = &record.held {
                 correlator.held.insert((hold.until, record.id));
             }
-            index.add(record, options);
+            index.add(record);
             correlator.bytes += record.bytes();
         }
         correlator.index = index;

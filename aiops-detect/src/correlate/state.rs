@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config::CorrelatorOptions;
 use super::fingerprint::Fingerprint;
+use super::graph::Graph;
 use super::quiet::Hold;
 use super::relation::{AlertId, IncidentNumber, Link};
 use super::text::{self, Word, Words};
@@ -34,9 +35,23 @@ pub(super) struct Record {
     /// Notifications, the first included.
     pub(super) count: u64,
     pub(super) flaps: u32,
+    // What follows is derived from the above, the topology and the configuration.
+    /// Node of `locus` in the graph.
+    #[serde(skip)]
+    pub(super) node: Option<usize>,
+    #[serde(skip)]
+    pub(super) scope: Vec<(String, String)>,
+    #[serde(skip)]
+    pub(super) near: Vec<(String, String)>,
 }
 
 impl Record {
+    pub(super) fn derive(&mut self, graph: &Graph, options: &CorrelatorOptions) {
+        self.node = graph.node(&self.locus);
+        self.scope = pairs(&self.alert, &options.scope_labels);
+        self.near = pairs(&self.alert, &options.near_labels);
+    }
+
     pub(super) fn critical(&self) -> bool {
         self.alert.severity == Severity::Critical
     }
@@ -202,6 +217,7 @@ impl Group {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Index {
     by_locus: BTreeMap<EntityId, BTreeSet<AlertId>>,
+    by_node: BTreeMap<usize, BTreeSet<AlertId>>,
     by_name: BTreeMap<Word, BTreeSet<AlertId>>,
     by_word: BTreeMap<Word, BTreeSet<AlertId>>,
     by_near: BTreeMap<(String, String), BTreeSet<AlertId>>,
@@ -230,9 +246,12 @@ fn latest<K: Ord>(
 }
 
 impl Index {
-    pub(super) fn add(&mut self, record: &Record, options: &CorrelatorOptions) {
+    pub(super) fn add(&mut self, record: &Record) {
         let id = record.id;
         insert(&mut self.by_locus, record.locus.clone(), id);
+        if let Some(node) = record.node {
+            insert(&mut self.by_node, node, id);
+        }
         if let Some(name) = text::name(record.locus.name()) {
             insert(&mut self.by_name, name, id);
         }
@@ -240,17 +259,20 @@ impl Index {
         for word in &record.words.names {
             insert(&mut self.by_word, *word, id);
         }
-        for pair in near(&record.alert, options) {
-            insert(&mut self.by_near, pair, id);
+        for pair in &record.near {
+            insert(&mut self.by_near, pair.clone(), id);
         }
         for change in &record.changes {
             insert(&mut self.by_change, *change, id);
         }
     }
 
-    pub(super) fn remove(&mut self, record: &Record, options: &CorrelatorOptions) {
+    pub(super) fn remove(&mut self, record: &Record) {
         let id = record.id;
         remove(&mut self.by_locus, &record.locus, id);
+        if let Some(node) = record.node {
+            remove(&mut self.by_node, &node, id);
+        }
         if let Some(name) = text::name(record.locus.name()) {
             remove(&mut self.by_name, &name, id);
         }
@@ -258,8 +280,8 @@ impl Index {
         for word in &record.words.names {
             remove(&mut self.by_word, word, id);
         }
-        for pair in near(&record.alert, options) {
-            remove(&mut self.by_near, &pair, id);
+        for pair in &record.near {
+            remove(&mut self.by_near, pair, id);
         }
         for change in &record.changes {
             remove(&mut self.by_change, change, id);
@@ -271,20 +293,15 @@ impl Index {
         latest(&self.by_locus, locus, most)
     }
 
-    /// Whether any alert is about `locus`.
-    pub(super) fn has(&self, locus: &EntityId) -> bool {
-        self.by_locus.contains_key(locus)
+    /// The latest alerts about a node of the graph, latest first.
+    pub(super) fn on(&self, node: usize, most: usize) -> impl Iterator<Item = AlertId> {
+        self.by_node.get(&node).into_iter().flat_map(move |ids| ids.iter().rev().take(most).copied())
     }
 
-    /// Entities with alerts.
-    pub(super) fn loci(&self) -> usize {
-        self.by_locus.len()
-    }
-
-    /// The latest alerts with each kind of evidence but the topology in common with `record`, in order of id.
+    /// The latest alerts with a change, a word or a place in common with `record`, in order of id.
     pub(super) fn akin(&self, record: &Record, options: &CorrelatorOptions) -> BTreeSet<AlertId> {
         let most = options.max_candidates;
-        let mut found: BTreeSet<AlertId> = latest(&self.by_locus, &record.locus, most).collect();
+        let mut found: BTreeSet<AlertId> = BTreeSet::new();
         for change in &record.changes {
             found.extend(latest(&self.by_change, change, most));
         }
@@ -297,22 +314,20 @@ impl Index {
         for word in record.words.vector() {
             found.extend(latest(&self.by_word, &word, most));
         }
-        for pair in near(&record.alert, options) {
-            found.extend(latest(&self.by_near, &pair, most));
+        for pair in &record.near {
+            found.extend(latest(&self.by_near, pair, most));
         }
         found
     }
 }
 
-/// The labels of `alert` that say what it is near.
-pub(super) fn near(alert: &Alert, options: &CorrelatorOptions) -> Vec<(String, String)> {
+/// Those of `labels` that `alert` has, in their order.
+fn pairs(alert: &Alert, labels: &[String]) -> Vec<(String, String)> {
     let pair = |label: &String| Some((label.clone(), alert.labels.get(label)?.to_owned()));
-    options.near_labels.iter().filter_map(pair).collect()
+    labels.iter().filter_map(pair).collect()
 }
 
-/// Whether the two differ in one of `labels`.
-pub(super) fn differ(a: &Alert, b: &Alert, labels: &[String]) -> bool {
-    labels
-        .iter()
-        .any(|label| matches!((a.labels.get(label), b.labels.get(label)), (Some(a), Some(b)) if a != b))
+/// Whether two lists of labels differ in the value of one they share.
+pub(super) fn differ(a: &[(String, String)], b: &[(String, String)]) -> bool {
+    a.iter().any(|(label, value)| b.iter().any(|(l, v)| l == label && v != value))
 }

@@ -248,6 +248,15 @@ pub fn harvest(folder: &Path) -> Result<System, EvalError> {
         }
     }
     system.topology = named(&name, &topology);
+    // What also fires without a fault says nothing about one: such rules are noise wherever they fire.
+    let idle: BTreeSet<(String, EntityId)> =
+        system.noise.iter().map(|s| (s.rule.clone(), s.entity.clone())).collect();
+    for raised in &mut system.incidents {
+        raised.symptoms.retain(|s| !idle.contains(&(s.rule.clone(), s.entity.clone())));
+    }
+    let before = system.incidents.len();
+    system.incidents.retain(|raised| !raised.symptoms.is_empty());
+    system.silent += before - system.incidents.len();
     Ok(system)
 }
 

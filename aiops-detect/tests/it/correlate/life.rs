@@ -74,8 +74,8 @@ fn flapping_stays_one_alert() {
     let incidents = correlator.incidents();
     assert_eq!((incidents.len(), incidents[0].members.len()), (1, 1));
     assert_eq!((incidents[0].members[0].flaps, correlator.stats().reopened), (9, 9));
-    // More than a quarter of an hour after its end it is a new one.
-    let outcome = correlator.push(&alert("Slow", "cart", 4000), at(4000));
+    // More than five minutes after its end it is a new one.
+    let outcome = correlator.push(&alert("Slow", "cart", 3200), at(3200));
     assert!(matches!(outcome.disposition, Disposition::New(_)));
 }
 

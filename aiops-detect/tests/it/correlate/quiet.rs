@@ -94,7 +94,7 @@ fn what_flaps_after_a_roll_out_is_not_hidden_for_good() {
     let flapping = alert("Errors", "cart", 30);
     correlator.push(&flapping, at(30));
     correlator.push(&resolved(&flapping), at(60));
-    let again = correlator.push(&alert("Errors", "cart", 400), at(400));
+    let again = correlator.push(&alert("Errors", "cart", 330), at(330));
     assert!(matches!(again.disposition, Disposition::Reopened(Some(_))), "{again:?}");
 }
 
