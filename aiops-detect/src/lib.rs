@@ -5,8 +5,10 @@
 //! | [`baseline`] | what is usual at this time of day, and what is not |
 //! | [`changepoint`] | where the level of a recorded series changed |
 //! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
+//! | [`correlate`] | alerts into incidents: de-duplication, grouping with reasons, suspects |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`group`] | detectors over all metrics of an entity |
+//! | [`intake`] | alerts of Alertmanager as the model's |
 //! | [`multivariate`] | metrics that leave their usual relation |
 //! | [`novelty`] | stretches of a series unlike any before |
 //! | [`regression`] | what got worse with a change; a canary against its baseline |
@@ -18,10 +20,12 @@
 pub mod baseline;
 pub mod changepoint;
 mod checked;
+pub mod correlate;
 pub mod drift;
 mod error;
 pub mod forest;
 pub mod group;
+pub mod intake;
 pub mod multivariate;
 pub mod novelty;
 pub mod regression;
@@ -35,6 +39,7 @@ pub mod stats;
 pub use aiops_compact::ConfigError;
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
 pub use checked::{Checked, Options};
+pub use correlate::Correlator;
 pub use drift::{DriftDetector, DriftWatch, RetrainRequest};
 pub use error::FitError;
 pub use forest::{AlertPrefilter, ForestDetector, ForestFit, IsolationForest, SlidingForest};

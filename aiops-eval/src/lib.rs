@@ -6,11 +6,13 @@
 //! - [`briefing`] looks whether a briefing shows the service at fault. // CMP-06
 //! - [`logs`] scores log template mining on labelled sets. // CMP-04
 //! - [`metrics`] runs the detectors over labelled data sets and measures them.
+//! - [`alerts`] scores the correlation of alerts on streams whose truth is known. // COR
 //! - [`incidents`] reads labelled incidents of public data sets; [`localise`] scores localisers on them.
 //!
 //! What is judged by [`cases`], [`replay`] and [`briefing`] does not know what was really broken: what they print can be derived
-//! again from the recorded files alone. [`metrics`] reads labels, after the scores have been made.
+//! again from the recorded files alone. [`alerts`] and [`metrics`] read labels, after what is scored has been made.
 
+pub mod alerts;
 pub mod briefing;
 pub mod cases;
 mod error;

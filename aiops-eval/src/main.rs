@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use aiops_core::jiff::SignedDuration;
 use aiops_core::model::{Direction, MatchOp, Severity};
+use aiops_detect::correlate::CorrelatorConfig;
 use aiops_eval::EvalError;
+use aiops_eval::alerts::{self, StreamOptions};
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::incidents::IncidentSet;
@@ -89,6 +91,20 @@ enum Command {
     },
     /// Localises labelled incidents, with named baselines beside it.
     Incidents(Incidents),
+    /// Lays the alerts of labelled incidents out as one stream and scores how they are grouped, with baselines beside it.
+    Alerts(Alerts),
+    /// Measures how long the correlation of an alert takes, on generated ones.
+    AlertSpeed {
+        /// Notifications.
+        #[arg(long, default_value_t = 1_000_000)]
+        notifications: usize,
+        /// Seed of the alerts.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -107,6 +123,31 @@ struct Logs {
     /// Name of a set; repeat for more. Default: all.
     #[arg(long = "set")]
     sets: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Alerts {
+    /// Folders of labelled incidents, or one folder of such.
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
+    /// First seed.
+    #[arg(long, default_value_t = StreamOptions::default().seed)]
+    seed: u64,
+    /// Streams, one for each seed from the first on.
+    #[arg(long, default_value_t = 10)]
+    seeds: u64,
+    /// Mean minutes from one incident of a system to the next.
+    #[arg(long, default_value_t = StreamOptions::default().gap_minutes)]
+    gap_minutes: f64,
+    /// Meaningless alerts per hour and system.
+    #[arg(long, default_value_t = StreamOptions::default().noise_per_hour)]
+    noise_per_hour: f64,
+    /// JSON file of settings of the correlator.
+    #[arg(long)]
+    config: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -343,6 +384,12 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Incidents(options) => incidents(options),
+        Command::Alerts(options) => correlation(options),
+        Command::AlertSpeed { notifications, seed, json } => {
+            let report = alerts::measure(*notifications, *seed, &CorrelatorConfig::default());
+            print(*json, &report, || report.text())?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -362,6 +409,31 @@ fn sets(folders: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
     }
     sets.sort();
     Ok(sets)
+}
+
+fn correlation(options: &Alerts) -> Result<ExitCode, String> {
+    let config: CorrelatorConfig = match &options.config {
+        Some(path) => {
+            let bytes = std::fs::read(path)
+                .map_err(|source| EvalError::Read { path: path.clone(), source }.chain())?;
+            serde_json::from_slice(&bytes)
+                .map_err(|source| EvalError::ConfigFile { path: path.clone(), source }.chain())?
+        }
+        None => CorrelatorConfig::default(),
+    };
+    let layout = StreamOptions {
+        seed: options.seed,
+        gap_minutes: options.gap_minutes,
+        noise_per_hour: options.noise_per_hour,
+        ..StreamOptions::default()
+    };
+    let folders = sets(&options.folders).map_err(|e| e.chain())?;
+    let report = alerts::evaluate(&folders, &layout, options.seeds, &config, &mut progress("sets"))
+        .map_err(|e| e.chain())?;
+    print(options.json, &report, || report.text())?;
+    // An evaluation of nothing is no success.
+    let any = report.systems.iter().any(|system| system.incidents > 0);
+    Ok(if any { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn incidents(options: &Incidents) -> Result<ExitCode, String> {

@@ -9,9 +9,11 @@
 
 mod baseline;
 mod changepoint;
+mod correlate;
 mod drift;
 mod forest;
 mod group;
+mod intake;
 mod multivariate;
 mod novelty;
 mod regression;

@@ -75,3 +75,13 @@ fn mistakes_are_named() {
         assert!(!output.status.success() && said.contains(word), "{arguments:?}: {said}");
     }
 }
+
+#[test]
+fn alerts_of_nothing_are_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = aiops_eval(&["alerts", text(folder.path()), "--seeds", "1"]);
+    assert_eq!(empty.status.code(), Some(1), "{empty:?}");
+    let speed = aiops_eval(&["alert-speed", "--notifications", "500", "--json"]);
+    let report: Value = serde_json::from_slice(&speed.stdout).unwrap();
+    assert_eq!((speed.status.code(), &report["notifications"]), (Some(0), &Value::from(500)));
+}
