@@ -27,7 +27,8 @@ pub struct OnlineOptions {
     pub information: f64,
     /// How far apart levels are expected to lie, in σ of the noise, 0.1 to 1000. Default 5.
     pub level_spread: f64,
-    /// Samples that what is known of the noise is worth to a new run, 1 to 1000. Default 4.
+    /// Samples that what is known of the noise is worth to a new run, 1 to 1000. Default 20. Known is the larger of the noise
+    /// within runs and the variance of everything the series did, changes included.
     pub noise_weight: f64,
     /// Samples after which a run forgets its oldest ones, 16 to 10⁶. Default 1000. A level that drifts slowly is then
     /// one run and not many.
@@ -42,7 +43,7 @@ pub struct OnlineOptions {
     pub confidence: f64,
     /// Samples the new level must have lasted, 1 to 1000. Default 5. What lasts shorter is a spike.
     pub persist: usize,
-    /// Smallest change that is told, in σ of the noise of the new level, 0 to 1000. Default 1.
+    /// Smallest change that is told, in σ of the noise of the new level, 0 to 1000. Default 2.
     pub least_sigma: f64,
 }
 
@@ -53,14 +54,14 @@ impl Default for OnlineOptions {
             outliers: 0.01,
             information: 0.25,
             level_spread: 5.0,
-            noise_weight: 4.0,
+            noise_weight: 20.0,
             memory: 1000,
             run_lengths: 64,
             prune: 1e-5,
             warm_up: 30,
             confidence: 0.9,
             persist: 5,
-            least_sigma: 1.0,
+            least_sigma: 2.0,
         }
     }
 }

@@ -128,6 +128,9 @@ pub(crate) struct Follow {
     pub(crate) noise: f32,
     /// Level of the run that was told last.
     pub(crate) settled: f32,
+    /// Mean and variance of everything, changes of level included, over the memory; and the samples they rest on, up to it.
+    everything: (f32, f32),
+    samples: u32,
 }
 
 /// A change that has become certain enough.
@@ -155,28 +158,34 @@ pub(crate) struct Tell {
 
 impl Follow {
     pub(crate) fn usable(&self, places: usize) -> bool {
-        (self.live as usize) <= places && (0.0..=f32::MAX).contains(&self.noise) && self.settled.is_finite()
+        (self.live as usize) <= places
+            && (0.0..=f32::MAX).contains(&self.noise)
+            && self.settled.is_finite()
+            && self.everything.0.is_finite()
+            && (0.0..=f32::MAX).contains(&self.everything.1)
     }
 
-    /// Forgets every run, and what was told.
+    /// Forgets every run, what was told, and what the series did.
     pub(crate) fn restart(&mut self) {
-        self.live = 0;
+        (self.live, self.samples) = (0, 0);
     }
 
     /// Takes in a sample, finite, at `now` of the caller's clock. O(places).
     pub(crate) fn step(&mut self, runs: &mut [Run], now: u32, value: f64, law: &Law) {
+        self.include(value, law);
+        // What is a change has to be large against everything the series does, and not only against its quiet moments.
+        let usual_noise = f64::from(self.noise.max(self.everything.1)).max(f64::from(f32::MIN_POSITIVE));
         let live = (self.live as usize).min(runs.len());
         let best = most_probable(runs.get(..live).unwrap_or_default());
         let Some(best) = best else {
-            let mut first = Run::prior(now, value, f64::from(self.noise), law);
+            let mut first = Run::prior(now, value, usual_noise, law);
             first.learn(value, 1.0, law);
             first.weight = 1.0;
             runs.iter_mut().take(1).for_each(|place| *place = first);
             (self.live, self.told, self.settled) = (1, now, narrow(value));
             return;
         };
-        let noise = f64::from(self.noise).max(f64::from(f32::MIN_POSITIVE));
-        let mut new = Run::prior(now, f64::from(best.mean), noise, law);
+        let mut new = Run::prior(now, f64::from(best.mean), usual_noise, law);
         let anywhere = new.predict(value, law);
 
         // Densities relative to that of a new level, so that nothing under- or overflows in the end.
@@ -225,9 +234,26 @@ impl Follow {
 
         // An exponential mean of squared residuals of the run that was most probable, cut so that neither an outlier nor a
         // jump counts as noise.
+        let noise = f64::from(self.noise).max(f64::from(f32::MIN_POSITIVE));
         let away = value - f64::from(best.mean);
         let gain = 1.0 / law.memory.min(f64::from(best.count) + 8.0);
         self.noise = narrow(noise + gain * ((away * away).min(CUT * noise) - noise));
+    }
+
+    /// Mean and variance of everything; one sample adds so much at most that a spike does not pass for what the series does.
+    fn include(&mut self, value: f64, law: &Law) {
+        self.samples = self.samples.saturating_add(1).min(law.memory as u32);
+        let (mean, variance) = (f64::from(self.everything.0), f64::from(self.everything.1));
+        if self.samples == 1 {
+            self.everything = (narrow(value), self.noise);
+            return;
+        }
+        let gain = 1.0 / f64::from(self.samples);
+        let reach = (CUT_ALL * variance.max(f64::from(self.noise))).sqrt();
+        let away = (value - mean).clamp(-reach, reach);
+        let after = mean + gain * away;
+        let variance = variance + gain * (away * (mean + away - after) - variance);
+        self.everything = (narrow(after), narrow(variance));
     }
 
     /// The change that this sample made certain, once.
@@ -255,8 +281,11 @@ impl Follow {
     }
 }
 
-/// Squared residuals count up to this many variances.
+/// Squared residuals within runs count up to this many variances.
 const CUT: f64 = 9.0;
+
+/// Squared deviations from the mean of everything count up to this many variances.
+const CUT_ALL: f64 = 100.0;
 
 /// The most probable run, the oldest of equally probable ones.
 pub(crate) fn most_probable(runs: &[Run]) -> Option<Run> {

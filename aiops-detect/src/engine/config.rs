@@ -17,8 +17,8 @@ pub struct EngineOptions {
     /// What is usual, and events. Cells of 15 minutes or more, without weekdays and holidays; the rest as in
     /// [`BaselineOptions`].
     pub baseline: BaselineConfig,
-    /// Changes of level; at most eight run lengths. Default: changes that are expected every 1000 samples and told at 0.99,
-    /// eight run lengths of at least a thousandth of the posterior each, else as in [`OnlineOptions`].
+    /// Changes of level; at most eight run lengths. Default: changes of 1 σ and more that are expected every 1000 samples and told
+    /// at 0.99, eight run lengths of at least a thousandth of the posterior each, else as in [`OnlineOptions`].
     pub changes: OnlineConfig,
     /// Samples in the rolling window before a deviation from it is told, 2 to [`WINDOW`]. Default 16.
     pub rolling_warm_up: usize,
@@ -45,6 +45,7 @@ impl Default for EngineOptions {
                 run_lengths: RUNS,
                 prune: 1e-3,
                 confidence: 0.99,
+                least_sigma: 1.0,
                 ..OnlineOptions::default()
             }),
             rolling_warm_up: WINDOW / 2,

@@ -8,10 +8,16 @@
 )]
 
 mod baseline;
+mod burn;
 mod changepoint;
+mod detectors;
+mod engine;
+mod forecast;
 mod forest;
 mod group;
 mod multivariate;
 mod novelty;
+mod online;
+mod pipeline;
 mod rolling;
 mod sli;

@@ -13,6 +13,7 @@
 
 mod changepoint;
 mod files;
+mod forecast;
 mod kpi;
 mod measure;
 mod multivariate;
