@@ -56,7 +56,8 @@ impl Load {
         engine.reserve(series as usize);
         let slots = (0..series).map(|key| engine.register(key)).collect::<Result<Vec<_>, _>>()?;
         let noise = crate::rolling::samples(8191);
-        let mut load = Self { engine, slots, floor: vec![Padded::default(); series as usize], noise, step: 0 };
+        let mut load =
+            Self { engine, slots, floor: vec![Padded::default(); series as usize], noise, step: 0 };
         for _ in 0..samples {
             load.push_all();
             load.push_floor();

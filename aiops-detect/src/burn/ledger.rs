@@ -43,14 +43,7 @@ pub(super) struct Ledger {
 impl Ledger {
     pub(super) fn new(seconds: i64, most: usize) -> Self {
         let (seconds, most) = (seconds.max(1), most.max(1));
-        Self {
-            seconds,
-            most,
-            sums: VecDeque::new(),
-            before: Count::default(),
-            newest: i64::MIN,
-            first: None,
-        }
+        Self { seconds, most, sums: VecDeque::new(), before: Count::default(), newest: i64::MIN, first: None }
     }
 
     /// Adds to the slot of `second`; false when that slot is kept no more. O(1) for the newest slot, O(slots) for an

@@ -139,10 +139,8 @@ impl ChangePointDetector {
 
     fn judge(&self, series: &MetricSeries, window: &TelemetryWindow) -> Option<Vec<Event>> {
         let options = self.config.options();
-        let (times, values): (Vec<Timestamp>, Vec<f64>) = series
-            .points()
-            .filter(|(at, value)| window.range.contains(*at) && usable(*value))
-            .unzip();
+        let (times, values): (Vec<Timestamp>, Vec<f64>) =
+            series.points().filter(|(at, value)| window.range.contains(*at) && usable(*value)).unzip();
         if values.len() < options.min_samples {
             return None;
         }

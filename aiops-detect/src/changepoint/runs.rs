@@ -157,6 +157,11 @@ pub(crate) struct Tell {
 }
 
 impl Follow {
+    /// Knows nothing but how large the noise is thought to be.
+    pub(crate) fn of(noise: f32) -> Self {
+        Self { noise, ..Self::default() }
+    }
+
     pub(crate) fn usable(&self, places: usize) -> bool {
         (self.live as usize) <= places
             && (0.0..=f32::MAX).contains(&self.noise)
@@ -276,8 +281,13 @@ impl Follow {
         let (before, after) = (f64::from(self.settled), f64::from(best.mean));
         let noise = best.variance(law).sqrt();
         (self.told, self.settled) = (now, best.mean);
-        ((after - before).abs() >= tell.least * noise)
-            .then_some(Told { start: best.start, confidence, before, after, noise })
+        ((after - before).abs() >= tell.least * noise).then_some(Told {
+            start: best.start,
+            confidence,
+            before,
+            after,
+            noise,
+        })
     }
 }
 

@@ -76,8 +76,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
     /// Makes room for `series` series at once, so that no memory is moved while they come. At most
     /// [`max_series`](super::EngineOptions::max_series).
     pub fn reserve(&mut self, series: usize) {
-        let more =
-            series.min(self.config.options().max_series).saturating_sub(self.places.len());
+        let more = series.min(self.config.options().max_series).saturating_sub(self.places.len());
         self.places.reserve_exact(more);
         self.series.reserve_exact(more);
         self.cells.reserve_exact(more * self.rules.cells);
@@ -252,4 +251,3 @@ impl<K: Ord + Clone> StreamEngine<K> {
         Ok(())
     }
 }
-

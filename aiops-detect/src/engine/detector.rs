@@ -1,8 +1,8 @@
 //! What an engine knows, behind the detector's seam.
 
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity, Shape,
-    TelemetryWindow,
+    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity,
+    Shape, TelemetryWindow,
 };
 use aiops_core::seam::{Detector, Fit};
 use aiops_core::{Context, Error, ErrorKind, Result};
@@ -94,7 +94,8 @@ impl EngineDetector {
         let mut found = Vec::new();
         for series in window.metrics.iter().filter(|s| s.kind() != MetricKind::Counter) {
             let all = self.snapshot.series();
-            let of = |stored: &Stored<Key>| (&stored.key.0, &stored.key.1).cmp(&(series.entity(), series.key()));
+            let of =
+                |stored: &Stored<Key>| (&stored.key.0, &stored.key.1).cmp(&(series.entity(), series.key()));
             let Some(stored) = all.binary_search_by(of).ok().and_then(|at| all.get(at)) else { continue };
             let events = judge(stored, series, window, &rules, &mut clock);
             found.extend(events.iter().map(|(event, shape)| finder.anomaly(series, event, *shape)));

@@ -116,7 +116,7 @@ impl Default for Series {
             filled: 0,
             trusted: false,
             window: [0.0; WINDOW],
-            follow: Follow { noise: 1.0, ..Follow::default() },
+            follow: Follow::of(1.0),
             runs: [Run::default(); RUNS],
         }
     }
@@ -351,10 +351,7 @@ impl Series {
     }
 
     /// Compares with what is usual; returns the deviation without restlessness.
-    #[allow(
-        clippy::too_many_arguments,
-        reason = "one call, inlined, on the path that every sample takes"
-    )]
+    #[allow(clippy::too_many_arguments, reason = "one call, inlined, on the path that every sample takes")]
     #[inline]
     fn judge(
         &mut self,
@@ -436,7 +433,13 @@ impl Series {
         for away in 0..=2 * reach {
             // Around the clock: the last cell of a day is a neighbour of the first.
             let at = place.cell + n - reach + away;
-            let at = if at >= 2 * n { at - 2 * n } else if at >= n { at - n } else { at };
+            let at = if at >= 2 * n {
+                at - 2 * n
+            } else if at >= n {
+                at - n
+            } else {
+                at
+            };
             if let Some(cell) = cells.get_mut(at) {
                 let mut open = cell.cell(origin);
                 open.learn(value, spread, memory);

@@ -33,7 +33,10 @@ pub const ENGINE_VERSION: u32 = 1;
 #[serde(
     try_from = "Document<K>",
     into = "Document<K>",
-    bound(serialize = "K: Clone + Ord + Serialize", deserialize = "K: Clone + Ord + Serialize + Deserialize<'de>")
+    bound(
+        serialize = "K: Clone + Ord + Serialize",
+        deserialize = "K: Clone + Ord + Serialize + Deserialize<'de>"
+    )
 )]
 pub struct EngineSnapshot<K> {
     config: EngineConfig,
@@ -132,9 +135,9 @@ impl<K: Ord + Clone> EngineSnapshot<K> {
         let mut engine = StreamEngine::new(self.config.clone());
         engine.reserve(self.series.len());
         for stored in &self.series {
-            engine
-                .restore(stored.key.clone(), stored.state.clone(), &stored.cells)
-                .map_err(|e| Error::new(ErrorKind::Limit, "too many series in a stored engine").caused_by(e))?;
+            engine.restore(stored.key.clone(), stored.state.clone(), &stored.cells).map_err(|e| {
+                Error::new(ErrorKind::Limit, "too many series in a stored engine").caused_by(e)
+            })?;
         }
         Ok(engine)
     }

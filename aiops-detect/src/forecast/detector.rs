@@ -56,7 +56,8 @@ impl ForecastDetector {
             let Some(forecast) = self.fitted.series().get(&key) else { continue };
             let deviating = self.deviating(forecast, series, window);
             found.extend(deviating.iter().map(|event| finder.anomaly(series, event, event.shape())));
-            for limit in self.fitted.config().options().limits.iter().filter(|l| l.metric == series.key().name)
+            for limit in
+                self.fitted.config().options().limits.iter().filter(|l| l.metric == series.key().name)
             {
                 let shape = match limit.direction {
                     Direction::Up => Shape::SteadyIncrease,
@@ -98,7 +99,10 @@ impl ForecastDetector {
             // Where errors were all on one side, that side's interval says something of the other, too.
             let width = prediction.upper - prediction.lower;
             let half = positive(&[half, 0.25 * width], prediction.point);
-            (half, Baseline { center: prediction.point, scale: half / SIGMAS, samples: forecast.known_steps() })
+            (
+                half,
+                Baseline { center: prediction.point, scale: half / SIGMAS, samples: forecast.known_steps() },
+            )
         };
         let heights: Vec<f64> =
             judged.iter().map(|(_, value, p)| (value - p.point) / baseline(p, *value).0).collect();

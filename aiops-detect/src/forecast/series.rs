@@ -157,18 +157,7 @@ impl SeasonalForecast {
         let last = after_steps(first, step, slots - 1);
         let config = config.clone();
         let under_way = VecDeque::new();
-        Ok(Self {
-            config,
-            clock,
-            step,
-            last,
-            weights,
-            state,
-            horizons,
-            under_way,
-            pushed: 0,
-            rejected: 0,
-        })
+        Ok(Self { config, clock, step, last, weights, state, horizons, under_way, pushed: 0, rejected: 0 })
     }
 
     /// From stored parts; the caller has checked them.
@@ -182,18 +171,7 @@ impl SeasonalForecast {
     ) -> Self {
         let clock = LocalClock::new(config.zone());
         let under_way = VecDeque::new();
-        Self {
-            config,
-            clock,
-            step,
-            last,
-            weights,
-            state,
-            horizons,
-            under_way,
-            pushed: 0,
-            rejected: 0,
-        }
+        Self { config, clock, step, last, weights, state, horizons, under_way, pushed: 0, rejected: 0 }
     }
 
     /// Distance of samples.

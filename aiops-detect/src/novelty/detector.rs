@@ -65,8 +65,11 @@ impl TryFrom<Document> for FittedNovelty {
                 .with("known", NOVELTY_VERSION));
         }
         if let Some(entry) = document.series.iter().find(|entry| entry.past.config() != &document.config) {
-            return Err(Error::new(ErrorKind::Invalid, "a stored series was learned by another configuration")
-                .with("series", &entry.series));
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "a stored series was learned by another configuration",
+            )
+            .with("series", &entry.series));
         }
         let entry = |Entry { entity, series, past }| ((entity, series), past);
         Ok(Self { config: document.config, series: document.series.into_iter().map(entry).collect() })

@@ -60,7 +60,14 @@ fn window_of(metrics: Vec<MetricSeries>, first: u32, len: u32) -> TelemetryWindo
 }
 
 /// Two services; from `fault` of the window on their load is `height` more, and as much a share of requests fails as `failing`.
-pub(crate) fn window(first: u32, len: u32, seed: u64, fault: u32, height: f64, failing: f64) -> TelemetryWindow {
+pub(crate) fn window(
+    first: u32,
+    len: u32,
+    seed: u64,
+    fault: u32,
+    height: f64,
+    failing: f64,
+) -> TelemetryWindow {
     let mut metrics = Vec::new();
     for entity in ["orders", "store"] {
         let mut rng = fastrand::Rng::with_seed(seed + entity.len() as u64);
@@ -273,7 +280,9 @@ fn burn_rates_name_their_rules_and_owners() {
     for f in &found {
         assert_eq!((f.slo.as_str(), f.owner.as_str(), f.anomaly.onset), ("orders", "shop", at(FIRST + 40)));
         let actions: Vec<BurnAction> = f.rules.iter().map(|b| b.rule.action).collect();
-        assert!(actions.contains(&BurnAction::ExecutiveNotice) && actions.contains(&BurnAction::SlowRollouts));
+        assert!(
+            actions.contains(&BurnAction::ExecutiveNotice) && actions.contains(&BurnAction::SlowRollouts)
+        );
         // 7 % of 1 % is a burn rate of 7: no page before six hours at 6, and none at 14.4.
         assert!(!actions.contains(&BurnAction::Page), "{actions:?}");
         assert_eq!((f.anomaly.severity, f.anomaly.ongoing), (Severity::Warning, false));
@@ -345,9 +354,11 @@ fn stored_states_are_checked() {
     let stored = serde_json::to_string(&novelty).unwrap();
     let back: aiops_detect::novelty::FittedNovelty = serde_json::from_str(&stored).unwrap();
     assert_eq!((&back, back.hash().unwrap()), (&novelty, novelty.hash().unwrap()));
-    for (what, damage) in
-        [("\"version\":1", "\"version\":3"), ("\"unit\":", "\"unit\":-"), ("\"warm_up\":150", "\"warm_up\":151")]
-    {
+    for (what, damage) in [
+        ("\"version\":1", "\"version\":3"),
+        ("\"unit\":", "\"unit\":-"),
+        ("\"warm_up\":150", "\"warm_up\":151"),
+    ] {
         assert!(stored.contains(what), "{what}");
         let damaged = stored.replacen(what, damage, 1);
         assert!(serde_json::from_str::<aiops_detect::novelty::FittedNovelty>(&damaged).is_err(), "{damage}");
@@ -361,7 +372,10 @@ fn stored_states_are_checked() {
     {
         assert!(stored.contains(what), "{what}");
         let damaged = stored.replace(what, damage);
-        assert!(serde_json::from_str::<aiops_detect::forecast::FittedForecasts>(&damaged).is_err(), "{damage}");
+        assert!(
+            serde_json::from_str::<aiops_detect::forecast::FittedForecasts>(&damaged).is_err(),
+            "{damage}"
+        );
     }
     let nothing = window_of(vec![], 0, 10);
     for kind in [

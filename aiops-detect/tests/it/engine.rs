@@ -41,7 +41,8 @@ fn engine() -> StreamEngine<u32> {
 /// outliers, gaps, a lasting shift that is adopted, and changes of the clock.
 #[test]
 fn what_is_usual_is_what_the_baseline_says() {
-    for (seed, zone, offset) in [(1, "UTC", 0.0), (2, "Europe/Berlin", 1e6), (3, "America/Sao_Paulo", -500.0)] {
+    for (seed, zone, offset) in [(1, "UTC", 0.0), (2, "Europe/Berlin", 1e6), (3, "America/Sao_Paulo", -500.0)]
+    {
         let baseline = BaselineOptions { time_zone: zone.into(), ..Default::default() };
         let baseline = BaselineConfig::try_from(baseline).unwrap();
         let contextual = ContextualBaseline::new(baseline.clone());
@@ -157,7 +158,10 @@ fn a_change_of_level_is_told_once_and_a_daily_wave_is_none() {
     assert_eq!(changes.len(), 1, "{changes:?}");
     let change = changes[0];
     assert!(change.onset >= at(25 * DAY - 3) && change.onset <= at(25 * DAY + 6), "{change:?}");
-    assert!(change.confidence > 0.99 && change.before.abs() < 0.5 && (1.0..3.0).contains(&change.after), "{change:?}");
+    assert!(
+        change.confidence > 0.99 && change.before.abs() < 0.5 && (1.0..3.0).contains(&change.after),
+        "{change:?}"
+    );
 }
 
 #[test]

@@ -42,7 +42,10 @@ fn a_season_is_learned_and_a_level_without_one_is_not_bent() {
     for steps in [1, 20, 48, 96] {
         let p = seasonal.predict(steps);
         let truth = wave(14 * DAY - 1 + steps as u32);
-        assert!((p.point - truth).abs() < 3.0 && p.lower < truth && truth < p.upper, "{steps}: {p:?} {truth}");
+        assert!(
+            (p.point - truth).abs() < 3.0 && p.lower < truth && truth < p.upper,
+            "{steps}: {p:?} {truth}"
+        );
         assert!(p.upper - p.lower < 15.0, "{p:?}");
         assert_eq!(p.at, at(14 * DAY - 1 + steps as u32));
         assert_eq!(seasonal.predict_at(p.at), Some(p));
@@ -183,7 +186,10 @@ fn gaps_jumps_and_bad_samples_are_defined() {
     let mut constant: Vec<_> = (0..10 * DAY).map(|i| (at(i), 7.0)).collect();
     constant.reverse();
     let p = fit(constant).unwrap().predict(50);
-    assert!((p.point - 7.0).abs() < 1e-9 && (p.lower - 7.0).abs() < 1e-6 && (p.upper - 7.0).abs() < 1e-6, "{p:?}");
+    assert!(
+        (p.point - 7.0).abs() < 1e-9 && (p.lower - 7.0).abs() < 1e-6 && (p.upper - 7.0).abs() < 1e-6,
+        "{p:?}"
+    );
 }
 
 #[test]

@@ -160,8 +160,7 @@ fn changes_are_told_once_with_onset_levels_and_confidence() {
         400..900 => 108.0,
         _ => 95.0,
     };
-    let told: Vec<_> =
-        (0..1500).filter_map(|i| changes.push(level(i) + 1.5 * normal(&mut rng))).collect();
+    let told: Vec<_> = (0..1500).filter_map(|i| changes.push(level(i) + 1.5 * normal(&mut rng))).collect();
     assert_eq!(told.len(), 2, "{told:?}");
     for (change, (onset, before, after)) in told.iter().zip([(400, 100.0, 108.0), (900, 108.0, 95.0)]) {
         assert!(change.onset.abs_diff(onset) <= 2 && change.told <= onset + 15, "{change:?}");

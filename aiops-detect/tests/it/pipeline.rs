@@ -30,8 +30,7 @@ fn pipeline(detector: Box<dyn Detector>, source: InMemorySource, now: jiff::Time
     let restart = Operation::RollingRestart { max_unavailable: 1, max_surge: 0 };
     let action = Action::new(restart, orders(), radius)
         .with_rollback(RollbackPlan::NotNeeded { reason: "starts the same revision".into() });
-    let (id, incident, planner) =
-        (ProposalId::new("p"), IncidentId::new("inc"), Principal::new("planner"));
+    let (id, incident, planner) = (ProposalId::new("p"), IncidentId::new("inc"), Principal::new("planner"));
     let proposal = Proposal::new(id, incident, action, planner, sure(), "it is slow");
     let cause = Hypothesis::new(orders(), FaultType::ResourceExhaustion, "it is slow", sure(), Vec::new());
     let detail = String::new();

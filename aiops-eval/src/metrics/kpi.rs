@@ -90,7 +90,11 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     Ok(vec![
         SetFigures::new("kpi", "contextual baseline, learned from train", fixed),
         SetFigures::new("kpi", "contextual baseline, learning on", learning),
-        SetFigures::new("kpi", "forecast, intervals for 95 %; widths and errors per error of the day before", ahead),
+        SetFigures::new(
+            "kpi",
+            "forecast, intervals for 95 %; widths and errors per error of the day before",
+            ahead,
+        ),
     ])
 }
 

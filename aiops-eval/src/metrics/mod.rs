@@ -135,8 +135,7 @@ pub enum DataSet {
 
 impl DataSet {
     /// All, in the order of reports.
-    pub const ALL: [Self; 6] =
-        [Self::Tabular, Self::Smd, Self::Asd, Self::Kpi, Self::Nab, Self::Changepoint];
+    pub const ALL: [Self; 6] = [Self::Tabular, Self::Smd, Self::Asd, Self::Kpi, Self::Nab, Self::Changepoint];
 
     /// Name of its folder.
     #[must_use]

@@ -37,7 +37,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         pushes.push(push);
         ratios.push(push / floor);
     }
-    println!("| {series} series, medians of {pairs} interleaved pairs | ns/sample | floor ns/sample | ratio |");
+    println!(
+        "| {series} series, medians of {pairs} interleaved pairs | ns/sample | floor ns/sample | ratio |"
+    );
     println!("|---|---|---|---|");
     println!(
         "| push through baseline, rolling window and change point / bare Welford update over the same memory | {:.1} | {:.1} | {:.2} |",
