@@ -179,7 +179,10 @@ impl Follow {
     pub(crate) fn step(&mut self, runs: &mut [Run], now: u32, value: f64, law: &Law) {
         self.include(value, law);
         // What is a change has to be large against everything the series does, and not only against its quiet moments.
-        let usual_noise = f64::from(self.noise.max(self.everything.1)).max(f64::from(f32::MIN_POSITIVE));
+        // Numbers of four bytes are exact to less than a millionth, which must not pass for a change.
+        let exact = (1e-6 * value) * (1e-6 * value);
+        let known = f64::from(self.noise.max(self.everything.1)).max(exact);
+        let usual_noise = known.max(f64::from(f32::MIN_POSITIVE));
         let live = (self.live as usize).min(runs.len());
         let best = most_probable(runs.get(..live).unwrap_or_default());
         let Some(best) = best else {

@@ -17,8 +17,9 @@ pub struct EngineOptions {
     /// What is usual, and events. Cells of 15 minutes or more, without weekdays and holidays; the rest as in
     /// [`BaselineOptions`].
     pub baseline: BaselineConfig,
-    /// Changes of level; at most eight run lengths. Default: changes of 1 σ and more that are expected every 1000 samples and told
-    /// at 0.99, eight run lengths of at least a thousandth of the posterior each, else as in [`OnlineOptions`].
+    /// Changes of level; at most eight run lengths. Default: changes of 1.5 σ and more that are expected every 1000 samples,
+    /// lasted 12 and are told at 0.99; eight run lengths of at least a thousandth of the posterior each, else as in
+    /// [`OnlineOptions`].
     pub changes: OnlineConfig,
     /// Samples in the rolling window before a deviation from it is told, 2 to [`WINDOW`]. Default 16.
     pub rolling_warm_up: usize,
@@ -45,7 +46,9 @@ impl Default for EngineOptions {
                 run_lengths: RUNS,
                 prune: 1e-3,
                 confidence: 0.99,
-                least_sigma: 1.0,
+                // Longer than the edge of a working day, which cells of a quarter of an hour do not see sharply.
+                persist: 12,
+                least_sigma: 1.5,
                 ..OnlineOptions::default()
             }),
             rolling_warm_up: WINDOW / 2,

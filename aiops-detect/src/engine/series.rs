@@ -151,9 +151,9 @@ pub struct LevelChange {
     pub onset: Timestamp,
     /// Probability that the level changed since the last change that was told.
     pub confidence: f64,
-    /// Deviation from what is usual before, in σ of the baseline.
+    /// Deviation from what is usual before, in σ of the baseline, of samples cut at 8.
     pub before: f64,
-    /// Deviation from what is usual since the onset, in σ of the baseline.
+    /// Deviation from what is usual since the onset, likewise.
     pub after: f64,
 }
 
@@ -482,7 +482,8 @@ impl Series {
         // A century in seconds; beyond it, and before the first sample, everything is one instant.
         let now = u32::try_from(at.saturating_sub(self.epoch) / 1_000_000).unwrap_or(u32::MAX);
         let runs = self.runs.get_mut(..rules.places)?;
-        self.follow.step(runs, now, plain.clamp(-1e4, 1e4), &rules.law);
+        // Cut, so that a few samples far away are no level of their own.
+        self.follow.step(runs, now, plain.clamp(-SPREAD_CLIP, SPREAD_CLIP), &rules.law);
         let told = self.follow.tell(runs, now, &rules.law, &rules.tell)?;
         Some(LevelChange {
             onset: instant(self.epoch.saturating_add(i64::from(told.start) * 1_000_000)),

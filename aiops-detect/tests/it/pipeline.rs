@@ -62,7 +62,7 @@ fn pipeline(detector: Box<dyn Detector>, source: InMemorySource, now: jiff::Time
 fn every_detector_opens_an_incident_in_a_pipeline_and_keeps_quiet_otherwise() {
     for detector in detectors() {
         let id = detector.id();
-        let sick = window(FIRST, LEN, 3, 70, 60.0, 0.5);
+        let sick = window(FIRST, LEN, 3, 84, 120.0, 0.5);
         let now = sick.range.end();
         let ctx = Context::new(Arc::new(ManualClock::leaping(now)));
         let source = InMemorySource::holding(window(FIRST, LEN, 4, u32::MAX, 0.0, 0.0));
