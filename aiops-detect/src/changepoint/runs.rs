@@ -228,7 +228,9 @@ impl Follow {
             kept += 1;
         }
         new.weight = narrow(begun * scale);
-        if kept < runs.len() {
+        if kept > 0 && f64::from(new.weight) < law.prune {
+            // Forgotten before it began: where runs below a thousandth are, most samples begin none.
+        } else if kept < runs.len() {
             if let Some(place) = runs.get_mut(kept) {
                 *place = new;
             }

@@ -78,8 +78,8 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     let set = "changepoint";
     let mut sets = vec![
         SetFigures::new(set, "penalised segmentation, one dimension", single),
-        SetFigures::new(set, "online (Bayesian), one dimension", online),
         SetFigures::new(set, "no change at all, one dimension", nothing),
+        SetFigures::new(set, "online (Bayesian), one dimension", online),
     ];
     if !several.is_empty() {
         sets.push(SetFigures::new(set, "penalised segmentation, several dimensions", several));
