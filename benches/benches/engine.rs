@@ -12,7 +12,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 
 fn engine(criterion: &mut Criterion) {
     const SERIES: u32 = 100_000;
-    let mut load = Load::new(SERIES, 60).unwrap();
+    let mut load = Load::new(SERIES, 300).unwrap();
     let mut group = criterion.benchmark_group("engine/100k series");
     group.throughput(Throughput::Elements(u64::from(SERIES)));
     group.sample_size(20);

@@ -41,21 +41,25 @@ pub struct Load {
 }
 
 impl Load {
-    /// `series` series that know what is usual: warmed up by `days` days of samples a minute apart, of which the engine
-    /// counts every one as a local day's only hour where `days` is small.
+    /// `series` series that have seen `samples` samples, a quarter of an hour apart, and are trusted after a day.
     ///
     /// # Errors
     /// When the configuration is refused.
     pub fn new(series: u32, samples: u32) -> Result<Self, Box<dyn std::error::Error>> {
         let mut options = EngineOptions::default();
         let mut baseline = options.baseline.options().clone();
-        // Trusted from the second day on, so that the bench measures a series at work and not a cold start.
+        // Trusted from the second day on, so that what is measured is a series at work and not a cold start.
         baseline.trusted_days = 1;
         options.baseline = baseline.try_into()?;
         let mut engine = StreamEngine::new(EngineConfig::try_from(options)?);
         engine.reserve(series as usize);
         let slots = (0..series).map(|key| engine.register(key)).collect::<Result<Vec<_>, _>>()?;
-        let noise = crate::rolling::samples(8191);
+        let mut rng = fastrand::Rng::with_seed(42);
+        let mut sample = || {
+            let noise: f64 = (0..4).map(|_| rng.f64() - 0.5).sum();
+            100.0 + noise + if rng.f64() < 0.001 { 50.0 } else { 0.0 }
+        };
+        let noise = (0..8191).map(|_| sample()).collect();
         let mut load =
             Self { engine, slots, floor: vec![Padded::default(); series as usize], noise, step: 0 };
         for _ in 0..samples {
@@ -72,10 +76,10 @@ impl Load {
         self.noise.get(at).copied().unwrap_or(100.0)
     }
 
-    /// The next minute: one sample of every series through the engine; returns how many were severe.
+    /// The next quarter of an hour: one sample of every series through the engine; returns how many were severe.
     pub fn push_all(&mut self) -> u64 {
         self.step += 1;
-        let at = Timestamp::from_second(self.step * 60).unwrap_or_default();
+        let at = Timestamp::from_second(self.step * 900).unwrap_or_default();
         let mut severe = 0;
         for series in 0..self.slots.len() {
             let value = self.value(series, self.step);

@@ -285,14 +285,12 @@ impl Follow {
         }
         let (before, after) = (f64::from(self.settled), f64::from(best.mean));
         let noise = best.variance(law).sqrt();
+        // A level that is hardly another one is not told, and not taken for the level to compare the next one with.
+        if (after - before).abs() < tell.least * noise {
+            return None;
+        }
         (self.told, self.settled) = (now, best.mean);
-        ((after - before).abs() >= tell.least * noise).then_some(Told {
-            start: best.start,
-            confidence,
-            before,
-            after,
-            noise,
-        })
+        Some(Told { start: best.start, confidence, before, after, noise })
     }
 }
 

@@ -47,8 +47,8 @@ pub struct StreamEngine<K> {
     pub(super) rules: Rules,
     clock: LocalClock,
     slots: BTreeMap<K, u32>,
-    /// Key and generation of each place; no key where it is free.
-    places: Vec<(Option<K>, u32)>,
+    /// How often each place was given up: its slots from then on are others.
+    places: Vec<u32>,
     series: Vec<Series>,
     /// As many for each place as the day has.
     cells: Vec<Packed>,
@@ -106,7 +106,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
     }
 
     fn slot_at(&self, index: u32) -> Option<Slot> {
-        self.places.get(index as usize).map(|(_, generation)| Slot { index, generation: *generation })
+        self.places.get(index as usize).map(|generation| Slot { index, generation: *generation })
     }
 
     /// The slot of a series that is followed.
@@ -132,15 +132,12 @@ impl<K: Ord + Clone> StreamEngine<K> {
             Some(index) => index,
             None => {
                 let index = u32::try_from(self.places.len()).map_err(|_| full)?;
-                self.places.push((None, 0));
+                self.places.push(0);
                 self.series.push(Series::default());
                 self.cells.resize(self.cells.len() + self.rules.cells, Packed::default());
                 index
             }
         };
-        if let Some(place) = self.places.get_mut(index as usize) {
-            place.0 = Some(key.clone());
-        }
         self.slots.insert(key, index);
         self.slot_at(index).ok_or(full)
     }
@@ -152,7 +149,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
     #[inline]
     pub fn push(&mut self, slot: Slot, at: Timestamp, value: f64) -> Result<Verdict, Refused> {
         let index = slot.index as usize;
-        let known = self.places.get(index).is_some_and(|(_, generation)| *generation == slot.generation);
+        let known = self.places.get(index).is_some_and(|generation| *generation == slot.generation);
         let first = index * self.rules.cells;
         let cells = self.cells.get_mut(first..first + self.rules.cells);
         let (true, Some(cells), Some(series)) = (known, cells, self.series.get_mut(index)) else {
@@ -189,7 +186,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
     }
 
     fn known(&self, slot: Slot) -> Option<&Series> {
-        let (_, generation) = self.places.get(slot.index as usize)?;
+        let generation = self.places.get(slot.index as usize)?;
         self.series.get(slot.index as usize).filter(|_| *generation == slot.generation)
     }
 
@@ -198,7 +195,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
         let Some(index) = self.slots.remove(key) else { return false };
         let at = index as usize;
         if let (Some(place), Some(series)) = (self.places.get_mut(at), self.series.get_mut(at)) {
-            *place = (None, place.1.wrapping_add(1));
+            *place = place.wrapping_add(1);
             *series = Series::default();
         }
         let first = at * self.rules.cells;
@@ -228,7 +225,7 @@ impl<K: Ord + Clone> StreamEngine<K> {
     pub fn state_bytes(&self) -> usize {
         // A node of a B-tree is at least half full, so an entry takes at most twice its size, and some for the nodes.
         let index = 2 * (size_of::<K>() + size_of::<u32>()) + 8;
-        let place = size_of::<(Option<K>, u32)>() + size_of::<u32>();
+        let place = 2 * size_of::<u32>();
         let one = size_of::<Series>() + self.rules.cells * size_of::<Packed>() + place;
         self.places.len() * one + self.slots.len() * index
     }

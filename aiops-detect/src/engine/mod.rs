@@ -5,8 +5,8 @@
 //! Each series has, in flat arrays:
 //! - the contextual baseline of [`baseline`](crate::baseline) without weekdays, by the same rules ([`ContextualBaseline::push`](
 //!   crate::baseline::ContextualBaseline::push)), with cells packed into twelve bytes;
-//! - mean and standard deviation of the [`WINDOW`] samples before, summed anew for each sample, so that no error ever
-//!   accumulates; a sample beyond the warning enters cut to it, so that an event widens its own window slowly;
+//! - mean and standard deviation of the [`WINDOW`] samples before, with sums that are made anew each time the window has gone
+//!   by, so that no error accumulates; a sample far away enters cut, so that an event widens its own window slowly;
 //! - Bayesian online change points ([`OnlineChangePoints`](crate::changepoint::OnlineChangePoints)) of the deviation from the
 //!   baseline, with at most [`RUNS`] run lengths: a daily wave is no change of level.
 //!

@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let number = |at: usize, default: u32| std::env::args().nth(at).map_or(Ok(default), |text| text.parse());
     let (pairs, series) = (number(1, 15)?, number(2, 100_000)?);
     let before = resident();
-    let mut load = Load::new(series, 60)?;
+    let mut load = Load::new(series, 300)?;
     let after = resident();
     let (mut floors, mut pushes, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     let mut severe = 0;
