@@ -3,9 +3,12 @@
 //! | module | what |
 //! |---|---|
 //! | [`baseline`] | what is usual at this time of day, and what is not |
-//! | [`changepoint`] | where the level of a recorded series changed |
-//! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
+//! | [`burn`] | how fast error budgets are spent |
+//! | [`changepoint`] | where the level of a series changed, recorded or online |
 //! | [`correlate`] | alerts into incidents: de-duplication, grouping with reasons, suspects |
+//! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
+//! | [`engine`] | hundreds of thousands of series on one core, in bounded state |
+//! | [`forecast`] | what a series will do, how sure that is, when it reaches a limit |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`intake`] | alerts of Alertmanager as the model's |
@@ -18,11 +21,16 @@
 //! | [`stats`] | tests without distributions that know of autocorrelation |
 
 pub mod baseline;
+pub mod burn;
 pub mod changepoint;
 mod checked;
+mod clock;
 pub mod correlate;
 pub mod drift;
+pub mod engine;
 mod error;
+mod events;
+pub mod forecast;
 pub mod forest;
 pub mod group;
 pub mod intake;
@@ -38,12 +46,17 @@ pub mod stats;
 
 pub use aiops_compact::ConfigError;
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
+pub use burn::{BurnRate, BurnRateDetector};
+pub use changepoint::{ChangePointDetector, OnlineChangePoints};
 pub use checked::{Checked, Options};
 pub use correlate::Correlator;
 pub use drift::{DriftDetector, DriftWatch, RetrainRequest};
+pub use engine::{EngineDetector, EngineFit, StreamEngine};
 pub use error::FitError;
+pub use forecast::{ForecastDetector, ForecastFit, SeasonalForecast};
 pub use forest::{AlertPrefilter, ForestDetector, ForestFit, IsolationForest, SlidingForest};
 pub use multivariate::{MultivariateDetector, MultivariateFit};
+pub use novelty::{NoveltyFit, NoveltySeriesDetector};
 pub use regression::{CanaryDetector, RegressionDetector};
 pub use relation::{CorrelationBreakDetector, CorrelationBreakFit};
 pub use rolling::{FittedRolling, RollingDetector, RollingFit};

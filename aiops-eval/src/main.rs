@@ -16,7 +16,7 @@ use aiops_eval::cases::read_folder;
 use aiops_eval::incidents::IncidentSet;
 use aiops_eval::localise::{FaultTime, localise};
 use aiops_eval::logs;
-use aiops_eval::metrics::{evaluate, forest_speed};
+use aiops_eval::metrics::{DataSet, MetricsReport, SEEDS, evaluate, evaluate_set, forest_speed};
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
@@ -83,6 +83,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Runs the detectors of series over one labelled data set.
+    Series {
+        /// Which data set, and so which layout.
+        #[arg(value_enum)]
+        set: SeriesSet,
+        #[command(flatten)]
+        one: OneSet,
+    },
+    /// Runs the isolation forest over tables of labelled rows.
+    Tabular {
+        #[command(flatten)]
+        one: OneSet,
+        /// Seeds whose figures are averaged.
+        #[arg(long, default_value_t = SEEDS)]
+        seeds: u64,
+    },
+    /// Runs the detectors of change points over annotated series.
+    Changepoints {
+        #[command(flatten)]
+        one: OneSet,
+    },
     /// Measures how long an isolation forest takes, on generated rows.
     ForestSpeed {
         /// Print JSON.
@@ -105,6 +126,48 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SeriesSet {
+    Nab,
+    Smd,
+    Asd,
+    Kpi,
+}
+
+impl From<SeriesSet> for DataSet {
+    fn from(set: SeriesSet) -> Self {
+        match set {
+            SeriesSet::Nab => Self::Nab,
+            SeriesSet::Smd => Self::Smd,
+            SeriesSet::Asd => Self::Asd,
+            SeriesSet::Kpi => Self::Kpi,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct OneSet {
+    /// Folder of the data set.
+    folder: PathBuf,
+    /// Write the scores, row by row, below this folder.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl OneSet {
+    fn run(&self, set: DataSet, seeds: u64) -> Result<ExitCode, String> {
+        let sets = evaluate_set(set, &self.folder, seeds, self.out.as_deref()).map_err(|e| e.chain())?;
+        let report = MetricsReport { sets, missing: Vec::new() };
+        print(self.json, &report, || report.text())?;
+        // An evaluation of nothing is no success.
+        let some = report.sets.iter().any(|set| !set.files.is_empty());
+        Ok(if some { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -348,6 +411,9 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             print(*json, &report, || report.text())?;
             Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
+        Command::Series { set, one } => one.run((*set).into(), SEEDS),
+        Command::Tabular { one, seeds } => one.run(DataSet::Tabular, *seeds),
+        Command::Changepoints { one } => one.run(DataSet::Changepoint, SEEDS),
         Command::ForestSpeed { json } => {
             let speed = forest_speed().map_err(|e| e.chain())?;
             print(*json, &speed, || {

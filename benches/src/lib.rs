@@ -5,6 +5,7 @@
 
 pub mod alerts;
 pub mod deviation;
+pub mod engine;
 pub mod logs;
 pub mod mask;
 pub mod peers;

@@ -106,7 +106,7 @@ impl BaselineConfig {
     }
 
     /// The zone; checked when the configuration was made.
-    pub(super) fn zone(&self) -> TimeZone {
+    pub(crate) fn zone(&self) -> TimeZone {
         zone(&self.0.time_zone).unwrap_or(TimeZone::UTC)
     }
 }

@@ -29,3 +29,4 @@ pub use config::{BaselineConfig, BaselineOptions};
 pub use detector::{BaselineDetector, BaselineFit, FITTED_VERSION, FittedBaselines};
 pub use series::{Alarm, ContextualBaseline, Judged, Rejected, Watch};
 pub use state::SeriesBaseline;
+pub(crate) use state::{Cell, smallest_scale};

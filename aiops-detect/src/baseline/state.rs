@@ -17,12 +17,12 @@ const CONSISTENCY: f64 = 0.778_5;
 /// Location, scale and weight of a set of samples.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(from = "(f64, f32, u16)", into = "(f64, f32, u16)")]
-pub(super) struct Cell {
-    pub(super) center: f64,
+pub(crate) struct Cell {
+    pub(crate) center: f64,
     /// A σ; at four bytes to keep the state small.
-    pub(super) scale: f32,
+    pub(crate) scale: f32,
     /// Samples it rests on, up to the memory; 0 while it knows nothing.
-    pub(super) weight: u16,
+    pub(crate) weight: u16,
 }
 
 impl From<(f64, f32, u16)> for Cell {
@@ -49,7 +49,7 @@ impl Cell {
 
     /// One step of a Huber M-estimate of location and scale with the gain of a running mean, bounded below by the memory.
     /// `spread` stands in for the scale while the cell has none.
-    fn learn(&mut self, value: f64, spread: f64, memory: u16) {
+    pub(crate) fn learn(&mut self, value: f64, spread: f64, memory: u16) {
         if self.weight == 0 {
             *self = Self { center: value, scale: narrow(spread), weight: 1 };
             return;
@@ -62,6 +62,23 @@ impl Cell {
         let variance = scale * scale + gain * (residual * residual / CONSISTENCY - scale * scale);
         self.scale = narrow(variance.max(0.0).sqrt());
     }
+
+    /// As [`learn`](Self::learn) for the cell of all samples, which has no other to borrow a first scale from.
+    pub(crate) fn learn_overall(&mut self, value: f64) {
+        self.learn(value, 0.0, u16::MAX);
+        if self.weight == 2 {
+            // Two samples are the first hint of a spread, and without one nothing would be learned.
+            self.scale = narrow((value - self.center).abs());
+        } else if self.scale == 0.0 {
+            self.scale = narrow((value - self.center).abs() / f64::from(self.weight.max(1)));
+        }
+    }
+}
+
+/// Below this no scale is used: a share of the typical one, and a millionth of the level, so that a constant series stays
+/// judgeable; never zero.
+pub(crate) fn smallest_scale(floor: f64, typical: f64, center: f64) -> f64 {
+    (floor * typical).max(1e-6 * center.abs()).max(1e-9)
 }
 
 /// As f32, huge values at its end instead of at ∞.
@@ -146,22 +163,13 @@ impl SeriesBaseline {
             }
             None => return None,
         };
-        // The last floor keeps a constant series judgeable: its σ is a millionth of its level, and never zero.
-        let least = (floor * self.typical).max(1e-6 * center.abs()).max(1e-9);
-        Some((center, scale.max(least), weight))
+        Some((center, scale.max(smallest_scale(floor, self.typical, center)), weight))
     }
 
     /// Learns one sample at a place, for the cell and its neighbours.
     pub(super) fn learn(&mut self, value: f64, place: &Place, config: &BaselineConfig, memory: u16) {
         let spread = f64::from(self.overall.scale);
-        self.overall.learn(value, 0.0, u16::MAX);
-        if self.overall.weight == 2 {
-            // Two samples are the first hint of a spread, and without one nothing would be learned.
-            self.overall.scale = narrow((value - self.overall.center).abs());
-        } else if self.overall.scale == 0.0 {
-            self.overall.scale =
-                narrow((value - self.overall.center).abs() / f64::from(self.overall.weight.max(1)));
-        }
+        self.overall.learn_overall(value);
         let without = value - self.weekday(place);
         self.around(place, config).for_each(|cell| cell.learn(without, spread, memory));
         if self.last_day.is_none_or(|day| day < place.date) {

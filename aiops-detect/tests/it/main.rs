@@ -8,14 +8,20 @@
 )]
 
 mod baseline;
+mod burn;
 mod changepoint;
 mod correlate;
+mod detectors;
 mod drift;
+mod engine;
+mod forecast;
 mod forest;
 mod group;
 mod intake;
 mod multivariate;
 mod novelty;
+mod online;
+mod pipeline;
 mod regression;
 mod relation;
 mod rolling;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use aiops_detect::Rows;
-use aiops_detect::changepoint::{SegmentConfig, change_points};
+use aiops_detect::changepoint::{OnlineChangePoints, OnlineConfig, SegmentConfig, change_points};
 use serde::Deserialize;
 
-use super::files::{names, text};
+use super::files::{names, text, write_json};
 use super::{FileFigures, SetFigures};
 use crate::EvalError;
 
@@ -25,11 +25,12 @@ struct Dimension {
     raw: Vec<Option<f64>>,
 }
 
-pub(super) fn evaluate(folder: &Path) -> Result<Vec<SetFigures>, EvalError> {
+pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigures>, EvalError> {
     let path = folder.join("annotations.json");
     let annotations: BTreeMap<String, BTreeMap<String, Vec<usize>>> = serde_json::from_str(&text(&path)?)
         .map_err(|source| EvalError::Index { path: path.clone(), source })?;
-    let (mut single, mut several, mut nothing) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut single, mut several, mut nothing, mut online) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let mut predicted: BTreeMap<&str, BTreeMap<String, BTreeSet<usize>>> = BTreeMap::new();
     for name in names(folder, ".json")? {
         let Some(annotators) = annotations.get(&name) else { continue };
         let wrong = |path: &Path, what: String| EvalError::Table { path: path.to_owned(), line: 0, what };
@@ -61,21 +62,36 @@ pub(super) fn evaluate(folder: &Path) -> Result<Vec<SetFigures>, EvalError> {
             figures: vec![("f1", f1(&annotated, found)), ("cover", covering(&annotated, found, rows))],
         };
         if document.series.len() == 1 {
+            let told = followed(&values);
             single.push(file(&found));
             nothing.push(file(&BTreeSet::new()));
+            online.push(file(&told));
+            predicted.entry("online").or_default().insert(name.clone(), told);
         } else {
             several.push(file(&found));
         }
+        predicted.entry("segmentation").or_default().insert(name, found);
+    }
+    for (method, changes) in &predicted {
+        write_json(out, &format!("changepoint/{method}.json"), changes)?;
     }
     let set = "changepoint";
     let mut sets = vec![
         SetFigures::new(set, "penalised segmentation, one dimension", single),
         SetFigures::new(set, "no change at all, one dimension", nothing),
+        SetFigures::new(set, "online (Bayesian), one dimension", online),
     ];
     if !several.is_empty() {
         sets.push(SetFigures::new(set, "penalised segmentation, several dimensions", several));
     }
     Ok(sets)
+}
+
+/// Changes that were told while the rows came in, one after another.
+fn followed(values: &[f64]) -> BTreeSet<usize> {
+    let mut changes = OnlineChangePoints::new(OnlineConfig::default());
+    let told = values.iter().filter_map(|value| changes.push(*value));
+    told.filter_map(|change| usize::try_from(change.onset).ok()).collect()
 }
 
 /// The first row always counts as a change.

@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
+
 use crate::EvalError;
 
 /// Files of `folder` with this ending, by name without it; sorted.
@@ -75,4 +77,16 @@ pub(super) fn write_scores(out: Option<&Path>, file: &str, scores: &[f64]) -> Re
         let _ = writeln!(text, "{score}");
     }
     std::fs::write(&path, text).map_err(failed)
+}
+
+/// Writes a document below `out` where it is given.
+pub(super) fn write_json(out: Option<&Path>, file: &str, document: &impl Serialize) -> Result<(), EvalError> {
+    let Some(out) = out else { return Ok(()) };
+    let path = out.join(file);
+    let failed = |source| EvalError::Write { path: path.clone(), source };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let text = serde_json::to_string_pretty(document).map_err(|e| failed(e.into()))?;
+    std::fs::write(&path, text + "\n").map_err(failed)
 }

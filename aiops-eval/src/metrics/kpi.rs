@@ -8,11 +8,12 @@ use aiops_core::model::time::after;
 use aiops_detect::baseline::{
     BaselineConfig, BaselineOptions, ContextualBaseline, Judged, SeriesBaseline, Watch,
 };
+use aiops_detect::forecast::{ForecastConfig, ForecastOptions};
 use serde::Deserialize;
 
 use super::files::{Labelled, text, write_scores};
 use super::measure::Alarms;
-use super::{FileFigures, PointMeasures, SetFigures};
+use super::{FileFigures, PointMeasures, SetFigures, forecast};
 use crate::EvalError;
 
 /// Zone of the services, as the origin of the data states it.
@@ -51,7 +52,9 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     entries.sort_by(|a, b| a.name.cmp(&b.name));
     let options = BaselineOptions { time_zone: ZONE.to_owned(), ..Default::default() };
     let contextual = ContextualBaseline::new(BaselineConfig::try_from(options)?);
-    let (mut fixed, mut learning) = (Vec::new(), Vec::new());
+    let forecasts = ForecastOptions { time_zone: ZONE.to_owned(), ..Default::default() };
+    let forecasts = ForecastConfig::try_from(forecasts)?;
+    let (mut fixed, mut learning, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
     for entry in entries {
         let part = |part: &str| Labelled::read(&folder.join(format!("{}.{part}.csv", entry.name)));
         let (train, test) = (part("train")?, part("test")?);
@@ -59,6 +62,7 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
         let start = Timestamp::from_second(entry.start_unix).unwrap_or_default();
         let at = |row: usize| after(start, step.saturating_mul(u32::try_from(row).unwrap_or(u32::MAX)));
         let usual = contextual.fit(train.values.iter().enumerate().map(|(row, value)| (at(row), *value)))?;
+        ahead.push(forecast::evaluate(&entry.name, &train.values, &test.values, step, at, &forecasts)?);
         let days = test.labels.len() as f64 * step.as_secs_f64() / 86_400.0;
         for (learns, folder, files) in
             [(false, "kpi/baseline", &mut fixed), (true, "kpi/baseline-learning", &mut learning)]
@@ -86,6 +90,11 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     Ok(vec![
         SetFigures::new("kpi", "contextual baseline, learned from train", fixed),
         SetFigures::new("kpi", "contextual baseline, learning on", learning),
+        SetFigures::new(
+            "kpi",
+            "forecast, intervals for 95 %; widths and errors per error of the day before",
+            ahead,
+        ),
     ])
 }
 

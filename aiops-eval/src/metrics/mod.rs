@@ -13,6 +13,7 @@
 
 mod changepoint;
 mod files;
+mod forecast;
 mod kpi;
 mod measure;
 mod multivariate;
@@ -114,45 +115,81 @@ impl MetricsReport {
     }
 }
 
+/// A data set there are detectors for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum DataSet {
+    /// Rows without an order in time.
+    Tabular,
+    /// Metrics of servers, one row a minute.
+    Smd,
+    /// Metrics of application servers, one row every five minutes.
+    Asd,
+    /// Key figures of web services.
+    Kpi,
+    /// Single series with windows around events.
+    Nab,
+    /// Annotated changes.
+    Changepoint,
+}
+
+impl DataSet {
+    /// All, in the order of reports.
+    pub const ALL: [Self; 6] = [Self::Tabular, Self::Smd, Self::Asd, Self::Kpi, Self::Nab, Self::Changepoint];
+
+    /// Name of its folder.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tabular => "tabular",
+            Self::Smd => "smd",
+            Self::Asd => "asd",
+            Self::Kpi => "kpi",
+            Self::Nab => "nab",
+            Self::Changepoint => "changepoint",
+        }
+    }
+}
+
 /// Runs the detectors over every data set of `data`; writes scores below `out` where it is given.
 ///
 /// # Errors
 /// [`EvalError`] when a file cannot be read, understood or written.
 pub fn evaluate(data: &Path, out: Option<&Path>) -> Result<MetricsReport, EvalError> {
     let mut report = MetricsReport::default();
-    let tabular = data.join("tabular");
-    if tabular.is_dir() {
-        report.sets.push(tabular::evaluate(&tabular, out)?);
-    } else {
-        report.missing.push("tabular");
-    }
-    for (set, step) in [("smd", 60), ("asd", 300)] {
-        let folder = data.join(set);
+    for set in DataSet::ALL {
+        let folder = data.join(set.name());
         if folder.is_dir() {
-            report.sets.extend(multivariate::evaluate(&folder, set, Duration::from_secs(step), out)?);
+            report.sets.extend(evaluate_set(set, &folder, SEEDS, out)?);
         } else {
-            report.missing.push(set);
+            report.missing.push(set.name());
         }
     }
-    let kpi = data.join("kpi");
-    if kpi.is_dir() {
-        report.sets.extend(kpi::evaluate(&kpi, out)?);
-    } else {
-        report.missing.push("kpi");
-    }
-    let nab = data.join("nab");
-    if nab.is_dir() {
-        report.sets.push(nab::evaluate(&nab, out)?);
-    } else {
-        report.missing.push("nab");
-    }
-    let changes = data.join("changepoint");
-    if changes.is_dir() {
-        report.sets.extend(changepoint::evaluate(&changes)?);
-    } else {
-        report.missing.push("changepoint");
-    }
     Ok(report)
+}
+
+/// Seeds of forests whose figures are averaged.
+pub const SEEDS: u64 = 5;
+
+/// Runs the detectors over one data set, whose folder is given; `seeds` is for forests.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_set(
+    set: DataSet,
+    folder: &Path,
+    seeds: u64,
+    out: Option<&Path>,
+) -> Result<Vec<SetFigures>, EvalError> {
+    let name = set.name();
+    match set {
+        DataSet::Tabular => Ok(vec![tabular::evaluate(folder, seeds, out)?]),
+        DataSet::Smd => multivariate::evaluate(folder, name, Duration::from_secs(60), out),
+        DataSet::Asd => multivariate::evaluate(folder, name, Duration::from_secs(300), out),
+        DataSet::Kpi => kpi::evaluate(folder, out),
+        DataSet::Nab => nab::evaluate(folder, out),
+        DataSet::Changepoint => changepoint::evaluate(folder, out),
+    }
 }
 
 /// CPU time this thread has used.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
 use aiops_detect::Rows;
-use aiops_detect::forest::{ForestModel, ForestModelConfig};
+use aiops_detect::forest::{ForestConfig, ForestModel, ForestModelConfig, IsolationForest};
 use aiops_detect::group::RowModel;
 use aiops_detect::multivariate::{DailyProfile, MultivariateConfig, MultivariateModel};
 use serde::Deserialize;
@@ -70,6 +70,7 @@ fn score(train: Rows<'_>, test: Rows<'_>, set: &str, step: Duration) -> Result<V
     let (learned, judged) = (Rows::new(&learned, train.columns())?, Rows::new(&judged, train.columns())?);
     let model = MultivariateModel::learn(learned, &MultivariateConfig::default())?;
     let forest = ForestModel::learn(train, &ForestModelConfig::default())?;
+    let plain = IsolationForest::fit(train, ForestConfig::default())?;
     Ok(vec![
         Scored {
             method: "multivariate behind a daily profile",
@@ -82,6 +83,12 @@ fn score(train: Rows<'_>, test: Rows<'_>, set: &str, step: Duration) -> Result<V
             scores: MultivariateModel::learn(train, &MultivariateConfig::default())?.judge(test)?,
         },
         Scored { method: "isolation forest", folder: format!("{set}/forest"), scores: forest.judge(test)? },
+        Scored {
+            method: "isolation forest, plain threshold of -0.5",
+            folder: format!("{set}/forest-plain"),
+            // 1 is where `score_samples` is −0.5.
+            scores: plain.score_samples(test)?.iter().map(|score| score / -0.5).collect(),
+        },
         Scored {
             method: "largest deviation, 3 sigma",
             folder: format!("{set}/sigma"),

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use aiops_eval::EvalError;
-use aiops_eval::metrics::{PointMeasures, average_precision, evaluate, roc_auc};
+use aiops_eval::metrics::{
+    DataSet, PointMeasures, SEEDS, average_precision, evaluate, evaluate_set, roc_auc,
+};
 
 /// Scores with ties, against the definitions.
 #[test]
@@ -45,7 +47,12 @@ fn a_folder_of_tables_is_evaluated_and_its_scores_written() {
     let report = evaluate(data.path(), Some(out.path())).unwrap();
     assert_eq!(report.missing, ["smd", "asd", "kpi", "nab", "changepoint"]);
     assert_eq!(report.sets.len(), 1);
-    assert!(report.sets[0].mean.iter().all(|(_, value)| *value == 1.0), "{:?}", report.sets[0].mean);
+    let mean: std::collections::BTreeMap<_, _> = report.sets[0].mean.iter().copied().collect();
+    assert_eq!((mean["auc_pr"], mean["roc_auc"], mean["f1_best"]), (1.0, 1.0, 1.0), "{mean:?}");
+    assert_eq!((mean["roc_auc_standard_error"], mean["roc_auc_least_seed"]), (0.0, 1.0));
+    // By the plain threshold the one row is found, and who else it flags is said.
+    assert_eq!(mean["recall_at_-0.5"], 1.0);
+    assert!((mean["flagged_at_-0.5"] * 301.0 * mean["precision_at_-0.5"] - 1.0).abs() < 0.2, "{mean:?}");
     assert!(report.text().contains("small"));
     let scores = std::fs::read_to_string(out.path().join("tabular/seed-4/small.csv")).unwrap();
     assert_eq!(scores.lines().count(), 302);
@@ -135,4 +142,24 @@ fn annotations_that_cannot_be_scored_are_errors() {
     fails(vec![1.0; 50], serde_json::json!({}), "steps has no annotator");
     fails(vec![], serde_json::json!({ "1": [] }), "without rows");
     fails(vec![1.0; 50], serde_json::json!({ "1": [50] }), "row 50 of 50");
+}
+
+/// One set by itself is what it is among all; seeds are as many as asked for.
+#[test]
+fn a_set_by_itself_is_the_same_as_among_others() {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().join("tabular");
+    std::fs::create_dir(&folder).unwrap();
+    let mut table = String::from("x0,label\n");
+    (0..100).for_each(|i| writeln!(table, "{},{}", i * i % 37, u8::from(i % 19 == 0)).unwrap());
+    std::fs::write(folder.join("small.csv"), &table).unwrap();
+    let all = evaluate(data.path(), None).unwrap();
+    assert_eq!(evaluate_set(DataSet::Tabular, &folder, SEEDS, None).unwrap(), all.sets);
+    let more = evaluate_set(DataSet::Tabular, &folder, 9, None).unwrap();
+    assert_eq!(more[0].method, "isolation forest, mean of 9 seeds");
+    assert_ne!(more[0].mean, all.sets[0].mean);
+    let error = |sets: &[aiops_eval::metrics::SetFigures]| {
+        sets[0].mean.iter().find(|(name, _)| *name == "roc_auc_standard_error").unwrap().1
+    };
+    assert!(error(&more) > 0.0 && error(&all.sets) > 0.0);
 }

@@ -59,6 +59,42 @@ fn replay_takes_settings_from_file_and_options() {
 }
 
 #[test]
+fn data_sets_are_evaluated_one_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tables, changes) = (folder.path().join("tables"), folder.path().join("changes"));
+    std::fs::create_dir(&tables).unwrap();
+    std::fs::create_dir(&changes).unwrap();
+    let rows: String = (0..60).map(|i| format!("{},{}\n", i % 7, u8::from(i == 59))).collect();
+    std::fs::write(tables.join("t.csv"), format!("x0,label\n{rows}")).unwrap();
+    let raw: Vec<i32> = (0..80).map(|i| i % 2 + if i < 40 { 0 } else { 50 }).collect();
+    let document = serde_json::json!({ "series": [{ "raw": raw }] });
+    std::fs::write(changes.join("s.json"), document.to_string()).unwrap();
+    std::fs::write(changes.join("annotations.json"), b"{\"s\": {\"1\": [40]}}").unwrap();
+    let out = folder.path().join("out");
+    let run = |arguments: &[&str]| -> Value {
+        let output = aiops_eval(&[arguments, &["--json", "--out", text(&out)]].concat());
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let tabular = run(&["tabular", text(&tables), "--seeds", "3"]);
+    assert_eq!(tabular["sets"][0]["method"], "isolation forest, mean of 3 seeds");
+    assert!(out.join("tabular/seed-2/t.csv").is_file() && !out.join("tabular/seed-3").exists());
+    assert_eq!(run(&["changepoints", text(&changes)])["sets"][0]["files"][0]["figures"][0][1], 1.0);
+    let found: Value =
+        serde_json::from_slice(&std::fs::read(out.join("changepoint/segmentation.json")).unwrap()).unwrap();
+    assert_eq!(found["s"], serde_json::json!([40]));
+    // Nothing is no success, and what is no data set is said.
+    let empty = tempfile::tempdir().unwrap();
+    assert_eq!(aiops_eval(&["tabular", text(empty.path())]).status.code(), Some(1));
+    for set in ["nab", "smd", "asd", "kpi"] {
+        let output = aiops_eval(&["series", set, text(empty.path())]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(String::from_utf8(output.stderr).unwrap().contains("cannot read"), "{set}");
+    }
+    assert_eq!(aiops_eval(&["series", "weather", text(empty.path())]).status.code(), Some(2));
+}
+
+#[test]
 fn mistakes_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let recording = folder.path().join("r.jsonl");

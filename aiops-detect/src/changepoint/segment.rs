@@ -1,4 +1,4 @@
-//! Change points of a recorded series: where its level changed for good. // DET-05
+//! A recorded series, cut into constant levels.
 //!
 //! Exact segmentation into constant levels by the least penalised sum of squares, searched with PELT (Killick, Fearnhead,
 //! Eckley: *Optimal detection of changepoints with a linear computational cost*, JASA 107, 2012). Columns are

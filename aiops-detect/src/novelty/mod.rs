@@ -13,12 +13,17 @@
 //! O(history · Σ lengths) a sample in the worst case, near O(history · lengths) in practice, since a sum stops growing once
 //! it exceeds the nearest ones; memory O(history · lengths). For the few series that matter, not for all of them.
 
+mod detector;
+mod state;
+
 use std::collections::VecDeque;
 
 use aiops_compact::ConfigError;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{check, check_count};
+
+pub use detector::{FittedNovelty, NOVELTY_VERSION, NoveltyFit, NoveltySeriesDetector};
 
 /// Samples between two looks at the quantile: it moves slowly, and sorting is what costs.
 const REFRESH: u64 = 16;
@@ -47,6 +52,9 @@ pub struct NoveltyOptions {
     pub warm_up: usize,
     /// Score from which an alarm is raised, more than 0, to 8000. Default 4: by a third more than usual at each of three lengths.
     pub threshold: f64,
+    /// Score from which a finding is critical, `threshold` to 8000. Default 8: nearly as new as can be said at each of three
+    /// lengths.
+    pub critical: f64,
     /// Samples after an alarm in which no other is raised, 0 to 100 000. Default 100.
     pub hold_off: usize,
 }
@@ -61,6 +69,7 @@ impl Default for NoveltyOptions {
             cap: 3.0,
             warm_up: 150,
             threshold: 4.0,
+            critical: 8.0,
             hold_off: 100,
         }
     }
@@ -102,6 +111,7 @@ impl TryFrom<NoveltyOptions> for NoveltyConfig {
         check("cap", o.cap, 1.0..=1000.0, "1 to 1000")?;
         check_count("warm_up", o.warm_up, 2..=o.history, "2 to `history` samples")?;
         check("threshold", o.threshold, f64::MIN_POSITIVE..=8000.0, "more than 0, to 8000")?;
+        check("critical", o.critical, o.threshold..=8000.0, "`threshold` to 8000")?;
         check_count("hold_off", o.hold_off, 0..=100_000, "0 to 100000 samples")?;
         Ok(Self(o))
     }
@@ -119,7 +129,8 @@ pub struct Novel {
 }
 
 /// Distances of one length.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Scale {
     length: usize,
     distances: VecDeque<f64>,
@@ -137,7 +148,8 @@ struct Scale {
 /// // Within all bounds, but never flat before.
 /// assert!((1000..1020).any(|_| detector.push(6.0).alarm));
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "state::Document", into = "state::Document")]
 pub struct NoveltyDetector {
     config: NoveltyConfig,
     /// Newest last.

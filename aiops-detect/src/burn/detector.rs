@@ -1,0 +1,191 @@
+use std::collections::BTreeMap;
+
+use aiops_core::model::{
+    Anomaly, Baseline, DetectorId, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow,
+};
+use aiops_core::seam::Detector;
+use aiops_core::{Context, Result};
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::config::{BurnConfig, Slo};
+use super::rate::{BurnRate, Burning};
+use crate::events::{Event, Finder, sort};
+use crate::rolling::typical_step;
+
+/// A stretch in which rules of an objective fired.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BurnFinding {
+    /// The finding: its σ is the burn rate, for its baseline is no error at all and its scale the budget.
+    pub anomaly: Anomaly,
+    /// The objective's name.
+    pub slo: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Rules that fired, each at its highest.
+    pub rules: Vec<Burning>,
+}
+
+/// Finds objectives whose error budget burns too fast.
+///
+/// Pure in (configuration, window); every entity that has the indicator is judged apart. One finding for each stretch in
+/// which a rule fired, as grave as its gravest rule. Windows shorter than a rule's are judged by what they hold: what came
+/// before counts as without errors.
+#[derive(Debug, Clone)]
+pub struct BurnRateDetector {
+    config: BurnConfig,
+    hash: FittedHash,
+}
+
+impl BurnRateDetector {
+    /// Name of this detector in findings.
+    pub const ID: &'static str = "burn-rate";
+
+    /// Detects by this configuration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](aiops_core::ErrorKind::Internal) when the configuration cannot be hashed.
+    pub fn new(config: BurnConfig) -> Result<Self> {
+        Ok(Self { hash: crate::state::hash(&config)?, config })
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &BurnConfig {
+        &self.config
+    }
+
+    /// Findings with the rules and owners behind them, in the order of [`Detector::detect`]. O(samples · rules).
+    #[must_use]
+    pub fn assess(&self, window: &TelemetryWindow) -> Vec<BurnFinding> {
+        let mut found = Vec::new();
+        for slo in &self.config.options().slos {
+            for series in window.metrics.iter().filter(|s| s.key().name == slo.indicator) {
+                found.extend(self.judge(slo, series, window));
+            }
+        }
+        // The sort is stable: objectives of one series stay in the order of the configuration.
+        found.sort_by(|a, b| {
+            let key = |f: &BurnFinding| (f.anomaly.entity.clone(), f.anomaly.series.clone(), f.anomaly.onset);
+            key(a).cmp(&key(b))
+        });
+        found
+    }
+
+    /// The synchronous form of [`Detector::detect`].
+    #[must_use]
+    pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
+        let mut found: Vec<Anomaly> = self.assess(window).into_iter().map(|f| f.anomaly).collect();
+        sort(&mut found);
+        found
+    }
+
+    fn judge(&self, slo: &Slo, series: &MetricSeries, window: &TelemetryWindow) -> Vec<BurnFinding> {
+        let traffic = slo.requests.as_ref().map(|name| traffic(name, series, window));
+        let step = typical_step(series.times()).map_or(1.0, |step| step.as_secs_f64()).max(1e-3);
+        let mut burn = BurnRate::checked(slo.clone(), self.config.options().rules.clone());
+        let mut stretches: Vec<(Event, Vec<Burning>)> = Vec::new();
+        let mut hot: Option<Timestamp> = None;
+        let mut open = false;
+        for (at, share) in series.points().filter(|(at, _)| window.range.contains(*at)) {
+            if !(0.0..=1.0).contains(&share) {
+                continue;
+            }
+            let rate = match &traffic {
+                Some(rates) => rates.get(&at).copied().unwrap_or(0.0),
+                None => 1.0,
+            };
+            // A sample stands for the time until the next one.
+            let total = rate.max(0.0) * step;
+            if burn.push(at, total, total * share).is_err() {
+                continue;
+            }
+            hot = if share > slo.budget() { hot.or(Some(at)) } else { hot };
+            let firing: Vec<Burning> = burn.firing().collect();
+            if firing.is_empty() {
+                if let Some((event, _)) = stretches.last_mut().filter(|_| open) {
+                    event.ongoing = false;
+                }
+                open = false;
+                // Cool again: the next trouble has an onset of its own.
+                if burn.burning().all(|burning| burning.short < 1.0) {
+                    hot = None;
+                }
+                continue;
+            }
+            if !open {
+                let baseline = Baseline { center: 0.0, scale: slo.budget(), samples: 0 };
+                let onset = hot.unwrap_or(at);
+                let event = Event {
+                    onset,
+                    last: at,
+                    ongoing: true,
+                    samples: 0,
+                    value: 0.0,
+                    baseline,
+                    severity: Severity::Warning,
+                };
+                stretches.push((event, Vec::new()));
+                open = true;
+            }
+            if let Some((event, rules)) = stretches.last_mut() {
+                extend(event, rules, at, &firing, slo);
+            }
+        }
+        let finder = Finder { id: Self::ID, fitted: &self.hash, window };
+        stretches
+            .into_iter()
+            .map(|(event, rules)| BurnFinding {
+                anomaly: finder.anomaly(series, &event, Shape::LevelShiftUp),
+                slo: slo.name.clone(),
+                owner: slo.owner.clone(),
+                rules,
+            })
+            .collect()
+    }
+}
+
+/// Adds what fires at a sample to a stretch.
+fn extend(event: &mut Event, rules: &mut Vec<Burning>, at: Timestamp, firing: &[Burning], slo: &Slo) {
+    event.last = at;
+    event.samples += 1;
+    event.baseline.samples = event.samples;
+    for burning in firing {
+        event.severity = event.severity.max(burning.rule.action.severity());
+        event.value = event.value.max(burning.long.max(burning.short) * slo.budget());
+        match rules.iter_mut().find(|known| known.rule == burning.rule) {
+            Some(known) => {
+                known.long = known.long.max(burning.long);
+                known.short = known.short.max(burning.short);
+            }
+            None => rules.push(*burning),
+        }
+    }
+}
+
+/// Requests per second of a series' entity, by instant.
+fn traffic(name: &str, of: &MetricSeries, window: &TelemetryWindow) -> BTreeMap<Timestamp, f64> {
+    let mut rates = BTreeMap::new();
+    for series in window.metrics.iter().filter(|s| s.key().name == name && s.entity() == of.entity()) {
+        for (at, rate) in series.points().filter(|(_, rate)| rate.is_finite() && *rate > 0.0) {
+            *rates.entry(at).or_insert(0.0) += rate;
+        }
+    }
+    rates
+}
+
+#[async_trait]
+impl Detector for BurnRateDetector {
+    fn id(&self) -> DetectorId {
+        DetectorId(Self::ID.to_owned())
+    }
+
+    fn fitted(&self) -> FittedHash {
+        self.hash.clone()
+    }
+
+    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
+        ctx.check().map_err(|e| e.at("Detector::detect"))?;
+        Ok(self.find(window))
+    }
+}
