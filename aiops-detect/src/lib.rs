@@ -6,6 +6,7 @@
 //! | [`changepoint`] | where the level of a recorded series changed |
 //! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
+//! | [`gpu`] | incident classes of GPU fleets, with tables of XIDs, DCGM fields and log lines |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`multivariate`] | metrics that leave their usual relation |
 //! | [`novelty`] | stretches of a series unlike any before |
@@ -14,6 +15,7 @@
 //! | [`rolling`] | series that left their norm, by robust deviation |
 //! | [`sli`] | error ratios derived from request counts, as a source |
 //! | [`stats`] | tests without distributions that know of autocorrelation |
+//! | [`usecase`] | named detectors: leaks, noisy neighbours, cold starts, capacity, cost, flaky tests, schemas, access |
 
 pub mod baseline;
 pub mod changepoint;
@@ -21,6 +23,7 @@ mod checked;
 pub mod drift;
 mod error;
 pub mod forest;
+pub mod gpu;
 pub mod group;
 pub mod multivariate;
 pub mod novelty;
@@ -31,6 +34,7 @@ mod rows;
 pub mod sli;
 mod state;
 pub mod stats;
+pub mod usecase;
 
 pub use aiops_compact::ConfigError;
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
@@ -43,3 +47,4 @@ pub use regression::{CanaryDetector, RegressionDetector};
 pub use relation::{CorrelationBreakDetector, CorrelationBreakFit};
 pub use rolling::{FittedRolling, RollingDetector, RollingFit};
 pub use rows::Rows;
+pub use usecase::{UseCase, UseCaseDetector};
