@@ -5,11 +5,13 @@
 //! | [`baseline`] | what is usual at this time of day, and what is not |
 //! | [`changepoint`] | where the level of a recorded series changed |
 //! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
+//! | [`ensemble`] | several models of the same rows, combined into a p-value |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`gpu`] | incident classes of GPU fleets, with tables of XIDs, DCGM fields and log lines |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`multivariate`] | metrics that leave their usual relation |
 //! | [`novelty`] | stretches of a series unlike any before |
+//! | [`precursor`] | what came before labelled incidents, learned and matched |
 //! | [`regression`] | what got worse with a change; a canary against its baseline |
 //! | [`relation`] | metrics that part from those they normally move together with |
 //! | [`rolling`] | series that left their norm, by robust deviation |
@@ -21,12 +23,14 @@ pub mod baseline;
 pub mod changepoint;
 mod checked;
 pub mod drift;
+pub mod ensemble;
 mod error;
 pub mod forest;
 pub mod gpu;
 pub mod group;
 pub mod multivariate;
 pub mod novelty;
+pub mod precursor;
 pub mod regression;
 pub mod relation;
 pub mod rolling;

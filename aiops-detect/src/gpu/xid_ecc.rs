@@ -103,7 +103,8 @@ fn from_lines(options: &XidEccOptions, window: &TelemetryWindow) -> Vec<Symptom>
         let storm = times.len() >= options.storm;
         let grave = severity == Severity::Critical;
         let wanted = class != XidClass::Application || options.application;
-        if !grave && !(storm && wanted && severity != Severity::Info) {
+        let many = storm && wanted && severity != Severity::Info;
+        if !(grave || many) {
             continue;
         }
         let (Some(first), Some(last)) = (times.first(), times.last()) else { continue };

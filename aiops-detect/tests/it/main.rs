@@ -10,11 +10,13 @@
 mod baseline;
 mod changepoint;
 mod drift;
+mod ensemble;
 mod forest;
 mod gpu;
 mod group;
 mod multivariate;
 mod novelty;
+mod precursor;
 mod regression;
 mod relation;
 mod rolling;
