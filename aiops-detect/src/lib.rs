@@ -9,16 +9,20 @@
 //! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
 //! | [`engine`] | hundreds of thousands of series on one core, in bounded state |
 //! | [`forecast`] | what a series will do, how sure that is, when it reaches a limit |
+//! | [`ensemble`] | several models of the same rows, combined into a p-value |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
+//! | [`gpu`] | incident classes of GPU fleets, with tables of XIDs, DCGM fields and log lines |
 //! | [`group`] | detectors over all metrics of an entity |
 //! | [`intake`] | alerts of Alertmanager as the model's |
 //! | [`multivariate`] | metrics that leave their usual relation |
 //! | [`novelty`] | stretches of a series unlike any before |
+//! | [`precursor`] | what came before labelled incidents, learned and matched |
 //! | [`regression`] | what got worse with a change; a canary against its baseline |
 //! | [`relation`] | metrics that part from those they normally move together with |
 //! | [`rolling`] | series that left their norm, by robust deviation |
 //! | [`sli`] | error ratios derived from request counts, as a source |
 //! | [`stats`] | tests without distributions that know of autocorrelation |
+//! | [`usecase`] | named detectors: leaks, noisy neighbours, cold starts, capacity, cost, flaky tests, schemas, access |
 
 pub mod baseline;
 pub mod burn;
@@ -28,14 +32,17 @@ mod clock;
 pub mod correlate;
 pub mod drift;
 pub mod engine;
+pub mod ensemble;
 mod error;
 mod events;
 pub mod forecast;
 pub mod forest;
+pub mod gpu;
 pub mod group;
 pub mod intake;
 pub mod multivariate;
 pub mod novelty;
+pub mod precursor;
 pub mod regression;
 pub mod relation;
 pub mod rolling;
@@ -43,6 +50,7 @@ mod rows;
 pub mod sli;
 mod state;
 pub mod stats;
+pub mod usecase;
 
 pub use aiops_compact::ConfigError;
 pub use baseline::{BaselineDetector, BaselineFit, ContextualBaseline, FittedBaselines};
@@ -61,3 +69,4 @@ pub use regression::{CanaryDetector, RegressionDetector};
 pub use relation::{CorrelationBreakDetector, CorrelationBreakFit};
 pub use rolling::{FittedRolling, RollingDetector, RollingFit};
 pub use rows::Rows;
+pub use usecase::{UseCase, UseCaseDetector};

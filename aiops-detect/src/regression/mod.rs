@@ -26,5 +26,6 @@ mod scope;
 
 pub use canary::{CanaryAssessment, CanaryDetector, CanaryOptions};
 pub use compare::{Comparison, Side, Verdict, compare_paired, compare_samples};
+pub(crate) use config::check_duration;
 pub use config::{CompareOptions, HarmRule, RegressionOptions};
 pub use detector::{ChangeAssessment, RegressionDetector, SeriesVerdict};
