@@ -10,6 +10,7 @@ mod picture;
 mod robust;
 mod roles;
 mod rule;
+mod windows;
 
 pub use baseline::Baseline;
 pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, Calibrator};
@@ -17,4 +18,5 @@ pub use fusion::{Finding, FindingKind, FusedLocalizer, FusedRanking, FusedSuspec
 pub use localize::{LocalizerConfig, RoleWeight, TopologyLocalizer};
 pub use picture::SymptomConfig;
 pub use roles::{MetricClass, MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule, Side};
-pub use rule::{ChangeConfig, RuleRca, RuleRcaConfig};
+pub use rule::{ChangeConfig, ObservedConfig, RuleRca, RuleRcaConfig};
+pub use windows::EvidenceWindows;
