@@ -13,6 +13,7 @@
 
 pub mod briefing;
 pub mod cases;
+pub mod diagnose;
 mod error;
 pub mod incidents;
 pub mod localise;

@@ -11,6 +11,7 @@ use aiops_core::model::{Direction, MatchOp, Severity};
 use aiops_eval::EvalError;
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
+use aiops_eval::diagnose::diagnose;
 use aiops_eval::incidents::IncidentSet;
 use aiops_eval::localise::{FaultTime, localise};
 use aiops_eval::logs;
@@ -18,7 +19,7 @@ use aiops_eval::metrics::{evaluate, forest_speed};
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
-use aiops_rca::{FusedLocalizer, FusionConfig};
+use aiops_rca::{FusedLocalizer, FusionConfig, RuleRca};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -89,6 +90,15 @@ enum Command {
     },
     /// Localises labelled incidents, with named baselines beside it.
     Incidents(Incidents),
+    /// Diagnoses labelled incidents: system, kind of fault, and whether confidence keeps what it says.
+    Diagnose {
+        /// Folders of labelled incidents, or one folder of such.
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -343,6 +353,15 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             Ok(if report.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Incidents(options) => incidents(options),
+        Command::Diagnose { folders, json } => {
+            let folders = sets(folders).map_err(|e| e.chain())?;
+            let (localizer, rca) = (FusedLocalizer::default(), RuleRca::default());
+            let report =
+                diagnose(&folders, &localizer, &rca, progress("incidents")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            // An evaluation of nothing is no success.
+            Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
     }
 }
 

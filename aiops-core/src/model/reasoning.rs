@@ -36,7 +36,7 @@ pub struct Check {
 #[serde(untagged)]
 enum CheckForm {
     Question(String),
-    Whole(CheckParts),
+    Whole(Box<CheckParts>),
 }
 
 #[derive(Deserialize)]
@@ -55,7 +55,8 @@ impl From<CheckForm> for Check {
     fn from(form: CheckForm) -> Self {
         match form {
             CheckForm::Question(question) => Self::new(question),
-            CheckForm::Whole(CheckParts { question, request, confirms, refutes }) => {
+            CheckForm::Whole(parts) => {
+                let CheckParts { question, request, confirms, refutes } = *parts;
                 Self { question, request, confirms, refutes }
             }
         }

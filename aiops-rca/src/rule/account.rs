@@ -90,7 +90,10 @@ fn reach(scene: &Scene<'_>, claim: &Claim, system: &EntityId) -> BTreeSet<Entity
 fn begun(scene: &Scene<'_>, claim: &Claim, system: &EntityId) -> Option<Timestamp> {
     match claim.change.as_ref().and_then(|id| scene.case.change(id)) {
         Some(change) => Some(change.change.time),
-        None => scene.picture.groups.get(system).and_then(|g| g.onset()),
+        None => {
+            let own = scene.picture.groups.get(system).and_then(|g| g.onset());
+            own.or_else(|| scene.trouble.onset().filter(|_| *system == scene.system))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What sets a kind of fault apart from the neighbours that look alike.
 
-use aiops_core::model::{ChangeKind, Distinction, EvidenceId, FaultType};
+use aiops_core::model::{ChangeKind, Check, Distinction, EvidenceId, FaultType, Signal};
 
 use super::Scene;
 use super::changes::changed_before;
@@ -79,6 +79,116 @@ pub(super) fn distinctions(scene: &Scene<'_>, claim: &Claim) -> Vec<Distinction>
         }
     }
     told
+}
+
+/// Neighbours of a kind of fault: what to read, the question, the answers that confirm and refute the kind against the neighbour.
+type Question = (FaultType, Signal, &'static str, &'static str, &'static str);
+
+fn questions(fault: FaultType) -> &'static [Question] {
+    use FaultType::{Code, Config, Dependency, Hardware, Load, Network, ResourceExhaustion, Security};
+    match fault {
+        Config => &[
+            (
+                Code,
+                Signal::Changes,
+                "whether a setting or code of it was changed",
+                "a setting",
+                "code or image",
+            ),
+            (
+                Dependency,
+                Signal::Traces,
+                "whether those it needs answer as before",
+                "they answer as before, and it gives up or waits by its own limits",
+                "they answer late or not at all",
+            ),
+        ],
+        ResourceExhaustion => &[
+            (
+                Load,
+                Signal::Metrics,
+                "whether it is sent more than before",
+                "as much as before",
+                "more, before it ran out",
+            ),
+            (
+                Config,
+                Signal::Changes,
+                "whether a limit or size of it was changed",
+                "none was",
+                "a limit fell before",
+            ),
+        ],
+        Code => &[
+            (Config, Signal::Changes, "what was deployed or set of it", "code or image", "a setting only"),
+            (
+                Network,
+                Signal::Traces,
+                "whether its own work differs, or the way to it",
+                "its own work",
+                "the way to it",
+            ),
+            (
+                ResourceExhaustion,
+                Signal::Metrics,
+                "whether it ran out of anything",
+                "nothing ran out",
+                "something did",
+            ),
+        ],
+        Network => &[
+            (
+                Dependency,
+                Signal::Traces,
+                "whether time is lost on the way to it or within it",
+                "on the way, at several of its callers",
+                "within it, or at one caller only",
+            ),
+            (
+                ResourceExhaustion,
+                Signal::Metrics,
+                "whether it ran out of anything",
+                "nothing ran out",
+                "something did",
+            ),
+        ],
+        Hardware => &[(
+            Code,
+            Signal::Logs,
+            "what the kernel and drivers say",
+            "errors of the device",
+            "nothing about it",
+        )],
+        Dependency => &[(
+            Network,
+            Signal::Traces,
+            "whether it answers others as late",
+            "all who call it wait",
+            "one caller waits: the way between them",
+        )],
+        Load => &[(
+            Security,
+            Signal::Logs,
+            "who sends more, and what",
+            "known callers with usual work",
+            "unknown ones, or refused work",
+        )],
+        Security => {
+            &[(Config, Signal::Logs, "who is refused", "few sources with many names", "the usual callers")]
+        }
+        _ => &[],
+    }
+}
+
+/// What to look at to set `claim` apart from the neighbours that are still open.
+pub(super) fn open(scene: &Scene<'_>, claim: &Claim, told: &[Distinction]) -> Vec<Check> {
+    let system = claim.system.as_ref().unwrap_or(&scene.system);
+    let open = questions(claim.fault).iter().filter(|(from, ..)| !told.iter().any(|d| d.from == *from));
+    let ask = |(from, signal, question, confirms, refutes): &Question| {
+        let text = format!("{question}: {system} (against {from})");
+        scene.ask_about(system, &text, *signal).settled_by(*confirms, *refutes)
+    };
+    open.map(ask).collect()
 }
 
 type Apart = (FaultType, String, Vec<EvidenceId>);

@@ -207,11 +207,12 @@ impl RuleRca {
         };
         let account = account::account(scene, &claim);
         let distinctions = distinguish::distinctions(scene, &claim);
+        let open = distinguish::open(scene, &claim, &distinctions);
         let system = claim.system.unwrap_or_else(|| scene.system.clone());
         let mut h = Hypothesis::new(system, claim.fault, claim.statement, confidence, claim.citations);
         h.mechanism = claim.mechanism;
         h.change = claim.change;
-        h.next_checks = claim.next;
+        h.next_checks = claim.next.into_iter().chain(open).collect();
         h.explains = account.explains;
         h.unexplained = account.unexplained;
         h.path = account.path;
@@ -249,9 +250,13 @@ impl<'s> Scene<'s> {
 
     /// A question about the system that `signal` answers, around its onset.
     pub(crate) fn ask(&self, question: &str, signal: Signal) -> Check {
+        self.ask_about(&self.system, question, signal)
+    }
+
+    fn ask_about(&self, system: &EntityId, question: &str, signal: Signal) -> Check {
         let onset = self.trouble.onset().unwrap_or(self.case.opened_at());
-        let parts = self.picture.groups.get(&self.system).into_iter().flat_map(|g| g.parts.iter().cloned());
-        let about: BTreeSet<EntityId> = parts.chain([self.system.clone()]).collect();
+        let parts = self.picture.groups.get(system).into_iter().flat_map(|g| g.parts.iter().cloned());
+        let about: BTreeSet<EntityId> = parts.chain([system.clone()]).collect();
         let mut request = self.config.windows.request(signal, onset, about);
         let steps = self.case.anomalies().iter().map(|a| a.anomaly.reread.step);
         if let Some(step) = steps.filter(|s| !s.is_zero()).min() {

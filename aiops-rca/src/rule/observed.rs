@@ -150,8 +150,8 @@ pub(super) fn of_system<'c>(scene: &Scene<'c>) -> Vec<&'c Observation> {
 
 /// Claims from what was observed, by cause; within a signal the strongest counts, and signals corroborate each other.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
-    let (mut spoken, mut silent): (Vec<(Cause, &Observation)>, Vec<(FindingKind, &Observation)>) =
-        Default::default();
+    let mut spoken: Vec<(Cause, &Observation)> = Vec::new();
+    let mut silent: Vec<(FindingKind, &Observation)> = Vec::new();
     for seen in &scene.seen {
         match (named(seen), kind_of(&seen.aspect)) {
             (Some(cause), _) => spoken.push((cause, seen)),
@@ -236,7 +236,12 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<&Observation
     let statement =
         format!("{} of {}, as {} show: {}", cause.mechanism, scene.system, first.signal, first.statement);
     let cited = seen.iter().filter_map(|s| s.id.clone()).take(scene.config.observed.citations);
-    let mut claim = Claim::new(cause.fault, &cause.mechanism, statement, support).citing(cited);
+    let lasts = format!("whether {} of {} lasts as long as the symptoms do", cause.mechanism, scene.system);
+    let mut claim = Claim::new(cause.fault, &cause.mechanism, statement, support).citing(cited).next(
+        scene
+            .ask(&lasts, first.signal)
+            .settled_by("it begins and ends with them", "the symptoms go on without it"),
+    );
     claim.by_signal = by_signal;
     Some(claim)
 }
