@@ -3,6 +3,7 @@
 
 mod briefing;
 mod cases;
+mod diagnose;
 mod incidents;
 mod localise;
 mod logs;

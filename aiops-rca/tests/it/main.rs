@@ -17,6 +17,7 @@ mod devices;
 mod fused;
 mod kinds;
 mod localize;
+mod memory;
 mod observations;
 mod properties;
 mod reasoning;
