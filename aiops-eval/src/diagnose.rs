@@ -29,7 +29,7 @@ pub struct Diagnosed {
     pub statement: Option<String>,
     /// Uncalibrated confidence, 0..=1; 0 where nothing was told.
     pub raw: f64,
-    /// It names the failing system.
+    /// It names the failing system, and no other with as much confidence.
     pub system_right: bool,
     /// It names the kind of fault, in the set's words; `None` where the set has none.
     pub fault_right: Option<bool>,
@@ -174,6 +174,12 @@ fn judged(layout: Layout, labelled: &IncidentCase, diagnosis: Diagnosis, took: D
         _ => label.fault_class.as_ref(),
     };
     let status = diagnosis.status.clone();
+    // Ties count against: a name that comes first in the alphabet is no knowledge.
+    let tied = diagnosis.hypotheses.iter().skip(1).any(|h| {
+        let first = diagnosis.hypotheses.first();
+        first
+            .is_some_and(|f| f.system != h.system && h.confidence.probability() >= f.confidence.probability())
+    });
     let Some(first) = diagnosis.hypotheses.into_iter().next() else {
         let nothing = Share::of(0, 0);
         return Diagnosed {
@@ -196,7 +202,7 @@ fn judged(layout: Layout, labelled: &IncidentCase, diagnosis: Diagnosis, took: D
     Diagnosed {
         case: labelled.id.clone(),
         raw: first.confidence.probability(),
-        system_right: first.system == label.root,
+        system_right: !tied && first.system == label.root,
         fault_right: truth.map(|t| answered.as_ref() == Some(t)),
         explains: Share::of(first.explains.len(), first.explains.len() + first.unexplained.len()),
         statement: Some(first.statement),

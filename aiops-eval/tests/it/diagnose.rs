@@ -5,7 +5,7 @@ use aiops_rca::{FusedLocalizer, RuleRca};
 use crate::localise::set;
 
 #[test]
-fn system_and_kind_are_judged_apart_and_nothing_is_told_of_nothing() {
+fn system_and_kind_are_judged_apart_and_ties_count_against() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path());
     let rca = RuleRca::default();
@@ -13,7 +13,8 @@ fn system_and_kind_are_judged_apart_and_nothing_is_told_of_nothing() {
     let [busy, quiet] = report.sets[0].answers.as_slice() else { panic!("{report:#?}") };
     assert!(busy.system_right && busy.fault_right == Some(true) && busy.right(), "{busy:#?}");
     assert!(busy.raw > 0.5 && busy.statement.as_ref().unwrap().contains("cpu of service/b"), "{busy:#?}");
-    assert_eq!((quiet.statement.as_ref(), quiet.raw, quiet.right()), (None, 0.0, false));
+    // Nobody deviates: three are suspected alike, and the first of them is no answer.
+    assert!(!quiet.right() && quiet.raw < 0.3 && quiet.raw < busy.raw, "{quiet:#?}");
     assert_eq!(quiet.status, DiagnosisStatus::Inconclusive);
     // Two outcomes are no calibration, and that is said.
     assert!(report.sets[0].leave_one_out.is_none() && report.across_sets.is_none());
