@@ -222,6 +222,31 @@ impl Case {
         self.push(at, CasePart::Detected(cited));
     }
 
+    /// Adds suspects. Every observation of a suspect becomes evidence, which the suspect then cites; one that tells what evidence of
+    /// this case told already keeps that id.
+    pub fn localize(&mut self, at: Timestamp, mut ranking: Ranking) {
+        let end = self.window().map_or(at, |w| w.range.end());
+        for suspect in &mut ranking.suspects {
+            for seen in &mut suspect.observations {
+                let (kind, time) = (seen.kind(), seen.since.unwrap_or(end));
+                let known = self.evidence.iter().find(|e| {
+                    e.kind == kind
+                        && e.entity.as_ref() == Some(&suspect.entity)
+                        && e.statement == seen.statement
+                });
+                let id = match known {
+                    Some(evidence) => evidence.id.clone(),
+                    None => self.cite(kind, Some(suspect.entity.clone()), time, seen.statement.clone()),
+                };
+                if !suspect.evidence.contains(&id) {
+                    suspect.evidence.push(id.clone());
+                }
+                seen.id = Some(id);
+            }
+        }
+        self.push(at, CasePart::Localized(ranking));
+    }
+
     /// Adds an action that was run; what became of it is evidence for the next diagnosis.
     pub fn act(&mut self, receipt: ReceiptRecord) {
         let outcome = match &receipt.outcome {

@@ -15,6 +15,7 @@
 pub mod alerts;
 pub mod briefing;
 pub mod cases;
+pub mod diagnose;
 mod error;
 pub mod incidents;
 pub mod localise;

@@ -13,6 +13,7 @@ use aiops_eval::EvalError;
 use aiops_eval::alerts::{self, StreamOptions};
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
+use aiops_eval::diagnose::diagnose;
 use aiops_eval::incidents::IncidentSet;
 use aiops_eval::localise::{FaultTime, localise};
 use aiops_eval::logs;
@@ -20,7 +21,7 @@ use aiops_eval::metrics::{DataSet, MetricsReport, SEEDS, evaluate, evaluate_set,
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
-use aiops_rca::{FusedLocalizer, FusionConfig};
+use aiops_rca::{FusedLocalizer, FusionConfig, RuleRca};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -122,6 +123,15 @@ enum Command {
         /// Seed of the alerts.
         #[arg(long, default_value_t = 1)]
         seed: u64,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Diagnoses labelled incidents: system, kind of fault, and whether confidence keeps what it says.
+    Diagnose {
+        /// Folders of labelled incidents, or one folder of such.
+        #[arg(required = true)]
+        folders: Vec<PathBuf>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -455,6 +465,15 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let report = alerts::measure(*notifications, *seed, &CorrelatorConfig::default());
             print(*json, &report, || report.text())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Diagnose { folders, json } => {
+            let folders = sets(folders).map_err(|e| e.chain())?;
+            let (localizer, rca) = (FusedLocalizer::default(), RuleRca::default());
+            let report =
+                diagnose(&folders, &localizer, &rca, progress("incidents")).map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            // An evaluation of nothing is no success.
+            Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
     }
 }

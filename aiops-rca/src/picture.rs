@@ -88,6 +88,7 @@ impl SymptomConfig {
 pub(crate) struct Symptom<'a> {
     pub(crate) cited: &'a CitedAnomaly,
     pub(crate) class: MetricClass,
+    pub(crate) kind: MetricKind,
     /// 0..=1.
     pub(crate) strength: f64,
     pub(crate) harmful: bool,
@@ -132,6 +133,10 @@ pub(crate) struct Group<'a> {
     pub(crate) has_metrics: bool,
     /// Whether latency or errors of its own answers are measured.
     pub(crate) measures_serving: bool,
+    /// Whether a resource, pool, lock or queue is measured.
+    pub(crate) measures_resources: bool,
+    /// Whether requests or work are counted.
+    pub(crate) measures_traffic: bool,
     /// Whether most of its parts that report appeared within the window, so that there is no norm to compare with.
     pub(crate) fresh: bool,
     /// Counts of restarts, whether they deviate or not.
@@ -211,6 +216,8 @@ impl<'a> Picture<'a> {
             entry.has_metrics = true;
             entry.measures_serving |=
                 matches!(class.role, MetricRole::Latency | MetricRole::Errors) && class.side == Side::Server;
+            entry.measures_resources |= matches!(class.role, MetricRole::Resource | MetricRole::Saturation);
+            entry.measures_traffic |= class.role == MetricRole::Traffic;
             if class.role == MetricRole::Restarts {
                 entry.restarts.push(series);
             }
@@ -239,7 +246,14 @@ impl<'a> Picture<'a> {
                 strength *= config.harmless;
             }
             let peer = class.peer.as_deref().map(|p| named(&known, p));
-            groups.entry(group).or_default().symptoms.push(Symptom { cited, class, strength, harmful, peer });
+            groups.entry(group).or_default().symptoms.push(Symptom {
+                cited,
+                class,
+                kind,
+                strength,
+                harmful,
+                peer,
+            });
         }
         let parts_left =
             |parts: &BTreeSet<EntityId>, gone: &BTreeSet<EntityId>| parts.difference(gone).count();
@@ -273,6 +287,11 @@ impl<'a> Picture<'a> {
     /// Those that `id` needs, directly or not.
     pub(crate) fn all_callees(&self, id: &EntityId) -> BTreeSet<&EntityId> {
         self.neighbours(id, &self.needs, true)
+    }
+
+    /// Those that need `id`, directly or not.
+    pub(crate) fn all_callers(&self, id: &EntityId) -> BTreeSet<&EntityId> {
+        self.neighbours(id, &self.needed_by, true)
     }
 
     /// Those that `id` needs directly and of which nothing is seen.

@@ -141,6 +141,9 @@ impl Story<'_> {
         for finding in diagnosis.null_findings.iter().take(MOST) {
             self.line(1, &format!("Ruled out: {}", finding.statement));
         }
+        for unseen in diagnosis.unseen.iter().take(MOST) {
+            self.line(1, &format!("Not seen: {unseen}"));
+        }
     }
 
     fn hypothesis(&mut self, at: Timestamp, hypothesis: &Hypothesis) {
@@ -149,6 +152,17 @@ impl Story<'_> {
         if !hypothesis.citations.is_empty() {
             let cited: Vec<&str> = hypothesis.citations.iter().map(EvidenceId::as_str).collect();
             self.line(1, &format!("It rests on {}", cited.join(", ")));
+        }
+        if !hypothesis.explains.is_empty() || !hypothesis.unexplained.is_empty() {
+            let (told, open) = (hypothesis.explains.len(), hypothesis.unexplained.len());
+            self.line(1, &format!("It explains {}, and leaves {open} unexplained", plural(told, "symptom")));
+        }
+        for apart in hypothesis.distinctions.iter().take(MOST) {
+            self.line(1, &format!("Not {}: {}", apart.from, apart.statement));
+        }
+        for test in &hypothesis.causal_tests {
+            let stood = if test.passed { "✓" } else { "✗" };
+            self.line(1, &format!("{stood} {}", test.statement));
         }
         for check in &hypothesis.next_checks {
             self.line(1, &format!("Would settle it: {check}"));

@@ -6,6 +6,7 @@ use crate::model::change::ChangeId;
 use crate::model::confidence::Confidence;
 use crate::model::entity::EntityId;
 use crate::model::evidence::EvidenceId;
+use crate::model::reasoning::{CausalStanding, CausalTest, Check, Distinction};
 
 /// What kind of fault it is; answered apart from where it is (RCA-01).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -99,7 +100,22 @@ pub struct Hypothesis {
     pub change: Option<ChangeId>,
     /// What would confirm or refute it: the next thing to look at.
     #[serde(default)]
-    pub next_checks: Vec<String>,
+    pub next_checks: Vec<Check>,
+    /// Symptoms of the case that it accounts for.
+    #[serde(default)]
+    pub explains: Vec<EvidenceId>,
+    /// Symptoms of the case that it leaves unexplained.
+    #[serde(default)]
+    pub unexplained: Vec<EvidenceId>,
+    /// How the trouble travelled: from the system to where it was felt, both included.
+    #[serde(default)]
+    pub path: Vec<EntityId>,
+    /// What sets the kind of fault apart from its neighbours.
+    #[serde(default)]
+    pub distinctions: Vec<Distinction>,
+    /// How it was told from mere coincidence.
+    #[serde(default)]
+    pub causal_tests: Vec<CausalTest>,
 }
 
 impl Hypothesis {
@@ -120,6 +136,11 @@ impl Hypothesis {
             citations,
             change: None,
             next_checks: Vec::new(),
+            explains: Vec::new(),
+            unexplained: Vec::new(),
+            path: Vec::new(),
+            distinctions: Vec::new(),
+            causal_tests: Vec::new(),
         }
     }
 
@@ -127,6 +148,12 @@ impl Hypothesis {
     #[must_use]
     pub fn standing(&self) -> Standing {
         if self.citations.is_empty() { Standing::Hypothesis } else { Standing::Finding }
+    }
+
+    /// Whether it is more than what came along with the symptoms (RCA-12).
+    #[must_use]
+    pub fn causal_standing(&self) -> CausalStanding {
+        CausalStanding::of(&self.causal_tests)
     }
 }
 
@@ -165,6 +192,9 @@ pub struct Diagnosis {
     /// What was looked for and not found.
     #[serde(default)]
     pub null_findings: Vec<NullFinding>,
+    /// What could not be seen, in words: what was not looked at is no null finding.
+    #[serde(default)]
+    pub unseen: Vec<String>,
 }
 
 impl Diagnosis {
@@ -175,7 +205,7 @@ impl Diagnosis {
             Some(Standing::Finding) => DiagnosisStatus::Diagnosed,
             _ => DiagnosisStatus::Inconclusive,
         };
-        Self { status, hypotheses, null_findings: Vec::new() }
+        Self { status, hypotheses, null_findings: Vec::new(), unseen: Vec::new() }
     }
 
     /// The leading cause, when one is diagnosed.

@@ -126,7 +126,7 @@ impl Pipeline {
         let window = case.window().ok_or_else(nothing_observed)?;
         let localize = self.localizer.localize(window, case.anomalies(), ctx);
         let ranking = self.stage("localise", ctx, localize).await?;
-        self.append(case, |case| case.push(ctx.now(), CasePart::Localized(ranking)));
+        self.append(case, |case| case.localize(ctx.now(), ranking));
         let diagnosis = self.stage("diagnose", ctx, self.rca.diagnose(case, ctx)).await?;
         self.append(case, |case| case.push(ctx.now(), CasePart::Diagnosed(diagnosis.clone())));
         Ok(diagnosis)

@@ -10,7 +10,8 @@ use crate::seam::forward::forward_seam;
 
 /// Ranks who may be the origin.
 ///
-/// Suspects cite the anomalies they rest on. Without anomalies the ranking is empty. A missing modality degrades
+/// Suspects cite the anomalies they rest on, and carry what else was seen of them as observations, which the case makes
+/// evidence. Without anomalies the ranking is empty. A missing modality degrades
 /// the answer and is named in [`Ranking::unseen`].
 ///
 /// # Errors

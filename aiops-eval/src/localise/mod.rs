@@ -280,7 +280,7 @@ pub fn localise(
 
 /// For every reference (a day) the spans of its first incident that has some from before its fault: what is normal for
 /// incidents without spans of their own from before, where the set has no reference of spans (Nezha's Online Boutique).
-fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
+pub(crate) fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
     let mut normal: BTreeMap<String, Vec<Span>> = BTreeMap::new();
     if set.layout() != Layout::Nezha {
         return Ok(normal);

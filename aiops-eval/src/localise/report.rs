@@ -25,6 +25,10 @@ impl Share {
         Self { right: items.iter().filter(|i| right(i)).count(), of: items.len() }
     }
 
+    pub(crate) fn of(right: usize, of: usize) -> Self {
+        Self { right, of }
+    }
+
     /// The share; 0 of nothing.
     #[must_use]
     #[allow(clippy::cast_precision_loss, reason = "counts of cases")]

@@ -10,7 +10,7 @@ use aiops_rca::{FindingKind, FusedLocalizer};
 use crate::incidents::put;
 
 /// Two incidents of three services: `b` has a busy processor, then nobody has anything.
-fn set(folder: &Path) {
+pub(crate) fn set(folder: &Path) {
     put(
         folder,
         "labels.csv",

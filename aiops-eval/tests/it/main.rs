@@ -4,6 +4,7 @@
 mod alerts;
 mod briefing;
 mod cases;
+mod diagnose;
 mod incidents;
 mod localise;
 mod logs;

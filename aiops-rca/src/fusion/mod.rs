@@ -6,13 +6,14 @@ mod fault;
 mod finding;
 mod logs;
 mod metrics;
+mod observe;
 mod traces;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
-    TelemetryWindow, Unit,
+    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow,
+    Unit,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -20,6 +21,7 @@ use async_trait::async_trait;
 
 pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
+pub(crate) use observe::{fault_of, kind_of};
 
 use crate::halves::at_onset;
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
@@ -292,14 +294,11 @@ impl Localizer for FusedLocalizer {
         let cite = |entity: &EntityId| -> Vec<EvidenceId> {
             anomalies.iter().filter(|a| a.anomaly.entity == *entity).map(|a| a.id.clone()).collect()
         };
-        let suspects = answer.suspects.into_iter().filter(|s| s.score > 0.0).map(|s| {
-            let mut suspect = Suspect::new(s.entity.clone(), s.score);
-            suspect.evidence = cite(&s.entity);
-            suspect.path = s.path;
-            suspect
-        });
-        let mut ranking = Ranking::new(suspects.collect());
-        ranking.unseen = answer.unseen;
+        let onset = anomalies.iter().map(|a| a.anomaly.onset).min();
+        let mut ranking = answer.ranking(onset);
+        for suspect in &mut ranking.suspects {
+            suspect.evidence = cite(&suspect.entity);
+        }
         Ok(ranking)
     }
 }

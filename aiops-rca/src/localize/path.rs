@@ -7,7 +7,8 @@ use crate::picture::Picture;
 /// From `origin` to the farthest caller that feels it, both included. An origin that overloads a callee is felt
 /// through that callee.
 pub(super) fn to_where_it_was_felt(picture: &Picture<'_>, origin: &EntityId) -> Vec<EntityId> {
-    let upward = |from: &EntityId| -> Option<Vec<EntityId>> {
+    // A way that leads back to the origin says nothing.
+    let upward = |from: &EntityId, avoiding: Option<&EntityId>| -> Option<Vec<EntityId>> {
         let felt = |id: &EntityId| {
             let group = picture.groups.get(id)?;
             let feels = group.harmful().any(|s| s.class.role.is_request_path() && s.strength > 0.0);
@@ -15,6 +16,7 @@ pub(super) fn to_where_it_was_felt(picture: &Picture<'_>, origin: &EntityId) -> 
         };
         let ways = picture.groups.keys().filter(|id| *id != from && felt(id).is_some());
         let ways = ways.filter_map(|id| picture.topology.path(id, from));
+        let ways = ways.filter(|way| avoiding.is_none_or(|origin| !way.contains(origin)));
         // Of equally long ways the first entity in order; a longer way is a farther caller.
         let mut longest = ways.fold(None, |best: Option<Vec<EntityId>>, way| match best {
             Some(best) if best.len() >= way.len() => Some(best),
@@ -23,14 +25,12 @@ pub(super) fn to_where_it_was_felt(picture: &Picture<'_>, origin: &EntityId) -> 
         longest.reverse();
         Some(longest)
     };
-    if let Some(path) = upward(origin) {
+    if let Some(path) = upward(origin, None) {
         return path;
     }
     let through_callee = picture.callees(origin).into_iter().find_map(|callee| {
         let troubled = picture.groups.get(callee)?.trouble().is_some();
-        let path = if troubled { upward(callee) } else { None };
-        // A way that leads back to the origin says nothing.
-        path.filter(|p| !p.contains(origin))
+        if troubled { upward(callee, Some(origin)) } else { None }
     });
     match through_callee {
         Some(path) => std::iter::once(origin.clone()).chain(path).collect(),

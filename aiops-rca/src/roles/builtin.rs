@@ -4,10 +4,13 @@ use aiops_core::model::{MetricKind, Unit};
 
 use super::words::Words;
 use super::{MetricClass, MetricRole, Polarity, RoleRule, Side};
+use crate::rule::{
+    AUTHENTICATION, CLOCK, COLLECTIVE, ECC, INTRUSION, NVLINK, POWER, THERMAL, UTILISATION, XID,
+};
 
 use MetricKind::{Counter, Gauge, Quantile, Rate, Ratio};
 use MetricRole::{
-    Configuration, Efficiency, Errors, Latency, Liveness, Resource, Restarts, Saturation, Traffic,
+    Configuration, Efficiency, Errors, Latency, Liveness, Other, Resource, Restarts, Saturation, Traffic,
 };
 use Polarity::{Either, HigherIsWorse, LowerIsWorse};
 
@@ -46,6 +49,73 @@ const LEFT: [&str; 7] = ["available", "free", "idle", "remaining", "headroom", "
 /// In order; the first that matches wins.
 pub(super) fn rules() -> Vec<RoleRule> {
     let level = [Gauge, Quantile, Ratio];
+    devices().into_iter().chain(attacks()).chain(general(level)).collect()
+}
+
+/// GPUs and their links, in the words of DCGM's fields (`DCGM_FI_DEV_XID_ERRORS`, `…_ECC_DBE_VOL_TOTAL`, `…_GPU_TEMP`,
+/// `…_THERMAL_VIOLATION`, `…_NVLINK_CRC_FLIT_ERROR_COUNT_TOTAL`, `…_SM_CLOCK`) and of NCCL. Sensors of hosts use the same.
+fn devices() -> Vec<RoleRule> {
+    vec![
+        RoleRule::new(["xid"], Resource, HigherIsWorse).about(XID),
+        RoleRule::new(
+            ["ecc", "dbe", "sbe", "remapped row", "row remap", "retired page", "retired pending"],
+            Resource,
+            HigherIsWorse,
+        )
+        .about(ECC),
+        RoleRule::new(["nvlink", "nvswitch"], Resource, HigherIsWorse).about(NVLINK).without([
+            "bandwidth",
+            "tx byte",
+            "rx byte",
+            "throughput",
+        ]),
+        RoleRule::new(
+            ["thermal violation", "thermal throttle", "thermal slowdown"],
+            Saturation,
+            HigherIsWorse,
+        )
+        .about(THERMAL),
+        RoleRule::new(["power violation", "power brake", "power throttle"], Saturation, HigherIsWorse)
+            .about(POWER),
+        RoleRule::new(["temperature", "gpu temp", "memory temp", "celsius"], Resource, HigherIsWorse)
+            .about(THERMAL),
+        RoleRule::new(["sm clock", "mem clock", "gpu clock", "clock frequency"], Efficiency, LowerIsWorse)
+            .about(CLOCK),
+        RoleRule::new(
+            ["gpu util", "gpu utilization", "gpu utilisation", "gr engine active"],
+            Efficiency,
+            Either,
+        )
+        .about(UTILISATION),
+        RoleRule::new(["nccl", "collective"], Saturation, HigherIsWorse).about(COLLECTIVE),
+    ]
+}
+
+/// What is refused for lack of a right, and what guards against intruders count.
+fn attacks() -> Vec<RoleRule> {
+    vec![
+        RoleRule::new(
+            [
+                "unauthorized",
+                "unauthenticated",
+                "auth failure",
+                "auth failed",
+                "login failure",
+                "login failed",
+                "failed login",
+                "authentication failure",
+                "access denied",
+                "permission denied",
+            ],
+            Errors,
+            HigherIsWorse,
+        )
+        .about(AUTHENTICATION),
+        RoleRule::new(["waf", "intrusion", "malware", "attack"], Other, HigherIsWorse).about(INTRUSION),
+    ]
+}
+
+fn general(level: [MetricKind; 3]) -> Vec<RoleRule> {
     vec![
         RoleRule::new(["timeout second", "timeout m", "timeout duration"], Configuration, Either)
             .of_kinds([Gauge]),
@@ -74,8 +144,12 @@ pub(super) fn rules() -> Vec<RoleRule> {
             LowerIsWorse,
         )
         .of_kinds([Gauge, Ratio]),
-        RoleRule::new(["temperature", "ecc", "xid", "smart", "fan", "edac"], Resource, HigherIsWorse)
-            .about("hardware"),
+        RoleRule::new(
+            ["smart", "fan", "edac", "pcie replay", "nvme error", "media error"],
+            Resource,
+            HigherIsWorse,
+        )
+        .about("hardware"),
         RoleRule::new(["gc", "garbage"], Resource, HigherIsWorse).about("garbage collection"),
         RoleRule::new(
             ["memory", "mem", "rss", "heap", "resident", "working set", "alloc", "swap"],
@@ -185,6 +259,11 @@ pub(super) fn refine(mut class: MetricClass, words: &Words, outcomes: &[&str]) -
         Traffic if outcomes.iter().any(|o| is_failure(o)) => {
             (class.role, class.polarity) = (Errors, HigherIsWorse);
         }
+        // Refused for lack of a right: by the code, or by the word of gRPC.
+        Traffic if outcomes.iter().any(|o| is_refusal(o)) => {
+            (class.role, class.polarity) = (Errors, HigherIsWorse);
+            class.mechanism = Some(AUTHENTICATION.to_owned());
+        }
         Efficiency if says("hit") => class.polarity = LowerIsWorse,
         Efficiency if says("miss") || says("eviction") => class.polarity = HigherIsWorse,
         Saturation | Resource if LEFT.iter().any(|w| words.contain(&Words::of(w))) => {
@@ -196,6 +275,17 @@ pub(super) fn refine(mut class: MetricClass, words: &Words, outcomes: &[&str]) -
         class.side = Side::Internal;
     }
     class
+}
+
+/// 401 and 403; gRPC: 7 permission denied, 16 unauthenticated, by their names.
+fn is_refusal(outcome: &str) -> bool {
+    if let Ok(code) = outcome.parse::<u16>() {
+        return matches!(code, 401 | 403);
+    }
+    let words = Words::of(outcome);
+    ["unauthenticated", "permission denied", "unauthorized", "forbidden"]
+        .iter()
+        .any(|w| words.contain(&Words::of(w)))
 }
 
 /// Server errors, and the client errors that speak of overload or of a caller who gave up.

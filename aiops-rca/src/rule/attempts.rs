@@ -1,7 +1,9 @@
 //! What earlier attempts in the case say about causes.
 
 use aiops_core::action::{ActionKind, ActionOutcome, Operation};
-use aiops_core::model::{EvidenceId, EvidenceKind, FaultType, NullFinding, Recovery, mechanism};
+use aiops_core::model::{
+    CausalGround, CausalTest, EvidenceId, EvidenceKind, FaultType, NullFinding, Recovery, mechanism,
+};
 
 use super::claim::Claim;
 use super::{Scene, null};
@@ -27,6 +29,12 @@ pub(super) fn weigh(scene: &Scene<'_>, claims: &mut [Claim]) -> Vec<NullFinding>
             }
             let factor = factor(scene, claim, &receipt.action.operation);
             claim.support = (claim.support * factor).min(1.0);
+            if factor < 1.0 {
+                // Its remedy was made; what followed speaks, also where it held only for a while.
+                let passed = recovery == Some(Recovery::Recovered);
+                let statement = format!("{} {how}", receipt.action);
+                claim.tests.push(CausalTest::new(CausalGround::Intervention, passed, statement));
+            }
             if factor > 1.0 {
                 claim.citations.extend(id.cloned());
                 claim.statement += &format!("; {} {how}", receipt.action);

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::model::{
-    Change, ChangeKind, EntityId, FaultType, MetricSeries, NullFinding, SeriesKey, Shape, mechanism as word,
-    time,
+    Change, ChangeKind, EntityId, EvidenceId, FaultType, MetricSeries, NullFinding, SeriesKey, Shape, Signal,
+    mechanism as word, time,
 };
 use aiops_core::{Case, CitedChange};
 use jiff::Timestamp;
@@ -39,7 +39,10 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let deviating = scene.picture.groups.get(&entity).or(group);
         let (superseded, until) = later.entry(entity.clone()).or_insert((0, scene.case.opened_at()));
         let bound = deviating.and_then(|g| lowered(g, change.time, *until, config.lowered));
+        // Work that is another than before is what code does, and lines about a setting what settings do.
+        let observed = if hops == 0 { cited_fault(scene, fault_of(change.kind)) } else { Vec::new() };
         let relation = match fit(change, deviating) {
+            _ if is_new(change.kind) && !observed.is_empty() => Fit::Fits,
             // A bound that was lowered, or a callee given up on while it is well, is what settings do.
             _ if is_new(change.kind) && hops == 0 && (gives_up || bound.is_some()) => Fit::Fits,
             // Memory that creeps up is what code does, and no setting unless it says so.
@@ -76,14 +79,48 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         .citing([cited.id.clone()])
         .citing(set)
         .citing(shown)
-        .next(format!("whether {} recovers on the revision before", change.entity))
-        .next(format!("what exactly the change did: {}", change.summary));
+        .citing(observed.into_iter().take(4))
+        .next(
+            scene
+                .ask(&format!("whether {} recovers on the revision before", change.entity), Signal::Metrics)
+                .settled_by("symptoms end with the roll-back", "symptoms outlast the roll-back"),
+        )
+        .next(
+            scene
+                .ask(&format!("what exactly the change did: {}", change.summary), Signal::Changes)
+                .settled_by("it touches what deviates", "it touches something else"),
+        );
+        if let Some(Lowered { bound, from, to }) = &bound {
+            let text = format!("{bound} was lowered from {from} to {to}; use did not rise to it");
+            claim = claim.apart(FaultType::ResourceExhaustion, text, vec![cited.id.clone()]);
+        }
         claim.change = Some(change.id.clone());
         claim.shown = Some(relation == Fit::Fits);
         claim.system = (entity != scene.system).then_some(entity);
         claims.push(claim);
     }
     claims
+}
+
+/// Observations that speak for `fault` in particular.
+fn cited_fault(scene: &Scene<'_>, fault: FaultType) -> Vec<EvidenceId> {
+    let claims = super::observed::claims(scene).into_iter();
+    let strong = claims.filter(|c| c.fault == fault && c.support >= scene.config.observed.shows);
+    strong.flat_map(|c| c.citations).collect()
+}
+
+/// The last change of the system, or of what it needs, that brought something new shortly before `onset`.
+pub(super) fn changed_before(scene: &Scene<'_>, onset: Timestamp) -> Option<EvidenceId> {
+    let config = &scene.config.changes;
+    let needed = scene.picture.all_callees(&scene.system);
+    let from = time::before(onset, config.decay.saturating_mul(3).min(config.reach));
+    let to = time::after(onset, scene.picture.resolution);
+    let near = scene.case.changes().iter().filter(|c| {
+        let entity = scene.picture.whole(&c.change.entity);
+        let concerns = entity == scene.system || needed.contains(&entity);
+        concerns && is_new(c.change.kind) && from <= c.change.time && c.change.time <= to
+    });
+    near.max_by(|a, b| a.change.time.cmp(&b.change.time).then_with(|| b.id.cmp(&a.id))).map(|c| c.id.clone())
 }
 
 /// Changes that most of the trouble came after, within reach, nearest first.

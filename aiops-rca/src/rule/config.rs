@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{out_of_range, positive, within};
 use crate::picture::SymptomConfig;
+use crate::windows::EvidenceWindows;
 
 /// How changes are held against onsets (RCA-03).
 ///
@@ -94,6 +95,41 @@ impl ChangeConfig {
     }
 }
 
+/// How what a localiser observed beside the anomalies is weighed, and what a cause must account for.
+///
+/// Support of an observation = strength / (strength + `half_strength`); within a signal the strongest counts, and signals
+/// combine as independent witnesses do: 1 − ∏(1 − support).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ObservedConfig {
+    /// Strength of an observation whose support is one half; default 0.5, 0.01..=100. A fused finding of three standard errors has 0.7.
+    pub half_strength: f64,
+    /// Factor for kinds of fault that observations speak for beside the leading one; default 0.4, 0..=1.
+    pub lesser: f64,
+    /// Support from which observations show what a change did; default 0.5, 0..=1.
+    pub shows: f64,
+    /// Most observations a claim cites; default 6, 1 or more.
+    pub citations: usize,
+    /// Strength from which a symptom must be explained; default 0.2, 0..=1.
+    pub least_symptom: f64,
+    /// Share of symptoms that must come after, and lie on the ways of, a cause for it to stand the test; default 0.6, 0..=1.
+    pub causal_share: f64,
+}
+
+impl Default for ObservedConfig {
+    fn default() -> Self {
+        Self {
+            half_strength: 0.5,
+            lesser: 0.4,
+            shows: 0.5,
+            citations: 6,
+            least_symptom: 0.2,
+            causal_share: 0.6,
+        }
+    }
+}
+
 /// Settings of a [`RuleRca`](super::RuleRca).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -103,6 +139,10 @@ pub struct RuleRcaConfig {
     pub symptoms: SymptomConfig,
     /// How changes are held against onsets.
     pub changes: ChangeConfig,
+    /// How observations of the localiser are weighed.
+    pub observed: ObservedConfig,
+    /// How far next checks look around the onset.
+    pub windows: EvidenceWindows,
     /// Most suspects looked at; default 4, 1..=100.
     pub suspects: usize,
     /// Most hypotheses told; default 6, 1..=100.
@@ -131,6 +171,8 @@ impl Default for RuleRcaConfig {
         Self {
             symptoms: SymptomConfig::default(),
             changes: ChangeConfig::default(),
+            observed: ObservedConfig::default(),
+            windows: EvidenceWindows::default(),
             suspects: 4,
             hypotheses: 6,
             sharpness: 2.0,
@@ -152,8 +194,17 @@ impl RuleRcaConfig {
     /// [`Invalid`](aiops_core::ErrorKind::Invalid) with the field, its value and the allowed range.
     pub fn validate(&self) -> Result<()> {
         self.symptoms.validate()?;
+        self.windows.validate()?;
+        within("observed.half_strength", self.observed.half_strength, 0.01, 100.0)?;
+        if self.observed.citations == 0 {
+            return Err(out_of_range("observed.citations", self.observed.citations, "1 or more"));
+        }
         positive("changes.decay", self.changes.decay)?;
         for (field, value) in [
+            ("observed.lesser", self.observed.lesser),
+            ("observed.shows", self.observed.shows),
+            ("observed.least_symptom", self.observed.least_symptom),
+            ("observed.causal_share", self.observed.causal_share),
             ("changes.explains", self.changes.explains),
             ("changes.distance", self.changes.distance),
             ("changes.superseded", self.changes.superseded),

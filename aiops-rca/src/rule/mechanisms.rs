@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    ChangeKind, Direction, EntityId, EntityKind, FaultType, MetricKind, MetricSeries, NullFinding, Shape,
-    mechanism as word, time,
+    ChangeKind, Check, Direction, EntityId, EntityKind, FaultType, MetricKind, MetricSeries, NullFinding,
+    Shape, Signal, mechanism as word, time,
 };
 
 use jiff::Timestamp;
 
 use super::claim::Claim;
-use super::{Scene, null};
+use super::{Scene, device, null, observed, security};
 use crate::picture::{Group, Picture, Symptom};
 use crate::roles::{MetricRole, Side};
 
@@ -38,9 +38,20 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     let load = load(scene, group);
     let overloaded = load.iter().map(|c| c.support).fold(0.0, f64::max);
     let mut claims = exhaustion(scene, group, overloaded);
+    claims.extend(device::claims(scene, group));
+    claims.extend(security::claims(scene, group));
     claims.extend(restarts(scene, group));
     claims.extend(load);
     claims.extend(timeout(scene, group));
+    for seen in observed::claims(scene) {
+        match claims
+            .iter_mut()
+            .find(|c| c.fault == seen.fault && c.mechanism == seen.mechanism && c.system.is_none())
+        {
+            Some(known) => known.absorb(seen),
+            None => claims.push(seen),
+        }
+    }
     let own = claims.iter().map(|c| c.support).fold(0.0, f64::max);
     claims.extend(slow(scene, group, own));
     claims.extend(dependency_without_telemetry(scene));
@@ -53,7 +64,7 @@ fn cite<'s, 'a: 's>(
     symptoms.into_iter().map(|s| s.cited.id.clone()).collect()
 }
 
-fn told(s: &Symptom<'_>) -> String {
+pub(super) fn told(s: &Symptom<'_>) -> String {
     let a = s.anomaly();
     format!("{} of {}: {:.4} against {:.4} {}", a.shape, a.series, a.value, a.baseline.center, a.unit)
 }
@@ -64,7 +75,8 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
     for s in group.harmful() {
         let bounded =
             matches!(s.class.role, MetricRole::Saturation | MetricRole::Resource | MetricRole::Efficiency);
-        if let (true, Some(mechanism)) = (bounded, s.class.mechanism.as_deref()) {
+        let mechanism = s.class.mechanism.as_deref().filter(|m| !device::MECHANISMS.contains(m));
+        if let (true, Some(mechanism)) = (bounded, mechanism) {
             by_mechanism.entry(mechanism).or_default().push(s);
         }
     }
@@ -100,10 +112,20 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         let claim = Claim::new(fault, mechanism, statement, support)
             .citing(cite(symptoms))
             .citing(cite(felt).into_iter().take(4))
-            .next(format!(
-                "whether {mechanism} of {} returns to its norm after a restart, and stays",
-                scene.system
-            ));
+            .next(
+                scene
+                    .ask(
+                        &format!(
+                            "whether {mechanism} of {} returns to its norm after a restart, and stays",
+                            scene.system
+                        ),
+                        Signal::Metrics,
+                    )
+                    .settled_by(
+                        "it returns and stays, or fills up again from there",
+                        "it is as before right after the start",
+                    ),
+            );
         claims.push(if matches!(fault, FaultType::Hardware) { claim } else { claim.transient() });
     }
     claims
@@ -162,8 +184,15 @@ fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     let statement = format!("{} {what}: {}", scene.system, told(strongest));
     let claim = Claim::new(FaultType::Code, mechanism, statement, support)
         .citing(cite(restarted.into_iter().chain(gone)))
-        .next(format!("last log lines of {} before it ended, and its exit status", scene.system))
-        .next("whether it starts without the state it keeps on disk, or on the revision before");
+        .next(
+            scene
+                .ask(
+                    &format!("last log lines of {} before it ended, and its exit status", scene.system),
+                    Signal::Logs,
+                )
+                .settled_by("an error of its own right before the end", "it was ended from outside"),
+        )
+        .next(Check::new("whether it starts without the state it keeps on disk, or on the revision before"));
     Some(claim)
 }
 
@@ -212,7 +241,14 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
             Claim::new(FaultType::Load, mechanism, statement, support)
                 .citing(cite([s]))
                 .citing(cite(own_trouble.into_iter().chain(felt)))
-                .next(format!("what the additional work of {} is, and who asked for it", scene.system)),
+                .next(
+                    scene
+                        .ask(
+                            &format!("what the additional work of {} is, and who asked for it", scene.system),
+                            Signal::Traces,
+                        )
+                        .settled_by("one caller or kind of work accounts for the rise", "all rose alike"),
+                ),
         );
     }
     // One tenant or client among many, told by a label.
@@ -224,7 +260,14 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
         let felt = group.strongest(Symptom::is_serving_trouble);
         let mut claim = Claim::new(FaultType::Load, word::TENANT_LOAD, statement, trouble * s.strength)
             .citing(cite(std::iter::once(s).chain(felt)))
-            .next(format!("whether {} recovers when {name} sends less", scene.system));
+            .next(
+                scene
+                    .ask(
+                        &format!("whether {} recovers when {name} sends less", scene.system),
+                        Signal::Metrics,
+                    )
+                    .settled_by("its symptoms fall with that traffic", "its symptoms stay"),
+            );
         claim.system = known.map(|k| scene.picture.whole(&k)).filter(|k| *k != scene.system);
         claims.push(claim);
     }
@@ -254,8 +297,16 @@ pub(super) fn timeout(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     let statement = format!("{} {why} {peer}, which itself answers as ever: {}", scene.system, told(failing));
     let claim = Claim::new(fault, mechanism, statement, 0.55 * failing.strength)
         .citing(cite(std::iter::once(failing).chain(slower)))
-        .next(format!("timeouts and retries that {} is set to for {peer}", scene.system));
-    Some(claim)
+        .next(
+            scene
+                .ask(
+                    &format!("timeouts and retries that {} is set to for {peer}", scene.system),
+                    Signal::Changes,
+                )
+                .settled_by("a limit shorter than the callee's usual time", "limits are as ever"),
+        );
+    let well = format!("{peer} itself answers as ever");
+    Some(claim.apart(FaultType::Dependency, well, Vec::new()))
 }
 
 /// Answers late or wrongly, with nothing of its own to explain it.
@@ -282,7 +333,11 @@ fn slow(scene: &Scene<'_>, group: &Group<'_>, own: f64) -> Option<Claim> {
     );
     let claim = Claim::new(fault, mechanism, statement, support)
         .citing(cite(std::iter::once(serving).chain(felt)))
-        .next(format!("profile of {}: where its time goes", scene.system))
+        .next(
+            scene
+                .ask(&format!("profile of {}: where its time goes", scene.system), Signal::Traces)
+                .settled_by("its own work takes longer", "it waits for somebody else, or for the way there"),
+        )
         .transient();
     Some(claim)
 }
@@ -308,7 +363,14 @@ fn dependency_without_telemetry(scene: &Scene<'_>) -> Option<Claim> {
     let statement = format!("{}, {whose}, fails those who call it", scene.system);
     let claim = Claim::new(FaultType::Dependency, word::FAILING_RESPONSES, statement, 0.7 * strongest)
         .citing(cite(seen))
-        .next(format!("state of {} by its own telemetry or status page", scene.system));
+        .next(
+            scene
+                .ask(
+                    &format!("state of {} by its own telemetry or status page", scene.system),
+                    Signal::Metrics,
+                )
+                .settled_by("it reports trouble since then", "it serves others as ever"),
+        );
     Some(claim)
 }
 

@@ -1,24 +1,34 @@
 //! The cause, by rules: what changed, what ran out, who sends more, who answers late.
 
+mod account;
 mod attempts;
 mod changes;
 mod claim;
 mod config;
+mod dark;
+mod device;
+mod distinguish;
 mod mechanisms;
+mod observed;
+mod security;
 mod trouble;
 mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    Confidence, Diagnosis, DiagnosisStatus, EntityId, EvidenceKind, Hypothesis, NullFinding, Signal, Suspect,
-    mechanism,
+    Check, Confidence, Diagnosis, DiagnosisStatus, EntityId, Hypothesis, NullFinding, Observation, Ranking,
+    Signal, Suspect, TelemetryWindow, mechanism,
 };
 use aiops_core::seam::Rca;
 use aiops_core::{Case, CasePart, Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 
-pub use config::{ChangeConfig, RuleRcaConfig};
+pub use config::{ChangeConfig, ObservedConfig, RuleRcaConfig};
+pub(crate) use {
+    device::CLOCK, device::COLLECTIVE, device::ECC, device::NVLINK, device::POWER, device::THERMAL,
+};
+pub(crate) use {device::UTILISATION, device::XID, security::AUTHENTICATION, security::INTRUSION};
 
 use crate::calibrate::Calibrator;
 use crate::picture::Picture;
@@ -50,6 +60,8 @@ pub(crate) struct Scene<'s> {
     pub(crate) config: &'s RuleRcaConfig,
     /// The service of the suspect.
     pub(crate) system: EntityId,
+    /// What the localiser observed of it beside the anomalies.
+    seen: Vec<&'s Observation>,
     /// Its trouble.
     trouble: &'s Trouble,
 }
@@ -77,42 +89,44 @@ impl RuleRca {
     /// [`Internal`](ErrorKind::Internal) for a defect of the score.
     pub fn analyze(&self, case: &Case) -> Result<Diagnosis> {
         let Some(window) = case.window() else {
-            return Ok(nothing("no telemetry was read"));
+            return Ok(dark::nothing(case, "no telemetry was read"));
         };
         let picture = Picture::of(window, case.anomalies(), &self.roles, &self.config.symptoms);
         let suspects = self.suspects(case, &picture);
         let Some((leader, _)) = suspects.first() else {
-            return Ok(nothing("no suspect was found"));
+            return Ok(dark::nothing(case, "no suspect was found"));
         };
         let leader = leader.clone();
         let troubles = self.troubles(case);
         let untroubled = Trouble::default();
         let mut scored: Vec<(f64, Hypothesis)> = Vec::new();
-        let mut nulls = Vec::new();
+        let (mut nulls, mut dark) = (Vec::new(), None);
+        let mut unseen = dark::unseen(case, window);
         for (system, share) in suspects {
             let trouble = troubles.get(&system).unwrap_or(&untroubled);
-            let scene =
-                Scene { case, picture: &picture, config: &self.config, system: system.clone(), trouble };
+            let scene = Scene::of(case, &picture, &self.config, system.clone(), trouble);
             let (claims, found_nothing) = scene.claims();
             if system == leader {
                 nulls.extend(found_nothing);
+                unseen.extend(dark::unmeasured(&scene));
+                dark = dark::verdict(&scene, &claims);
             }
             let all: f64 = claims.iter().map(|c| c.support).sum::<f64>() + self.config.doubt;
             for claim in claims.into_iter().filter(|c| c.support > 0.0) {
                 let raw = (share * claim.support / all).clamp(0.0, 1.0);
-                scored.push((raw, self.hypothesis(claim, &system, raw)?));
+                scored.push((raw, self.hypothesis(&scene, claim, raw)?));
             }
         }
         scored.sort_by(|(a, x), (b, y)| {
             b.total_cmp(a).then_with(|| (&x.system, &x.statement).cmp(&(&y.system, &y.statement)))
         });
-        let status = self.status(&scored, &picture, &leader, case);
+        let status = self.status(&scored, dark);
         let hypotheses = scored.into_iter().map(|(_, h)| h).take(self.config.hypotheses).collect();
         let mut diagnosis = Diagnosis::new(hypotheses);
         if let Some(status) = status {
             diagnosis.status = status;
         }
-        if window.observed.contains(Signal::Changes) || !window.changes.is_empty() {
+        if !unseen.iter().any(|u| u.starts_with("changes ")) {
             nulls.extend(changes::null_findings(
                 case,
                 &picture,
@@ -125,6 +139,7 @@ impl RuleRca {
         }
         nulls.extend(mechanisms::null_findings(&picture, &leader));
         diagnosis.null_findings = nulls;
+        diagnosis.unseen = unseen;
         Ok(diagnosis)
     }
 
@@ -158,46 +173,59 @@ impl RuleRca {
                         troubles.entry(id.clone()).or_default().see(group, acted, picture.resolution);
                     }
                 }
+                CasePart::Localized(ranking) => self.observed(ranking, window.map(|w| &**w), &mut troubles),
                 _ => {}
             }
         }
         troubles
     }
 
-    fn hypothesis(&self, claim: Claim, system: &EntityId, raw: f64) -> Result<Hypothesis> {
+    /// Of whom no anomaly tells, observations do.
+    fn observed(
+        &self,
+        ranking: &Ranking,
+        window: Option<&TelemetryWindow>,
+        troubles: &mut BTreeMap<EntityId, Trouble>,
+    ) {
+        let Some(window) = window else { return };
+        for suspect in &ranking.suspects {
+            let trouble = troubles.entry(window.topology.whole(&suspect.entity).clone()).or_default();
+            if trouble.is_told() {
+                continue;
+            }
+            for seen in &suspect.observations {
+                trouble.see_observed(&suspect.entity, seen, self.config.observed.half_strength);
+            }
+        }
+    }
+
+    fn hypothesis(&self, scene: &Scene<'_>, claim: Claim, raw: f64) -> Result<Hypothesis> {
         let confidence = match &self.calibrator {
             Some(c) => c.confidence(raw)?,
             None => Confidence::uncalibrated(raw)
                 .map_err(|e| Error::new(ErrorKind::Internal, "a score left 0..=1").caused_by(e))?,
         };
-        let system = claim.system.unwrap_or_else(|| system.clone());
+        let account = account::account(scene, &claim);
+        let distinctions = distinguish::distinctions(scene, &claim);
+        let open = distinguish::open(scene, &claim, &distinctions);
+        let system = claim.system.unwrap_or_else(|| scene.system.clone());
         let mut h = Hypothesis::new(system, claim.fault, claim.statement, confidence, claim.citations);
         h.mechanism = claim.mechanism;
         h.change = claim.change;
-        h.next_checks = claim.next;
+        h.next_checks = claim.next.into_iter().chain(open).collect();
+        h.explains = account.explains;
+        h.unexplained = account.unexplained;
+        h.path = account.path;
+        h.causal_tests = account.tests;
+        h.distinctions = distinctions;
         Ok(h)
     }
 
     /// `None` leaves it to the standing of the first hypothesis.
-    fn status(
-        &self,
-        scored: &[(f64, Hypothesis)],
-        picture: &Picture<'_>,
-        leader: &EntityId,
-        case: &Case,
-    ) -> Option<DiagnosisStatus> {
-        let dark = !picture.groups.get(leader).is_some_and(|g| g.has_metrics);
+    fn status(&self, scored: &[(f64, Hypothesis)], dark: Option<Vec<String>>) -> Option<DiagnosisStatus> {
+        // A change that is blamed can be undone without seeing what it broke.
         let blamed_by_change = scored.first().is_some_and(|(_, h)| h.change.is_some());
-        if dark && !blamed_by_change {
-            let gap = case
-                .evidence()
-                .iter()
-                .find(|e| e.kind == EvidenceKind::Gap && e.entity.as_ref() == Some(leader));
-            let mut missing = vec![
-                format!("request rate, errors and duration of {leader}"),
-                format!("processor, memory and saturation of {leader}"),
-            ];
-            missing.extend(gap.map(|g| format!("what was lost: {} ({})", g.statement, g.id)));
+        if let Some(missing) = dark.filter(|_| !blamed_by_change) {
             return Some(DiagnosisStatus::ObservabilityDark { missing });
         }
         let (top, first) = scored.first()?;
@@ -207,7 +235,41 @@ impl RuleRca {
     }
 }
 
-impl Scene<'_> {
+impl<'s> Scene<'s> {
+    fn of(
+        case: &'s Case,
+        picture: &'s Picture<'s>,
+        config: &'s RuleRcaConfig,
+        system: EntityId,
+        trouble: &'s Trouble,
+    ) -> Self {
+        let mut scene = Self { case, picture, config, system, seen: Vec::new(), trouble };
+        scene.seen = observed::of_system(&scene);
+        scene
+    }
+
+    /// A question about the system that `signal` answers, around its onset.
+    pub(crate) fn ask(&self, question: &str, signal: Signal) -> Check {
+        self.ask_about(&self.system, question, signal)
+    }
+
+    fn ask_about(&self, system: &EntityId, question: &str, signal: Signal) -> Check {
+        let onset = self.trouble.onset().unwrap_or(self.case.opened_at());
+        let parts = self.picture.groups.get(system).into_iter().flat_map(|g| g.parts.iter().cloned());
+        let about: BTreeSet<EntityId> = parts.chain([system.clone()]).collect();
+        let mut request = self.config.windows.request(signal, onset, about);
+        let steps = self.case.anomalies().iter().map(|a| a.anomaly.reread.step);
+        if let Some(step) = steps.filter(|s| !s.is_zero()).min() {
+            request.step = step;
+        }
+        Check::new(question).reading(request)
+    }
+
+    pub(crate) fn changes_looked_at(&self) -> bool {
+        let read = |w: &TelemetryWindow| w.observed.contains(Signal::Changes) || !w.changes.is_empty();
+        self.case.window().is_some_and(read)
+    }
+
     /// What the rules claim of the system, and what they looked for in vain.
     fn claims(&self) -> (Vec<Claim>, Vec<NullFinding>) {
         let mut changes = changes::claims(self);
@@ -244,12 +306,6 @@ fn fails_by_itself(claim: &Claim) -> bool {
 
 pub(crate) fn null(statement: impl Into<String>) -> NullFinding {
     NullFinding { statement: statement.into() }
-}
-
-fn nothing(why: &str) -> Diagnosis {
-    let mut diagnosis = Diagnosis::new(Vec::new());
-    diagnosis.null_findings.push(null(why));
-    diagnosis
 }
 
 #[async_trait]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiops_core::model::{EntityId, SeriesKey, time};
+use aiops_core::model::{EntityId, Observation, SeriesKey, time};
 use jiff::Timestamp;
 
 use crate::picture::Group;
@@ -36,6 +36,22 @@ impl Trouble {
             *onset = anomaly.onset.min(*onset);
             *strength = symptom.strength.max(*strength);
         }
+    }
+
+    /// Takes in what a localiser observed of an entity, where nothing else tells when its trouble began.
+    pub(super) fn see_observed(&mut self, entity: &EntityId, seen: &Observation, half: f64) {
+        let Some(since) = seen.since.filter(|_| seen.strength.is_finite() && seen.strength > 0.0) else {
+            return;
+        };
+        let key = (entity.clone(), SeriesKey::new(seen.aspect.clone()));
+        let (onset, strength) = self.0.entry(key).or_insert((since, 0.0));
+        *onset = since.min(*onset);
+        *strength = (seen.strength / (seen.strength + half)).max(*strength);
+    }
+
+    /// Whether anything was seen.
+    pub(super) fn is_told(&self) -> bool {
+        !self.0.is_empty()
     }
 
     /// First onset of all.

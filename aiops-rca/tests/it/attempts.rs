@@ -2,8 +2,8 @@ use aiops_core::action::{
     Action, ActionOutcome, BlastRadius, Fence, IdempotencyKey, Operation, ReceiptRecord, Share,
 };
 use aiops_core::model::{
-    Change, ChangeKind, EntityId, EvidenceKind, FaultType, MetricKind, Recovery, RecoveryReport, SeriesKey,
-    Shape,
+    CausalGround, CausalStanding, Change, ChangeKind, EntityId, EvidenceKind, FaultType, MetricKind,
+    Recovery, RecoveryReport, SeriesKey, Shape,
 };
 use aiops_core::{Case, CasePart};
 
@@ -81,6 +81,20 @@ fn a_restart_that_did_not_help_speaks_against_transient_causes() {
             .iter()
             .any(|n| n.statement.contains("attempt-1") && n.statement.contains("did not help"))
     );
+}
+
+#[test]
+fn what_was_tried_is_a_test_of_the_cause() {
+    for (recovery, passed) in [(Recovery::NotRecovered, false), (Recovery::Recovered, true)] {
+        let (mut case, _) = crashing().ranked();
+        tried(&mut case, restart(), service("orders"), recovery);
+        let after = rca().analyze(&case).unwrap();
+        let leak = after.hypotheses.iter().find(|h| h.mechanism.as_deref() == Some("memory")).unwrap();
+        let test = leak.causal_tests.iter().find(|t| t.ground == CausalGround::Intervention).unwrap();
+        assert_eq!(test.passed, passed, "{leak:#?}");
+        let standing = if passed { CausalStanding::Demonstrated } else { CausalStanding::Correlation };
+        assert_eq!(leak.causal_standing(), standing);
+    }
 }
 
 #[test]

@@ -13,14 +13,14 @@ use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedRanking, FusionConfi
 use futures_lite::future::block_on;
 use proptest::prelude::*;
 
-const NORMAL: i64 = 1_750_000_000;
-const FAULT: i64 = NORMAL + 3600;
+pub(crate) const NORMAL: i64 = 1_750_000_000;
+pub(crate) const FAULT: i64 = NORMAL + 3600;
 
-fn at(second: i64) -> Timestamp {
+pub(crate) fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn service(name: &str) -> EntityId {
+pub(crate) fn service(name: &str) -> EntityId {
     EntityId::service(name)
 }
 
@@ -34,7 +34,7 @@ fn noise(a: u64, b: u64) -> f64 {
 
 /// What differs since the fault.
 #[derive(Debug, Clone, Default)]
-struct Fault {
+pub(crate) struct Fault {
     /// Processor, in percent, of this service.
     cpu: Option<(String, f64)>,
     /// Milliseconds more between this service and whoever calls it.
@@ -44,7 +44,7 @@ struct Fault {
 }
 
 /// A chain of services, each calling the next; `names` from the front on.
-fn windows(names: &[&str], fault: &Fault) -> (TelemetryWindow, TelemetryWindow) {
+pub(crate) fn windows(names: &[&str], fault: &Fault) -> (TelemetryWindow, TelemetryWindow) {
     (window(names, NORMAL, 60, &Fault::default()), window(names, FAULT, 10, fault))
 }
 
@@ -112,22 +112,22 @@ fn spans(window: &mut TelemetryWindow, names: &[&str], from: i64, request: u64, 
     }
 }
 
-const NAMES: [&str; 5] = ["front", "cart", "order", "stock", "store"];
+pub(crate) const NAMES: [&str; 5] = ["front", "cart", "order", "stock", "store"];
 
 fn rank(names: &[&str], fault: &Fault) -> FusedRanking {
     let (reference, fault) = windows(names, fault);
     FusedLocalizer::default().rank(&reference, &fault)
 }
 
-fn busy(name: &str) -> Fault {
+pub(crate) fn busy(name: &str) -> Fault {
     Fault { cpu: Some((name.to_owned(), 90.0)), ..Fault::default() }
 }
 
-fn delayed(name: &str) -> Fault {
+pub(crate) fn delayed(name: &str) -> Fault {
     Fault { delay: Some((name.to_owned(), 200)), ..Fault::default() }
 }
 
-fn silent(name: &str) -> Fault {
+pub(crate) fn silent(name: &str) -> Fault {
     Fault { silent: Some(name.to_owned()), ..Fault::default() }
 }
 

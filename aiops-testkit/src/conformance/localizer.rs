@@ -83,7 +83,10 @@ async fn unique(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Outcome {
 async fn cites(localizer: &dyn Localizer, fx: &LocalizerFixture) -> Outcome {
     let known: BTreeSet<_> = fx.anomalies.iter().map(|a| &a.id).collect();
     for suspect in &fx.ask(localizer).await?.suspects {
-        ensure!(!suspect.evidence.is_empty(), "{} is suspected without evidence", suspect.entity);
+        let rests = !suspect.evidence.is_empty() || !suspect.observations.is_empty();
+        ensure!(rests, "{} is suspected without evidence", suspect.entity);
+        let before_the_case = suspect.observations.iter().all(|o| o.id.is_none());
+        ensure!(before_the_case, "{} has observations that call themselves evidence", suspect.entity);
         ensure!(
             suspect.evidence.iter().all(|e| known.contains(e)),
             "{} rests on unknown evidence",

@@ -1,4 +1,4 @@
-use aiops_core::model::{Diagnosis, DiagnosisStatus, Standing};
+use aiops_core::model::{Diagnosis, DiagnosisStatus, FetchRequest, Standing};
 use aiops_core::seam::Rca;
 use aiops_core::{Case, Context, ErrorKind};
 
@@ -28,13 +28,17 @@ impl RcaFixture {
     }
 }
 
-/// The contract of [`Rca`]: 9 clauses.
+/// The contract of [`Rca`]: 13 clauses.
 pub async fn rca(rca: &dyn Rca, fx: &RcaFixture) -> Report {
     let mut report = Report::of("Rca");
     report.clause("answers", answers(rca, fx)).await;
     report.clause("order", order(rca, fx)).await;
     report.clause("status", status(rca, fx)).await;
     report.clause("cites", cites(rca, fx)).await;
+    report.clause("accounts", accounts(rca, fx)).await;
+    report.clause("path", path(rca, fx)).await;
+    report.clause("checks", checks(rca, fx)).await;
+    report.clause("distinguishes", distinguishes(rca, fx)).await;
     report.clause("blames_known_change", blames_known_change(rca, fx)).await;
     report.clause("dark", dark(rca, fx)).await;
     report.clause("deterministic", async { alike(&fx.ask(rca).await?, &fx.ask(rca).await?) }).await;
@@ -83,6 +87,50 @@ async fn cites(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
     for hypothesis in &fx.ask(rca).await?.hypotheses {
         let unknown = hypothesis.citations.iter().find(|id| fx.case.cited(id).is_none());
         ensure!(unknown.is_none(), "cites {unknown:?}, which is not in the case");
+    }
+    Ok(())
+}
+
+/// What a hypothesis explains and what it leaves unexplained is evidence of the case, and nothing is both.
+async fn accounts(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
+    for hypothesis in &fx.ask(rca).await?.hypotheses {
+        let of_both = || hypothesis.explains.iter().chain(&hypothesis.unexplained);
+        let unknown = of_both().find(|id| fx.case.cited(id).is_none());
+        ensure!(unknown.is_none(), "accounts for {unknown:?}, which is not in the case");
+        let twice = hypothesis.explains.iter().find(|id| hypothesis.unexplained.contains(id));
+        ensure!(twice.is_none(), "{twice:?} is explained and is not");
+    }
+    Ok(())
+}
+
+/// Trouble travels from the failing system.
+async fn path(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
+    for hypothesis in &fx.ask(rca).await?.hypotheses {
+        let first = hypothesis.path.first();
+        let system = &hypothesis.system;
+        ensure!(first.is_none_or(|f| f == system), "the path of {system} starts at {first:?}");
+    }
+    Ok(())
+}
+
+/// A check asks something, and a read that answers it covers some time.
+async fn checks(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
+    for check in fx.ask(rca).await?.hypotheses.iter().flat_map(|h| &h.next_checks) {
+        ensure!(!check.question.trim().is_empty(), "a check asks nothing");
+        let readable = |r: &FetchRequest| !r.range.is_empty() && !r.signals.is_empty() && !r.step.is_zero();
+        ensure!(check.request.as_ref().is_none_or(readable), "nothing can be read by {:?}", check.request);
+    }
+    Ok(())
+}
+
+/// A kind of fault is set apart from others, by evidence of the case.
+async fn distinguishes(rca: &dyn Rca, fx: &RcaFixture) -> Outcome {
+    for hypothesis in &fx.ask(rca).await?.hypotheses {
+        for apart in &hypothesis.distinctions {
+            ensure!(apart.from != hypothesis.fault, "{} is set apart from itself", apart.from);
+            let unknown = apart.evidence.iter().find(|id| fx.case.cited(id).is_none());
+            ensure!(unknown.is_none(), "set apart by {unknown:?}, which is not in the case");
+        }
     }
     Ok(())
 }

@@ -106,8 +106,8 @@ fn rca() {
     let mut lit = fx::rca();
     lit.dark = None;
     let judge = |r: &dyn Rca| block_on(conformance::rca(r, &lit));
-    everywhere!(repeatable Rca, scripted(), judge, 8, 1);
-    block_on(conformance::rca(&BlameTheChange, &fx::rca())).assert_counts(9, 0);
+    everywhere!(repeatable Rca, scripted(), judge, 12, 1);
+    block_on(conformance::rca(&BlameTheChange, &fx::rca())).assert_counts(13, 0);
 }
 
 #[test]

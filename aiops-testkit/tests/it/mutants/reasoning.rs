@@ -70,6 +70,19 @@ impl Rca for Analyst {
             }
             "status" => diagnosis.hypotheses.iter_mut().for_each(|h| h.citations.clear()),
             "cites" => diagnosis.hypotheses.iter_mut().for_each(|h| h.citations.push(made_up())),
+            "accounts" => diagnosis.hypotheses.iter_mut().for_each(|h| {
+                (h.explains, h.unexplained) = (h.citations.clone(), h.citations.clone());
+            }),
+            "path" => {
+                diagnosis.hypotheses.iter_mut().for_each(|h| h.path = vec![EntityId::service("elsewhere")]);
+            }
+            "checks" => diagnosis.hypotheses.iter_mut().for_each(|h| {
+                let nothing = FetchRequest::new(sample::range()).with_signals(SignalSet::none());
+                h.next_checks.push(Check::new("what is it").reading(nothing));
+            }),
+            "distinguishes" => diagnosis.hypotheses.iter_mut().for_each(|h| {
+                h.distinctions.push(Distinction::new(h.fault, "it is itself", Vec::new()));
+            }),
             "blames_known_change" => {
                 diagnosis.hypotheses.iter_mut().for_each(|h| h.change = Some(ChangeId("c99".to_owned())));
             }
@@ -84,7 +97,7 @@ impl Rca for Analyst {
 
 #[test]
 fn rca() {
-    hunt(9, |clause| block_on(conformance::rca(&Analyst(Fault::in_clause(clause)), &fx::rca())));
+    hunt(13, |clause| block_on(conformance::rca(&Analyst(Fault::in_clause(clause)), &fx::rca())));
 }
 
 #[derive(Debug)]

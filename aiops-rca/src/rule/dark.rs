@@ -1,0 +1,125 @@
+//! What could not be seen (RCA-04): said always, and the verdict where nothing that is seen could tell the cause.
+
+use std::collections::BTreeSet;
+
+use aiops_core::Case;
+use aiops_core::model::{
+    Diagnosis, DiagnosisStatus, EntityId, EvidenceKind, NullFinding, Signal, TelemetryWindow, mechanism,
+};
+
+use super::Scene;
+use super::claim::Claim;
+use crate::picture::Symptom;
+
+/// What each signal would tell of a cause.
+const TELLS: [(Signal, &str); 4] = [
+    (Signal::Metrics, "what runs out, restarts or is sent more"),
+    (Signal::Traces, "whether time goes into work or is lost on the way"),
+    (Signal::Logs, "what programs themselves say is wrong"),
+    (Signal::Changes, "what was changed before"),
+];
+
+/// Signals nobody looked at, blind spots, and what the localiser could not see.
+pub(super) fn unseen(case: &Case, window: &TelemetryWindow) -> Vec<String> {
+    let there = |signal: Signal| match signal {
+        Signal::Metrics => !window.metrics.is_empty(),
+        Signal::Traces => !window.spans.is_empty(),
+        Signal::Logs => !window.logs.is_empty(),
+        Signal::Changes => !window.changes.is_empty(),
+        _ => true,
+    };
+    let not_read = TELLS.iter().filter(|(signal, _)| !window.observed.contains(*signal) && !there(*signal));
+    let mut unseen: Vec<String> =
+        not_read.map(|(signal, tells)| format!("{signal} were not looked at: {tells}")).collect();
+    for line in case.ranking().map(|r| r.unseen.as_slice()).unwrap_or_default() {
+        if !unseen.contains(line) {
+            unseen.push(line.clone());
+        }
+    }
+    for gap in case.evidence().iter().filter(|e| e.kind == EvidenceKind::Gap) {
+        let whose = gap.entity.as_ref().map(|e| format!(" of {e}")).unwrap_or_default();
+        let line = format!("{}{whose} ({})", gap.statement, gap.id);
+        if !unseen.contains(&line) {
+            unseen.push(line);
+        }
+    }
+    unseen
+}
+
+/// Kinds of signals that the suspect does not report: what is not measured cannot be ruled out.
+pub(super) fn unmeasured(scene: &Scene<'_>) -> Vec<String> {
+    let Some(group) = scene.picture.groups.get(&scene.system).filter(|g| g.has_metrics) else {
+        return Vec::new();
+    };
+    let system = &scene.system;
+    let parts = [
+        (group.measures_resources, "no resource, pool, lock or queue"),
+        (group.measures_serving, "neither latency nor errors of the answers"),
+        (group.measures_traffic, "no count of requests or work"),
+    ];
+    let missing = parts.iter().filter(|(measured, _)| !measured);
+    missing.map(|(_, what)| format!("{what} of {system} is measured")).collect()
+}
+
+/// What to instrument, where the suspect's trouble is felt and nothing that is seen of it, or of what it needs, could tell the
+/// cause.
+pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>> {
+    let system = &scene.system;
+    let group = scene.picture.groups.get(system);
+    if !group.is_some_and(|g| g.has_metrics) && scene.seen.is_empty() {
+        let mut missing = of_requests(system);
+        missing.push(format!("processor, memory and saturation of {system}"));
+        missing.extend(gaps(scene, system));
+        return Some(missing);
+    }
+    // It answers late or wrongly, that is all that is known; and the reason may lie with those it needs, of whom nothing is.
+    let only_felt = claims.iter().filter(|c| c.support > 0.0).all(|c| {
+        let word = c.mechanism.as_deref();
+        matches!(word, Some(mechanism::SLOW_WORK | mechanism::FAILING_RESPONSES)) && c.by_signal.is_empty()
+    });
+    let needed: Vec<&EntityId> = scene.picture.dark_callees(system).collect();
+    let harmed = group.is_some_and(|g| g.symptoms.iter().any(Symptom::is_serving_trouble));
+    let measured = group.is_some_and(|g| g.measures_resources);
+    if !only_felt || !harmed || measured || needed.is_empty() || !scene.seen.is_empty() {
+        return None;
+    }
+    let mut missing = vec![format!("processor, memory and saturation of {system}")];
+    for callee in needed {
+        missing.extend(of_requests(callee));
+        missing.extend(gaps(scene, callee));
+    }
+    Some(missing)
+}
+
+fn of_requests(entity: &EntityId) -> Vec<String> {
+    vec![format!("request rate, errors and duration of {entity}")]
+}
+
+fn gaps(scene: &Scene<'_>, entity: &EntityId) -> Vec<String> {
+    let lost =
+        |e: &&aiops_core::model::Evidence| e.kind == EvidenceKind::Gap && e.entity.as_ref() == Some(entity);
+    let gap = scene.case.evidence().iter().find(lost);
+    gap.map(|gap| format!("what was lost: {} ({})", gap.statement, gap.id)).into_iter().collect()
+}
+
+/// An answer without a suspect. Where symptoms or blind spots are all there is, that is darkness and not health.
+pub(super) fn nothing(case: &Case, why: &str) -> Diagnosis {
+    let mut diagnosis = Diagnosis::new(Vec::new());
+    diagnosis.null_findings.push(NullFinding { statement: why.to_owned() });
+    let Some(window) = case.window() else { return diagnosis };
+    diagnosis.unseen = unseen(case, window);
+    let felt: BTreeSet<&EntityId> = case.anomalies().iter().map(|a| &a.anomaly.entity).collect();
+    let gaps: Vec<String> = case
+        .evidence()
+        .iter()
+        .filter(|e| e.kind == EvidenceKind::Gap)
+        .map(|e| format!("what was lost: {} ({})", e.statement, e.id))
+        .collect();
+    if felt.is_empty() && gaps.is_empty() {
+        return diagnosis;
+    }
+    let mut missing: Vec<String> = felt.into_iter().map(|e| format!("telemetry of what {e} needs")).collect();
+    missing.extend(gaps);
+    diagnosis.status = DiagnosisStatus::ObservabilityDark { missing };
+    diagnosis
+}

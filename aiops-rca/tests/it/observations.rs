@@ -1,0 +1,276 @@
+//! Spans, lines and metrics as evidence of the root cause.
+
+use std::time::Duration;
+
+use aiops_core::action::{IncidentId, Mode};
+use aiops_core::model::{
+    Anomaly, Baseline, Change, ChangeKind, DetectorId, Diagnosis, EvidenceKind, FaultType, FetchRequest,
+    FittedHash, Hypothesis, LogRecord, LogSeverity, Observation, Ranking, Revision, SeriesKey, Shape, Signal,
+    SignalSet, Suspect, TelemetryWindow, TimeRange, Unit, time,
+};
+use aiops_core::seam::Localizer;
+use aiops_core::{Case, Context};
+use aiops_rca::{FusedLocalizer, MetricRoles, RuleRca, RuleRcaConfig};
+use futures_lite::future::block_on;
+use proptest::prelude::*;
+
+use crate::fused::{FAULT, Fault, NAMES, NORMAL, at, busy, delayed, service, silent, windows};
+
+/// What users feel at the front, which opens the case.
+fn felt(window: &TelemetryWindow) -> Anomaly {
+    let key = SeriesKey::new("p95(http_server_request_duration_seconds)");
+    let reread = FetchRequest::new(window.range).with_step(Duration::from_secs(60));
+    let baseline = Baseline { center: 0.05, scale: 0.005, samples: 60 };
+    let (detector, fitted) = (DetectorId("test".into()), FittedHash::of(b"test"));
+    let mut anomaly = Anomaly::new(
+        detector,
+        fitted,
+        service("front"),
+        key,
+        Shape::LevelShiftUp,
+        at(FAULT),
+        0.4,
+        baseline,
+        reread,
+    );
+    anomaly.unit = Unit::new("s");
+    anomaly
+}
+
+fn whole(fault: &Fault) -> TelemetryWindow {
+    let (mut window, now) = windows(&NAMES, fault);
+    window.merge(now);
+    window.observed = SignalSet::all();
+    window
+}
+
+fn rca() -> RuleRca {
+    RuleRca::new(MetricRoles::default(), RuleRcaConfig::default()).unwrap()
+}
+
+fn localized(window: TelemetryWindow) -> Case {
+    let end = window.range.end();
+    let mut case = Case::open(IncidentId::new("inc-1"), end, Mode::Auto);
+    let anomaly = felt(&window);
+    case.observe(end, window);
+    case.detect(end, vec![anomaly]);
+    let ctx = Context::system();
+    let localizer = FusedLocalizer::default();
+    let ranking = block_on(localizer.localize(case.window().unwrap(), case.anomalies(), &ctx)).unwrap();
+    case.localize(end, ranking);
+    case
+}
+
+fn diagnosed(window: TelemetryWindow) -> (Case, Diagnosis) {
+    let case = localized(window);
+    let diagnosis = rca().analyze(&case).unwrap();
+    (case, diagnosis)
+}
+
+fn cause(diagnosis: &Diagnosis) -> &Hypothesis {
+    diagnosis.cause().unwrap_or_else(|| panic!("no cause: {diagnosis:#?}"))
+}
+
+/// A program that says what is wrong with it, once a request.
+fn says(window: &mut TelemetryWindow, who: &str, text: &str) {
+    let spans = window.spans.iter().filter(|s| s.entity == service(who) && s.operation == "serve");
+    let lines = spans.filter(|s| s.start >= at(FAULT)).map(|s| {
+        let mut line = LogRecord::new(s.start, service(who), text).with_severity(LogSeverity::Error);
+        line.span_id = Some(s.span_id);
+        line
+    });
+    let lines: Vec<LogRecord> = lines.collect();
+    assert!(!lines.is_empty());
+    window.logs.extend(lines);
+    window.sort();
+}
+
+#[test]
+fn each_modality_tells_its_cause_and_is_cited() {
+    for (fault, who, kind, cited) in [
+        (busy("order"), "order", FaultType::ResourceExhaustion, EvidenceKind::Anomaly),
+        (delayed("stock"), "stock", FaultType::Network, EvidenceKind::Trace),
+        (silent("cart"), "cart", FaultType::Code, EvidenceKind::Log),
+    ] {
+        let (case, diagnosis) = diagnosed(whole(&fault));
+        let h = cause(&diagnosis);
+        assert_eq!((&h.system, h.fault), (&service(who), kind), "{diagnosis:#?}");
+        let kinds: Vec<EvidenceKind> = h.citations.iter().map(|id| case.cited(id).unwrap().kind).collect();
+        assert!(kinds.contains(&cited), "{who}: {kinds:?}");
+        assert_eq!(h.path.first(), Some(&service(who)));
+        assert!(
+            !h.distinctions.is_empty() && !h.next_checks.is_empty() || kind == FaultType::Network,
+            "{h:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_programs_say_decides_the_kind_and_its_neighbour_is_not_said() {
+    for (text, fault, mechanism) in [
+        ("java.lang.OutOfMemoryError in worker", FaultType::ResourceExhaustion, "memory"),
+        ("failed password for invalid user admin", FaultType::Security, "authentication"),
+        ("lookup store: no such host", FaultType::Network, "name resolution"),
+        ("NVRM Xid (PCI:0000:c1:00): GPU has fallen off the bus", FaultType::Hardware, "gpu"),
+        ("certificate has expired or is not yet valid", FaultType::Config, "credentials"),
+        ("connection refused by peer", FaultType::Dependency, "failing responses"),
+        ("too many requests, queue full", FaultType::Load, "overload"),
+        ("order cannot be placed", FaultType::Code, "failing responses"),
+    ] {
+        let mut window = whole(&Fault::default());
+        says(&mut window, "cart", text);
+        let (_, diagnosis) = diagnosed(window);
+        let h = cause(&diagnosis);
+        let told = (&h.system, h.fault, h.mechanism.as_deref());
+        assert_eq!(told, (&service("cart"), fault, Some(mechanism)), "{text}: {diagnosis:#?}");
+    }
+}
+
+#[test]
+fn a_line_about_it_makes_a_deployment_fit() {
+    let mut window = whole(&silent("cart"));
+    let change = Change::new("d1", at(FAULT - 30), ChangeKind::Deployment, service("cart"), "version 7");
+    window.changes.push(change.with_revision(Revision::new(Some("v6".into()), "v7").with_commit("c0ffee")));
+    let (case, diagnosis) = diagnosed(window);
+    let h = cause(&diagnosis);
+    assert_eq!(h.change.as_ref().map(|c| c.0.as_str()), Some("d1"), "{diagnosis:#?}");
+    assert!(h.statement.contains("c0ffee"));
+    let kinds: Vec<EvidenceKind> = h.citations.iter().map(|id| case.cited(id).unwrap().kind).collect();
+    assert!(kinds.contains(&EvidenceKind::Change) && kinds.contains(&EvidenceKind::Log), "{kinds:?}");
+}
+
+#[test]
+fn observations_become_evidence_once() {
+    let mut case = localized(whole(&silent("cart")));
+    let known = case.evidence().len();
+    let ranking = case.ranking().unwrap().clone();
+    for suspect in &ranking.suspects {
+        for seen in &suspect.observations {
+            let id = seen.id.as_ref().unwrap();
+            assert_eq!(case.cited(id).unwrap().statement, seen.statement);
+            assert!(suspect.evidence.contains(id));
+        }
+    }
+    let at = case.opened_at();
+    case.localize(at, ranking);
+    assert_eq!(case.evidence().len(), known, "told twice");
+    let again = Case::from_json(&case.to_json().unwrap()).unwrap();
+    assert_eq!(again, case);
+}
+
+#[test]
+fn what_was_not_looked_at_is_said_and_is_no_null_finding() {
+    let mut window = whole(&busy("order"));
+    window.spans.clear();
+    window.logs.clear();
+    window.observed = SignalSet::from(Signal::Metrics);
+    let (_, diagnosis) = diagnosed(window);
+    for signal in ["traces were not looked at", "logs were not looked at", "changes were not looked at"] {
+        assert!(diagnosis.unseen.iter().any(|u| u.starts_with(signal)), "{signal}: {:?}", diagnosis.unseen);
+    }
+    assert!(!diagnosis.null_findings.iter().any(|n| n.statement.contains("no deployment")));
+}
+
+#[test]
+fn words_of_other_localisers_and_what_is_no_evidence_conclude_nothing() {
+    let window = whole(&Fault::default());
+    let end = window.range.end();
+    let mut case = Case::open(IncidentId::new("inc-1"), end, Mode::Auto);
+    case.observe(end, window);
+    let mut suspect = Suspect::new(service("cart"), 1.0);
+    suspect.observations.push(Observation::new(Signal::Traces, "an aspect of its own", 3.0, "something"));
+    suspect.observations.push(Observation::new(Signal::Traces, "self_time", f64::NAN, "no number"));
+    // Pushed as it is, nothing of it is evidence.
+    let ranking = Ranking::new(vec![suspect]);
+    for cite in [false, true] {
+        let mut case = case.clone();
+        if cite {
+            case.localize(end, ranking.clone());
+        } else {
+            case.push(end, aiops_core::CasePart::Localized(ranking.clone()));
+        }
+        assert!(rca().analyze(&case).unwrap().hypotheses.is_empty());
+    }
+}
+
+/// Probability of the hypothesis that names system and kind; 0 where there is none.
+fn confidence(diagnosis: &Diagnosis, who: &str, kind: FaultType) -> f64 {
+    let of_it = diagnosis.hypotheses.iter().filter(|h| h.system == service(who) && h.fault == kind);
+    of_it.map(|h| h.confidence.probability()).fold(0.0, f64::max)
+}
+
+fn without(mut window: TelemetryWindow, signal: Signal) -> TelemetryWindow {
+    match signal {
+        Signal::Metrics => window.metrics.clear(),
+        Signal::Traces => window.spans.clear(),
+        _ => window.logs.clear(),
+    }
+    window.observed = window.observed.iter().filter(|s| *s != signal).collect();
+    window
+}
+
+fn faults() -> impl Strategy<Value = (Fault, &'static str, FaultType, Signal)> {
+    let who = prop::sample::select(NAMES[1..].to_vec());
+    (who, 0..3_usize).prop_map(|(who, kind)| match kind {
+        0 => (busy(who), who, FaultType::ResourceExhaustion, Signal::Metrics),
+        1 => (delayed(who), who, FaultType::Network, Signal::Traces),
+        _ => (silent(who), who, FaultType::Code, Signal::Logs),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+
+    #[test]
+    fn without_the_modality_that_shows_it_confidence_falls((fault, who, kind, signal) in faults()) {
+        let (_, seen) = diagnosed(whole(&fault));
+        let (_, blind) = diagnosed(without(whole(&fault), signal));
+        prop_assert!(confidence(&blind, who, kind) < confidence(&seen, who, kind));
+        let said = format!("{signal} were not looked at");
+        prop_assert!(blind.unseen.iter().any(|u| u.starts_with(&said)), "{:?}", blind.unseen);
+    }
+
+    #[test]
+    fn the_same_seen_twice_is_no_surer((fault, who, kind, _) in faults()) {
+        let mut case = localized(whole(&fault));
+        let once = rca().analyze(&case).unwrap();
+        let mut ranking = case.ranking().unwrap().clone();
+        for suspect in &mut ranking.suspects {
+            let again = suspect.observations.clone();
+            suspect.observations.extend(again);
+        }
+        let at = case.opened_at();
+        case.localize(at, ranking);
+        let twice = rca().analyze(&case).unwrap();
+        prop_assert!(confidence(&twice, who, kind) <= confidence(&once, who, kind) + 1e-12);
+        prop_assert_eq!(once.hypotheses, twice.hypotheses);
+    }
+
+    #[test]
+    fn a_healthy_service_aside_changes_nothing_above_it((fault, ..) in faults()) {
+        let window = whole(&fault);
+        let mut more = window.clone();
+        let series = window.metrics.iter().find(|m| *m.entity() == service("front")).unwrap();
+        let steady = vec![Some(5.0); series.len()];
+        let aside = aiops_core::model::MetricSeries::new(
+            series.key().clone(), service("aside"), series.times().clone(), steady,
+        ).unwrap().with_kind(series.kind()).with_unit(series.unit().clone());
+        more.metrics.push(aside);
+        more.sort();
+        prop_assert_eq!(diagnosed(window).1.hypotheses, diagnosed(more).1.hypotheses);
+    }
+}
+
+#[test]
+fn a_window_that_begins_with_the_fault_has_nothing_to_compare_with() {
+    let (_, now) = windows(&NAMES, &busy("order"));
+    let mut window = now;
+    window.observed = SignalSet::all();
+    let (_, diagnosis) = diagnosed(window);
+    assert!(
+        diagnosis.unseen.iter().any(|u| u.contains("nothing normal to be compared with")),
+        "{diagnosis:#?}"
+    );
+    let range = TimeRange::new(at(NORMAL), time::after(at(NORMAL), Duration::from_secs(1))).unwrap();
+    assert!(diagnosed(TelemetryWindow::new(range)).1.cause().is_none());
+}
