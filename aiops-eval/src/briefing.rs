@@ -1,5 +1,6 @@
 //! How often a briefing shows the service at fault among its first entities.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aiops_compact::briefing::{
@@ -7,11 +8,11 @@ use aiops_compact::briefing::{
 };
 use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget};
+use aiops_core::model::{Briefing, EntityId, Span, TelemetryWindow, TimeRange, TokenBudget};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{Incident, IncidentSet};
+use crate::incidents::{Incident, IncidentCase, IncidentSet};
 
 /// Entities that a reader looks at first.
 pub const FIRST: usize = 5;
@@ -120,8 +121,9 @@ pub fn score(
     let mut scores: Vec<BudgetScore> =
         budgets.iter().map(|budget| BudgetScore { budget: *budget, cases: Vec::new() }).collect();
     let config = configuration()?;
+    let spans = set.normal_spans()?;
     for (done, case) in set.cases().iter().enumerate() {
-        let incident = set.load(case)?;
+        let incident = load(set, case, &spans)?;
         let briefer = Briefer::new(&incident, &config);
         let fault = incident.fault.range;
         for score in &mut scores {
@@ -143,6 +145,33 @@ pub fn score(
         progress(done + 1, set.cases().len());
     }
     Ok(BriefingReport { budgets: scores })
+}
+
+/// The briefing of the incident `case` of `set` within `budget` tokens.
+///
+/// # Errors
+/// [`EvalError::Config`] when the set has no such incident; those of [`score`].
+pub fn show(set: &IncidentSet, case: &str, budget: usize) -> Result<Briefing, EvalError> {
+    let known = set.cases().iter().find(|known| known.id == case);
+    let case = known.ok_or_else(|| EvalError::Config {
+        field: "case",
+        value: case.to_owned(),
+        allowed: "the id of an incident of the set",
+    })?;
+    Briefer::new(&load(set, case, &set.normal_spans()?)?, &configuration()?).briefing(TokenBudget(budget))
+}
+
+/// An incident; what is normal of its spans from another one of the day where it has none of its own.
+fn load(
+    set: &IncidentSet,
+    case: &IncidentCase,
+    normal: &BTreeMap<String, Vec<Span>>,
+) -> Result<Incident, EvalError> {
+    let mut incident = set.load(case)?;
+    if incident.reference.spans.is_empty() {
+        incident.reference.spans = normal.get(&case.reference).cloned().unwrap_or_default();
+    }
+    Ok(incident)
 }
 
 /// The one configuration for all sets: the defaults, looking at the time of the fault as the recent part.

@@ -64,6 +64,9 @@ enum Command {
         /// Token budgets.
         #[arg(long, value_delimiter = ',', default_values_t = [4000, 1000])]
         tokens: Vec<usize>,
+        /// Show the briefing of this incident instead, at the first budget.
+        #[arg(long)]
+        show: Option<String>,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -296,8 +299,14 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let whole = report.unreadable.is_empty() && !report.cases.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Briefing { folder, tokens, json } => {
+        Command::Briefing { folder, tokens, show, json } => {
             let set = IncidentSet::open(folder).map_err(|e| e.chain())?;
+            if let Some(case) = show {
+                let budget = tokens.first().copied().unwrap_or_default();
+                let briefing = briefing::show(&set, case, budget).map_err(|e| e.chain())?;
+                print(*json, &briefing, || briefing.to_markdown())?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let report = briefing::score(&set, tokens, progress("incidents")).map_err(|e| e.chain())?;
             print(*json, &report, || report.text())?;
             Ok(ExitCode::SUCCESS)
