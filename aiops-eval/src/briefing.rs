@@ -116,11 +116,12 @@ impl BriefingReport {
 pub fn score(
     set: &IncidentSet,
     budgets: &[usize],
+    config: &WindowConfig,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<BriefingReport, EvalError> {
     let mut scores: Vec<BudgetScore> =
         budgets.iter().map(|budget| BudgetScore { budget: *budget, cases: Vec::new() }).collect();
-    let config = configuration()?;
+    let config = looking_at_the_fault(config)?;
     let spans = set.normal_spans()?;
     for (done, case) in set.cases().iter().enumerate() {
         let incident = load(set, case, &spans)?;
@@ -151,14 +152,20 @@ pub fn score(
 ///
 /// # Errors
 /// [`EvalError::Config`] when the set has no such incident; those of [`score`].
-pub fn show(set: &IncidentSet, case: &str, budget: usize) -> Result<Briefing, EvalError> {
+pub fn show(
+    set: &IncidentSet,
+    case: &str,
+    budget: usize,
+    config: &WindowConfig,
+) -> Result<Briefing, EvalError> {
     let known = set.cases().iter().find(|known| known.id == case);
     let case = known.ok_or_else(|| EvalError::Config {
         field: "case",
         value: case.to_owned(),
         allowed: "the id of an incident of the set",
     })?;
-    Briefer::new(&load(set, case, &set.normal_spans()?)?, &configuration()?).briefing(TokenBudget(budget))
+    Briefer::new(&load(set, case, &set.normal_spans()?)?, &looking_at_the_fault(config)?)
+        .briefing(TokenBudget(budget))
 }
 
 /// An incident; what is normal of its spans from another one of the day where it has none of its own.
@@ -174,16 +181,15 @@ fn load(
     Ok(incident)
 }
 
-/// The one configuration for all sets: the defaults, looking at the time of the fault as the recent part.
-fn configuration() -> Result<WindowConfig, EvalError> {
-    let config = WindowConfig::default();
+/// The same configuration, looking at the time of the fault as the recent part.
+fn looking_at_the_fault(config: &WindowConfig) -> Result<WindowConfig, EvalError> {
     let options = DeviationOptions { recent_share: 0.5, ..*config.deviation.options() };
     let deviation = DeviationConfig::try_from(options).map_err(|e| EvalError::Config {
         field: "deviation",
         value: e.to_string(),
         allowed: "see DeviationOptions",
     })?;
-    Ok(WindowConfig { deviation, ..config })
+    Ok(WindowConfig { deviation, ..config.clone() })
 }
 
 /// One incident, ready to be briefed within any budget.
@@ -210,7 +216,7 @@ impl Briefer {
 }
 
 /// Place of `root` among the entities of the briefing in order, if one of its lines tells of the time of the fault.
-fn place(briefing: &Briefing, fault: TimeRange, root: &EntityId) -> Option<usize> {
+pub(crate) fn place(briefing: &Briefing, fault: TimeRange, root: &EntityId) -> Option<usize> {
     let mut entities: Vec<&EntityId> = Vec::new();
     for line in &briefing.lines {
         if !entities.contains(&&line.entity) {

@@ -19,7 +19,7 @@ use crate::traces::TraceConfig;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WindowConfig {
-    /// Metrics, and which part of a window is the recent one. Default: 3 of 5 samples beyond 2 σ whose level is beyond
+    /// Metrics, and which part of a window is the recent one. Default: 2 of 5 samples beyond 2 σ whose level is beyond
     /// any that the reference reached.
     pub deviation: DeviationConfig,
     /// Limits of spans.
@@ -38,7 +38,7 @@ pub struct WindowConfig {
 
 impl Default for WindowConfig {
     fn default() -> Self {
-        let persistence = Persistence { sigma: 2.0, ..Persistence::default() };
+        let persistence = Persistence { sigma: 2.0, hits: 2, ..Persistence::default() };
         let deviation =
             DeviationOptions { persistence, finding_sigma: 2.0, novelty: 1.0, ..DeviationOptions::default() };
         Self {

@@ -221,7 +221,8 @@ fn said(slow: &Slower<'_>, share: f64) -> String {
             format!("time between {caller} and {}: {}", call.callee, clipped(&call.operation))
         }
     };
-    let share = if share >= 0.005 { format!(", {:.0} % of all time added", share * 100.0) } else { String::new() };
+    let share =
+        if share >= 0.005 { format!(", {:.0} % of all time added", share * 100.0) } else { String::new() };
     format!(
         "{what}: {} → {} ms ({:+.1} σ, n = {} → {}){share}",
         number(slow.was.mean / 1e6),
@@ -253,8 +254,9 @@ fn missing(
             let expected = always * m as f64;
             let seen = now.with_child.get(operation).and_then(|of| of.get(child)).copied().unwrap_or(0);
             let lost = expected - seen as f64;
-            // What was always there varies as a share of `always` does.
-            let z = lost / (m as f64 * always * (1.0 - always) + 1.0).sqrt();
+            // What was always there varies as a share of `always` does, and with what is cut off at either end.
+            let drift = (options.mix_drift * expected).powi(2);
+            let z = lost / (m as f64 * always * (1.0 - always) + drift + 1.0).sqrt();
             let worth = strength(z) * (lost / expected) * options.missing_work;
             if z >= options.min_sigma {
                 let line = format!(
@@ -345,8 +347,11 @@ fn failed(
         let z = (*failed as f64 - expected) / (expected + 0.25).sqrt();
         let worth = strength(z) * (*failed as f64 / (*m).max(1) as f64).sqrt() * options.failed_spans;
         let Some(entity) = names.get(&*operation.0).filter(|_| z >= options.min_sigma) else { continue };
-        let line =
-            format!("{}: {was} of {n} → {failed} of {m} calls fail ({z:+.1} σ)", clipped(&operation.1));
+        let line = format!(
+            "{}: {was} of {n} → {failed} of {m} calls fail ({:+.1} σ)",
+            clipped(&operation.1),
+            z.min(99.0)
+        );
         found.push(evidence(entity, since, ("failed spans", Family::Outcome), worth, line));
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{EntityId, LogRecord, LogSeverity, Span, SpanStatus, time};
+use aiops_core::model::{LogRecord, LogSeverity, Span, SpanStatus, time};
 
-use super::digest::{Digest, Dropped, Lines, Operation, Work, earliest};
+use super::digest::{Digest, Dropped, Lines, Work, earliest};
+use super::names::{NONE, Names, OTHER};
 use super::{IntakeOptions, WindowConfig};
 use crate::logs::TemplateId;
 use crate::traces::{NameId, SpanColumns, SpanRecord, TraceCompactor, TraceConfig, TraceSummary};
@@ -45,61 +46,6 @@ struct Open {
 impl Open {
     fn len(&self) -> usize {
         self.rows.len() + self.lines.len()
-    }
-}
-
-/// Names by number.
-#[derive(Debug, Default)]
-struct Names {
-    entities: Vec<Arc<EntityId>>,
-    entity_ids: HashMap<Arc<EntityId>, u32>,
-    operations: Vec<(u32, Arc<str>)>,
-    /// By entity.
-    operation_ids: Vec<HashMap<Arc<str>, u32>>,
-}
-
-/// Name of all operations beyond the limit.
-const OTHER: &str = "<other>";
-
-/// Operation under which lines of no span are counted.
-const NONE: &str = "";
-
-impl Names {
-    /// Number of an entity; `None` when there are too many.
-    fn entity(&mut self, id: &EntityId, most: usize) -> Option<u32> {
-        if let Some(known) = self.entity_ids.get(id) {
-            return Some(*known);
-        }
-        if self.entities.len() >= most {
-            return None;
-        }
-        let number = u32::try_from(self.entities.len()).ok()?;
-        let id = Arc::new(id.clone());
-        self.entities.push(Arc::clone(&id));
-        self.entity_ids.insert(id, number);
-        self.operation_ids.push(HashMap::new());
-        Some(number)
-    }
-
-    /// Number of an operation of an entity; of [`OTHER`] when there are too many.
-    fn operation(&mut self, entity: u32, name: &str, most: usize) -> u32 {
-        let Some(known) = self.operation_ids.get_mut(entity as usize) else { return u32::MAX };
-        if let Some(known) = known.get(name) {
-            return *known;
-        }
-        if self.operations.len() >= most && name != OTHER && name != NONE {
-            return self.operation(entity, OTHER, most);
-        }
-        let number = u32::try_from(self.operations.len()).unwrap_or(u32::MAX);
-        let name: Arc<str> = name.into();
-        self.operations.push((entity, Arc::clone(&name)));
-        known.insert(name, number);
-        number
-    }
-
-    fn named(&self, operation: u32) -> Option<Operation> {
-        let (entity, name) = self.operations.get(operation as usize)?;
-        Some((Arc::clone(self.entities.get(*entity as usize)?), Arc::clone(name)))
     }
 }
 
@@ -182,7 +128,8 @@ impl Intake {
         let row = Row {
             span: span.span_id.0,
             // Instants outside 1677 to 2262 are clamped to those.
-            start: i64::try_from(span.start.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into())).unwrap_or(0),
+            start: i64::try_from(span.start.as_nanosecond().clamp(i64::MIN.into(), i64::MAX.into()))
+                .unwrap_or(0),
             parent: span.parent.map_or(0, |parent| parent.0),
             duration: u64::try_from(span.duration.as_nanos()).unwrap_or(u64::MAX),
             error: span.status == SpanStatus::Error,
@@ -344,7 +291,7 @@ impl Intake {
             let row = rows.binary_search_by_key(&span, |row| row.span).ok().and_then(|at| rows.get(at));
             match row.map(|row| row.operation) {
                 Some(operation) => {
-                    let name = self.names.operations.get(operation as usize).map(|(_, name)| Arc::clone(name));
+                    let name = self.names.numbered(operation).map(|(_, name)| Arc::clone(name));
                     self.count_line(entity, name.as_deref().unwrap_or(NONE), template);
                 }
                 None => self.count_line(entity, NONE, template),
@@ -362,7 +309,7 @@ impl Intake {
             }
         }
         self.siblings.sort_unstable();
-        let entity = |row: &Row| self.names.operations.get(row.operation as usize).map(|(entity, _)| *entity);
+        let entity = |row: &Row| self.names.numbered(row.operation).map(|(entity, _)| *entity);
         for siblings in self.siblings.chunk_by(|a, b| a.0 == b.0).filter(|siblings| siblings.len() > 1) {
             for (rank, (_, start, at)) in siblings.iter().enumerate() {
                 let Some(row) = rows.get(*at as usize).copied() else { continue };
@@ -427,7 +374,8 @@ impl Intake {
             }
         }
         self.summarize();
-        let Self { names, summary, work, with_child, seen, under, first_span, first_line, dropped, .. } = self;
+        let Self { names, summary, work, with_child, seen, under, first_span, first_line, dropped, .. } =
+            self;
         let mut digest = Digest { traces: summary, first_span, first_line, dropped, ..Digest::default() };
         for (operation, work) in (0_u32..).zip(work) {
             if work.spans > 0
@@ -443,8 +391,8 @@ impl Intake {
         }
         for ((operation, template), lines) in under {
             let Some((entity, operation)) = names.named(operation) else { continue };
-            let Some(number) = names.entity_ids.get(&entity) else { continue };
-            let Some(seen) = seen.get(&(*number, template)) else { continue };
+            let Some(number) = names.number(&entity) else { continue };
+            let Some(seen) = seen.get(&(number, template)) else { continue };
             let under = BTreeMap::from([(operation, lines)]);
             let lines = Lines { first: seen.first, severity: seen.severity, under };
             digest.add_lines((entity, template), lines);

@@ -14,7 +14,7 @@ pub struct IntakeOptions {
     pub max_line_kinds: usize,
     /// Series; 1 to 10⁷. Samples of further ones are counted as lost. Default 100,000.
     pub max_series: usize,
-    /// Samples held of one series; 16 to 10⁶. One with more is averaged over so many slots of time. Default 1,024.
+    /// Samples held of one series; 16 to 10⁶. One with more is averaged over so many slots of time. Default 512.
     pub max_samples: usize,
     /// Changes, and alerts; 1 to 10⁶ of each. Of further ones the latest are kept, the others counted as lost.
     /// Default 10,000.
@@ -27,7 +27,7 @@ impl Default for IntakeOptions {
             max_entities: 10_000,
             max_line_kinds: 100_000,
             max_series: 100_000,
-            max_samples: 1024,
+            max_samples: 512,
             max_events: 10_000,
         }
     }

@@ -9,15 +9,13 @@ use aiops_core::model::{EntityId, EvidenceKind, LogSeverity};
 
 use super::digest::{Digest, Lines, Operation};
 use super::evidence::{Evidence, Family, strength};
+use super::names::NONE;
 use super::text::one_line;
 use super::{Finding, WeightOptions};
 use crate::logs::TemplateId;
 
 /// Characters shown of a template.
 const TEMPLATE_CHARS: usize = 96;
-
-/// Lines of no span are written under this operation.
-const NONE: &str = "";
 
 /// How often an operation was there to write lines: its spans; for lines of no span, the lines of no span of the entity.
 struct Exposure<'a> {
@@ -171,7 +169,8 @@ pub(super) fn line_evidence(
         }
         for statement in statements.values() {
             let (usual, seen) = statement.sum();
-            let risen = risen(statement, trouble, &common, options, |operation| past.count(entity, operation));
+            let risen =
+                risen(statement, trouble, &common, options, |operation| past.count(entity, operation));
             let (aspect, onset, worth, template, said) = if let Some((aspect, worth, severity)) = risen {
                 let novelty = if statement.known { "more" } else { "new" };
                 let level = severity.map(|s| format!(" {s:?}").to_lowercase()).unwrap_or_default();

@@ -66,7 +66,11 @@ const WORDS: [(Subject, Harm, &[&str]); 9] = [
     (Subject::Memory, Harm::Higher, &["memory", "mem", "rss", "heap", "resident", "swap", "gc", "garbage"]),
     (Subject::Other, Harm::Either, &["net", "network", "tcp", "packet", "packets", "interface", "syscall"]),
     (Subject::Processor, Harm::Higher, &["cpu", "processor", "load1", "load5"]),
-    (Subject::Resource, Harm::Higher, &["disk", "filesystem", "inode", "volume", "fd", "fds", "thread", "threads"]),
+    (
+        Subject::Resource,
+        Harm::Higher,
+        &["disk", "filesystem", "inode", "volume", "fd", "fds", "thread", "threads"],
+    ),
     (
         Subject::Resource,
         Harm::Higher,
@@ -76,7 +80,18 @@ const WORDS: [(Subject, Harm, &[&str]); 9] = [
     (
         Subject::Failures,
         Harm::Higher,
-        &["error", "errors", "fail", "failed", "failure", "failures", "exception", "exceptions", "rejected", "timeouts"],
+        &[
+            "error",
+            "errors",
+            "fail",
+            "failed",
+            "failure",
+            "failures",
+            "exception",
+            "exceptions",
+            "rejected",
+            "timeouts",
+        ],
     ),
     (Subject::Latency, Harm::Higher, &["latency", "duration", "delay", "rtt"]),
     (

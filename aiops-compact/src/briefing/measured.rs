@@ -125,11 +125,7 @@ impl Level {
 
 /// Share of the largest cost that arises at each entity and not at those it calls: requests times what each costs more is
 /// conserved along calls.
-fn shares(
-    costs: &BTreeMap<&EntityId, Cost>,
-    subject: Subject,
-    calls: &Callers,
-) -> BTreeMap<EntityId, f64> {
+fn shares(costs: &BTreeMap<&EntityId, Cost>, subject: Subject, calls: &Callers) -> BTreeMap<EntityId, f64> {
     let cost = |e: &EntityId| costs.get(e).and_then(|c| c.of(subject));
     let whole = costs.values().filter_map(|c| c.of(subject)).fold(0.0, f64::max);
     // Through callers flows no more than they themselves suffer. From above, so that circles settle.
@@ -263,8 +259,7 @@ pub(super) fn metric_evidence(
             };
             let text = format!("{}: {}", series.key(), describe(finding, deviating, beside.range));
             let strength = worth * weight;
-            let finding =
-                Finding::new(entity.clone(), EvidenceKind::Anomaly, finding.onset, strength, text);
+            let finding = Finding::new(entity.clone(), EvidenceKind::Anomaly, finding.onset, strength, text);
             found.push(Evidence { finding, aspect: meaning.subject.aspect(), family, strength, exclusive });
         }
     }

@@ -122,8 +122,11 @@ impl MetricCompactor {
         let (candidates, mut cuts) = self.select(&report);
         cuts.extend(losses(&report, &options.deviation));
         cuts.extend(unread(window));
-        let lines: Vec<BriefingLine> =
-            candidates.iter().enumerate().map(|(i, candidate)| self.line(i + 1, candidate, window.range)).collect();
+        let lines: Vec<BriefingLine> = candidates
+            .iter()
+            .enumerate()
+            .map(|(i, candidate)| self.line(i + 1, candidate, window.range))
+            .collect();
         let build = |kept: usize| {
             let mut briefing = Briefing::new(window.range);
             briefing.lines.extend(lines.iter().take(kept).cloned());

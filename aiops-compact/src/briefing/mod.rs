@@ -18,6 +18,7 @@ mod lines;
 mod meaning;
 mod measured;
 mod metrics;
+mod names;
 mod stream;
 mod text;
 mod tokens;

@@ -309,7 +309,11 @@ impl WindowStream {
             (Signal::Traces, EvidenceKind::Trace, self.spans - self.outside_spans),
         ] {
             if !findings.iter().any(|finding| finding.kind == kind) {
-                cuts.extend(cut(&signal.to_string(), count, "nothing among them changed, or too few to tell"));
+                cuts.extend(cut(
+                    &signal.to_string(),
+                    count,
+                    "nothing among them changed, or too few to tell",
+                ));
             }
         }
         let mut cuts_of_metrics = losses(&report, &config.deviation);
@@ -360,7 +364,8 @@ fn callers(digests: [&Digest; 2], topology: &Topology) -> Callers {
 /// When the trouble began: the onset of what is strongest, the earliest of equals.
 fn onset(findings: &[Finding]) -> Option<Timestamp> {
     let strength = |finding: &Finding| finding.strength.map_or(f64::NEG_INFINITY, |strength| strength.value);
-    let strongest = findings.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)).then(b.onset.cmp(&a.onset)));
+    let strongest =
+        findings.iter().max_by(|a, b| strength(a).total_cmp(&strength(b)).then(b.onset.cmp(&a.onset)));
     strongest.map(|finding| finding.onset)
 }
 

@@ -21,14 +21,17 @@ struct Track {
 enum Samples {
     /// As they came: ns since the beginning, and the value; `None` for a gap.
     Single(Vec<(i64, Option<f64>)>),
-    /// By slot: usable samples and their sum, gaps.
-    Slots(BTreeMap<u32, Slot>),
+    /// By slot of time.
+    Slots(Vec<Slot>),
 }
 
+/// Usable samples of a slot and their sum.
 #[derive(Debug, Clone, Copy, Default)]
 struct Slot {
     sum: f64,
     samples: u32,
+    /// Whether anything was there, be it a gap.
+    seen: bool,
 }
 
 /// What was not taken in, counted.
@@ -121,10 +124,13 @@ impl Tracks {
                 Samples::Slots(slots) => {
                     own.samples.slot(width, &mut self.untaken);
                     let Samples::Slots(mine) = &mut own.samples else { continue };
-                    for (at, slot) in slots {
-                        let mine = mine.entry(at).or_default();
+                    if mine.len() < slots.len() {
+                        mine.resize(slots.len(), Slot::default());
+                    }
+                    for (mine, slot) in mine.iter_mut().zip(slots) {
                         mine.sum += slot.sum;
                         mine.samples = mine.samples.saturating_add(slot.samples);
+                        mine.seen |= slot.seen;
                     }
                 }
             }
@@ -140,7 +146,8 @@ impl Tracks {
     pub(super) fn finish(self) -> (Vec<MetricSeries>, Untaken) {
         let width = self.width();
         let Self { range, tracks, mut untaken, .. } = self;
-        let at = |nanos: i64| range.start().checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(range.end());
+        let at =
+            |nanos: i64| range.start().checked_add(SignedDuration::from_nanos(nanos)).unwrap_or(range.end());
         let mut series = Vec::with_capacity(tracks.len());
         for ((entity, key), Track { kind, unit, samples }) in tracks {
             let points: Vec<(i64, Option<f64>)> = match samples {
@@ -159,7 +166,8 @@ impl Tracks {
                 Samples::Slots(slots) => {
                     untaken.averaged += 1;
                     let mean = |slot: Slot| (slot.samples > 0).then(|| slot.sum / f64::from(slot.samples));
-                    slots.into_iter().map(|(i, slot)| (i64::from(i).saturating_mul(width), mean(slot))).collect()
+                    let seen = (0_i64..).zip(slots).filter(|(_, slot)| slot.seen);
+                    seen.map(|(i, slot)| (i.saturating_mul(width), mean(slot))).collect()
                 }
             };
             let times: Vec<Timestamp> = points.iter().map(|(nanos, _)| at(*nanos)).collect();
@@ -176,7 +184,7 @@ impl Samples {
     fn len(&self) -> u64 {
         match self {
             Self::Single(samples) => samples.len() as u64,
-            Self::Slots(slots) => slots.len() as u64,
+            Self::Slots(slots) => slots.iter().filter(|slot| slot.seen).count() as u64,
         }
     }
 
@@ -195,7 +203,7 @@ impl Samples {
     /// Puts the samples so far into slots.
     fn slot(&mut self, width: i64, untaken: &mut Untaken) {
         if let Self::Single(samples) = self {
-            let mut slots = BTreeMap::new();
+            let mut slots = Vec::with_capacity(samples.len());
             for (since, value) in std::mem::take(samples) {
                 add(&mut slots, since, value, width, untaken);
             }
@@ -204,9 +212,14 @@ impl Samples {
     }
 }
 
-fn add(slots: &mut BTreeMap<u32, Slot>, since: i64, value: Option<f64>, width: i64, untaken: &mut Untaken) {
-    // At most as many slots as samples are kept, which fit 32 bits.
-    let slot = slots.entry(u32::try_from(since / width).unwrap_or(u32::MAX)).or_default();
+fn add(slots: &mut Vec<Slot>, since: i64, value: Option<f64>, width: i64, untaken: &mut Untaken) {
+    // Instants lie in the range, so there are hardly more slots than samples are kept.
+    let at = usize::try_from(since / width).unwrap_or(0);
+    if at >= slots.len() {
+        slots.resize(at + 1, Slot::default());
+    }
+    let Some(slot) = slots.get_mut(at) else { return };
+    slot.seen = true;
     match value {
         Some(value) if usable(value) => {
             slot.sum += value;

@@ -11,9 +11,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{
-    EntityId, EntityKind, FaultType, SeriesKey, Signal, TelemetryWindow, Topology,
-};
+use aiops_core::model::{EntityId, EntityKind, FaultType, SeriesKey, Signal, TelemetryWindow, Topology};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
 use serde::Serialize;
 

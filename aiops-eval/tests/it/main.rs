@@ -10,4 +10,5 @@ mod metrics;
 mod program;
 mod replay;
 mod rolling;
+mod window;
 mod world;
