@@ -1,6 +1,5 @@
 //! What lines say: those that were not there, and those that are missing where they always stood.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
@@ -88,13 +87,13 @@ fn words(text: &str) -> (u64, Vec<u64>) {
 fn alike(a: &[u64], b: &[u64]) -> f64 {
     let (mut i, mut j, mut common) = (a.iter().peekable(), b.iter().peekable(), 0_usize);
     while let (Some(left), Some(right)) = (i.peek(), j.peek()) {
-        match left.cmp(right) {
-            Ordering::Less => drop(i.next()),
-            Ordering::Greater => drop(j.next()),
-            Ordering::Equal => {
-                (i.next(), j.next());
-                common += 1;
-            }
+        let order = left.cmp(right);
+        common += usize::from(order.is_eq());
+        if order.is_le() {
+            i.next();
+        }
+        if order.is_ge() {
+            j.next();
         }
     }
     2.0 * common as f64 / (a.len() + b.len()).max(1) as f64
