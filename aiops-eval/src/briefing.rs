@@ -1,5 +1,6 @@
 //! How often a briefing shows the service at fault among its first entities.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aiops_compact::briefing::{
@@ -7,11 +8,11 @@ use aiops_compact::briefing::{
 };
 use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget};
+use aiops_core::model::{Briefing, EntityId, Span, TelemetryWindow, TimeRange, TokenBudget};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{Incident, IncidentSet};
+use crate::incidents::{Incident, IncidentCase, IncidentSet};
 
 /// Entities that a reader looks at first.
 pub const FIRST: usize = 5;
@@ -115,13 +116,15 @@ impl BriefingReport {
 pub fn score(
     set: &IncidentSet,
     budgets: &[usize],
+    config: &WindowConfig,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<BriefingReport, EvalError> {
     let mut scores: Vec<BudgetScore> =
         budgets.iter().map(|budget| BudgetScore { budget: *budget, cases: Vec::new() }).collect();
-    let config = configuration()?;
+    let config = looking_at_the_fault(config)?;
+    let spans = set.normal_spans()?;
     for (done, case) in set.cases().iter().enumerate() {
-        let incident = set.load(case)?;
+        let incident = load(set, case, &spans)?;
         let briefer = Briefer::new(&incident, &config);
         let fault = incident.fault.range;
         for score in &mut scores {
@@ -145,16 +148,48 @@ pub fn score(
     Ok(BriefingReport { budgets: scores })
 }
 
-/// The one configuration for all sets: the defaults, looking at the time of the fault as the recent part.
-fn configuration() -> Result<WindowConfig, EvalError> {
-    let config = WindowConfig::default();
+/// The briefing of the incident `case` of `set` within `budget` tokens.
+///
+/// # Errors
+/// [`EvalError::Config`] when the set has no such incident; those of [`score`].
+pub fn show(
+    set: &IncidentSet,
+    case: &str,
+    budget: usize,
+    config: &WindowConfig,
+) -> Result<Briefing, EvalError> {
+    let known = set.cases().iter().find(|known| known.id == case);
+    let case = known.ok_or_else(|| EvalError::Config {
+        field: "case",
+        value: case.to_owned(),
+        allowed: "the id of an incident of the set",
+    })?;
+    Briefer::new(&load(set, case, &set.normal_spans()?)?, &looking_at_the_fault(config)?)
+        .briefing(TokenBudget(budget))
+}
+
+/// An incident; what is normal of its spans from another one of the day where it has none of its own.
+fn load(
+    set: &IncidentSet,
+    case: &IncidentCase,
+    normal: &BTreeMap<String, Vec<Span>>,
+) -> Result<Incident, EvalError> {
+    let mut incident = set.load(case)?;
+    if incident.reference.spans.is_empty() {
+        incident.reference.spans = normal.get(&case.reference).cloned().unwrap_or_default();
+    }
+    Ok(incident)
+}
+
+/// The same configuration, looking at the time of the fault as the recent part.
+fn looking_at_the_fault(config: &WindowConfig) -> Result<WindowConfig, EvalError> {
     let options = DeviationOptions { recent_share: 0.5, ..*config.deviation.options() };
     let deviation = DeviationConfig::try_from(options).map_err(|e| EvalError::Config {
         field: "deviation",
         value: e.to_string(),
         allowed: "see DeviationOptions",
     })?;
-    Ok(WindowConfig { deviation, ..config })
+    Ok(WindowConfig { deviation, ..config.clone() })
 }
 
 /// One incident, ready to be briefed within any budget.
@@ -181,7 +216,7 @@ impl Briefer {
 }
 
 /// Place of `root` among the entities of the briefing in order, if one of its lines tells of the time of the fault.
-fn place(briefing: &Briefing, fault: TimeRange, root: &EntityId) -> Option<usize> {
+pub(crate) fn place(briefing: &Briefing, fault: TimeRange, root: &EntityId) -> Option<usize> {
     let mut entities: Vec<&EntityId> = Vec::new();
     for line in &briefing.lines {
         if !entities.contains(&&line.entity) {

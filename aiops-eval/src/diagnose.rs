@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::EvalError;
 use crate::incidents::{Incident, IncidentCase, IncidentSet, Layout};
-use crate::localise::{Calibration, Share, class_in_words_of_the_set, normal_spans};
+use crate::localise::{Calibration, Share, class_in_words_of_the_set};
 
 /// The first hypothesis about one incident, against its label.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -118,7 +118,7 @@ fn one_set(
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<DiagnosedSet, EvalError> {
     let set = IncidentSet::open(folder)?;
-    let spans = normal_spans(&set)?;
+    let spans = set.normal_spans()?;
     let usable: Vec<&IncidentCase> = set.cases().iter().filter(|c| c.comparable).collect();
     let mut answers = Vec::with_capacity(usable.len());
     for (i, case) in usable.iter().enumerate() {

@@ -4,6 +4,7 @@
 //! - [`replay`] runs the rolling detector over recorded telemetry and counts the alarms it would have raised.
 //! - [`rolling`] compares the rolling statistics with exact arithmetic over any number of updates. // CMP-01
 //! - [`briefing`] looks whether a briefing shows the service at fault. // CMP-06
+//! - [`window`] briefs a made-up window of any size in one pass and measures time and memory. // CMP-06
 //! - [`logs`] scores log template mining on labelled sets. // CMP-04
 //! - [`metrics`] runs the detectors over labelled data sets and measures them.
 //! - [`alerts`] scores the correlation of alerts on streams whose truth is known. // COR
@@ -24,5 +25,6 @@ pub mod metrics;
 pub mod recording;
 pub mod replay;
 pub mod rolling;
+pub mod window;
 
 pub use error::EvalError;

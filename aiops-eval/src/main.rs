@@ -1,13 +1,14 @@
 //! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, compares rolling statistics with
-//! exact arithmetic, and scores briefings of incidents.
+//! exact arithmetic, scores briefings of incidents, and measures one of a long window.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use aiops_compact::briefing::WindowConfig;
 use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{Direction, MatchOp, Severity};
+use aiops_core::model::{Direction, MatchOp, Severity, TokenBudget};
 use aiops_detect::correlate::CorrelatorConfig;
 use aiops_eval::EvalError;
 use aiops_eval::alerts::{self, StreamOptions};
@@ -21,9 +22,11 @@ use aiops_eval::metrics::{DataSet, MetricsReport, SEEDS, evaluate, evaluate_set,
 use aiops_eval::recording::Recording;
 use aiops_eval::replay::{ReplayConfig, replay};
 use aiops_eval::rolling::{RollingOptions, measure};
+use aiops_eval::window;
 use aiops_rca::{FusedLocalizer, FusionConfig, RuleRca};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Evaluates what pipelines recorded.
 #[derive(Debug, Parser)]
@@ -67,6 +70,27 @@ enum Command {
         /// Token budgets.
         #[arg(long, value_delimiter = ',', default_values_t = [4000, 1000])]
         tokens: Vec<usize>,
+        /// Show the briefing of this incident instead, at the first budget.
+        #[arg(long)]
+        show: Option<String>,
+        /// JSON of a `WindowConfig`, for all sets alike. Default: the defaults.
+        #[arg(long)]
+        config: Option<PathBuf>,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes up a mixed window of samples, spans and lines, briefs it in one pass, and measures time and memory.
+    Window {
+        /// Size of the records' content, 10⁶ bytes.
+        #[arg(long, default_value_t = 100)]
+        mb: u64,
+        /// Seed of the stream.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Token budget.
+        #[arg(long, default_value_t = 4000)]
+        tokens: usize,
         /// Print JSON.
         #[arg(long)]
         json: bool,
@@ -410,11 +434,26 @@ fn run(command: &Command) -> Result<ExitCode, String> {
             let whole = report.unreadable.is_empty() && !report.cases.is_empty();
             Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::Briefing { folder, tokens, json } => {
+        Command::Briefing { folder, tokens, show, config, json } => {
+            let config: WindowConfig = settings(config.as_deref())?;
             let set = IncidentSet::open(folder).map_err(|e| e.chain())?;
-            let report = briefing::score(&set, tokens, progress("incidents")).map_err(|e| e.chain())?;
+            if let Some(case) = show {
+                let budget = tokens.first().copied().unwrap_or_default();
+                let briefing = briefing::show(&set, case, budget, &config).map_err(|e| e.chain())?;
+                print(*json, &briefing, || briefing.to_markdown())?;
+                return Ok(ExitCode::SUCCESS);
+            }
+            let report =
+                briefing::score(&set, tokens, &config, progress("incidents")).map_err(|e| e.chain())?;
             print(*json, &report, || report.text())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Window { mb, seed, tokens, json } => {
+            let report = window::measure(*mb, *seed, TokenBudget(*tokens), progress("seconds"))
+                .map_err(|e| e.chain())?;
+            print(*json, &report, || report.text())?;
+            // A fault that the briefing does not show is a failure.
+            Ok(if report.place.is_some() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Metrics { folder, out, json } => {
             let report = evaluate(folder, out.as_deref()).map_err(|e| e.chain())?;
@@ -478,6 +517,15 @@ fn run(command: &Command) -> Result<ExitCode, String> {
     }
 }
 
+/// The settings in a file of JSON; the defaults without one.
+fn settings<T: Default + DeserializeOwned>(path: Option<&Path>) -> Result<T, String> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let path = path.to_owned();
+    let bytes =
+        std::fs::read(&path).map_err(|source| EvalError::Read { path: path.clone(), source }.chain())?;
+    serde_json::from_slice(&bytes).map_err(|source| EvalError::ConfigFile { path, source }.chain())
+}
+
 /// Each folder that holds labels, and those within one that does not.
 fn sets(folders: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
     let mut sets = Vec::new();
@@ -497,15 +545,7 @@ fn sets(folders: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
 }
 
 fn correlation(options: &Alerts) -> Result<ExitCode, String> {
-    let config: CorrelatorConfig = match &options.config {
-        Some(path) => {
-            let bytes = std::fs::read(path)
-                .map_err(|source| EvalError::Read { path: path.clone(), source }.chain())?;
-            serde_json::from_slice(&bytes)
-                .map_err(|source| EvalError::ConfigFile { path: path.clone(), source }.chain())?
-        }
-        None => CorrelatorConfig::default(),
-    };
+    let config: CorrelatorConfig = settings(options.config.as_deref())?;
     let layout = StreamOptions {
         seed: options.seed,
         gap_minutes: options.gap_minutes,
@@ -522,15 +562,7 @@ fn correlation(options: &Alerts) -> Result<ExitCode, String> {
 }
 
 fn incidents(options: &Incidents) -> Result<ExitCode, String> {
-    let config = match &options.config {
-        Some(path) => {
-            let bytes = std::fs::read(path)
-                .map_err(|source| EvalError::Read { path: path.clone(), source }.chain())?;
-            serde_json::from_slice(&bytes)
-                .map_err(|source| EvalError::ConfigFile { path: path.clone(), source }.chain())?
-        }
-        None => FusionConfig::default(),
-    };
+    let config: FusionConfig = settings(options.config.as_deref())?;
     let localizer = FusedLocalizer::default().with_config(config).map_err(|e| e.to_string())?;
     let time = match options.time {
         Time::Given => FaultTime::Given,

@@ -1,17 +1,16 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 
-use aiops_core::model::{EntityId, LogRecord, Span, TelemetryWindow, TimeRange};
+use aiops_core::model::{TelemetryWindow, duration};
 use serde::{Deserialize, Serialize};
 
-use super::Finding;
-use super::changes::{log_findings, trace_findings};
-use crate::deviation::{DeviationConfig, DeviationOptions, References, learn};
-use crate::logs::{ChangeConfig, ChangeOptions, EntityLogs, LogMiner, MinerConfig, TemplateId, changes};
+use super::digest::Digest;
+use super::intake::Intake;
+use super::measured::references;
+use super::{IntakeConfig, WeightConfig};
+use crate::deviation::{DeviationConfig, DeviationOptions, References};
+use crate::logs::{LogMiner, MinerConfig, MinerOptions};
 use crate::shape::Persistence;
-use crate::traces::{
-    CompareConfig, CompareOptions, SpanColumns, TraceCompactor, TraceConfig, TraceSummary, compare,
-};
+use crate::traces::TraceConfig;
 
 /// How each modality of a window is compared with what is normal; every part is checked by itself.
 ///
@@ -20,131 +19,64 @@ use crate::traces::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WindowConfig {
-    /// Metrics, and which part of a window is the recent one. Default: 3 of 5 samples beyond 2 σ whose level is beyond
+    /// Metrics, and which part of a window is the recent one. Default: 2 of 5 samples beyond 2 σ whose level is beyond
     /// any that the reference reached.
     pub deviation: DeviationConfig,
     /// Limits of spans.
     pub traces: TraceConfig,
-    /// Changes of spans. Default: 2 σ, from 3 calls on; beyond 4 σ chance is out of the question, and only size counts.
-    pub calls: CompareConfig,
-    /// Templates of log lines.
+    /// Templates of log lines. Default: 16,384 patterns and 64 MiB, a quarter of what a miner by itself may hold.
     pub miner: MinerConfig,
-    /// Changes of log templates. Default: 2 σ.
-    pub templates: ChangeConfig,
+    /// How much is held at once.
+    pub intake: IntakeConfig,
+    /// What findings are worth.
+    pub weights: WeightConfig,
+    /// How much later than the first sign of trouble a change may be dated and still be its cause: metrics are read at times,
+    /// and clocks differ. Default 60 s.
+    #[serde(with = "duration")]
+    pub change_lag: Duration,
 }
 
 impl Default for WindowConfig {
     fn default() -> Self {
-        let persistence = Persistence { sigma: 2.0, ..Persistence::default() };
+        let persistence = Persistence { sigma: 2.0, hits: 2, ..Persistence::default() };
         let deviation =
             DeviationOptions { persistence, finding_sigma: 2.0, novelty: 1.0, ..DeviationOptions::default() };
-        let calls = CompareOptions {
-            finding_sigma: 2.0,
-            full_sigma: 4.0,
-            min_baseline: 3,
-            ..CompareOptions::default()
-        };
-        let templates = ChangeOptions { finding_sigma: 2.0, ..ChangeOptions::default() };
+        let miner = MinerOptions { max_patterns: 1 << 14, max_bytes: 1 << 26, ..MinerOptions::default() };
         Self {
             // Constants that a test checks.
             deviation: DeviationConfig::try_from(deviation).unwrap_or_default(),
             traces: TraceConfig::default(),
-            calls: CompareConfig::try_from(calls).unwrap_or_default(),
-            miner: MinerConfig::default(),
-            templates: ChangeConfig::try_from(templates).unwrap_or_default(),
+            miner: MinerConfig::try_from(miner).unwrap_or_default(),
+            intake: IntakeConfig::default(),
+            weights: WeightConfig::default(),
+            change_lag: Duration::from_secs(60),
         }
     }
 }
 
 /// What is normal in each modality.
 ///
-/// Memory: one [`Reference`](crate::deviation::Reference) per series, a [`TraceSummary`], one entry per entity and log
-/// template, and the templates; however long the window was.
+/// Memory: one [`Reference`](crate::deviation::Reference) per series, counts and sketches per operation and call type, one entry
+/// per entity and log template, and the templates; however long the window was.
 #[derive(Debug, Clone)]
 pub struct Baseline {
     pub(super) references: References,
-    traces: TraceSummary,
-    miner: LogMiner,
-    logs: EntityLogs,
-    /// Names in spans are names of these.
-    names: BTreeMap<Arc<str>, EntityId>,
+    pub(super) digest: Digest,
+    pub(super) miner: LogMiner,
 }
 
 impl Baseline {
     /// Learns from a window that is known to be healthy, all of it.
     #[must_use]
     pub fn learn(window: &TelemetryWindow, config: &WindowConfig) -> Self {
-        let (references, _) = learn(window, &config.deviation);
-        let mut baseline = Self::of_events(&window.spans, &window.logs, config);
-        baseline.references = references;
-        baseline
-    }
-
-    /// Learns from spans and lines alone; metrics find their references in their own window.
-    pub(super) fn of_events<'w>(
-        spans: impl IntoIterator<Item = &'w Span>,
-        logs: impl IntoIterator<Item = &'w LogRecord>,
-        config: &WindowConfig,
-    ) -> Self {
-        let mut names = BTreeMap::new();
-        let traces = summary(spans, config, &mut names);
+        let references = references(window, config);
         let mut miner = LogMiner::new(config.miner.clone());
-        let logs = mine(logs, &mut miner);
-        Self { references: References::new(), traces, miner, logs, names }
-    }
-
-    /// What changed in the spans and lines of `recent`, a part of `window`.
-    pub(super) fn findings(
-        &self,
-        window: &TelemetryWindow,
-        recent: TimeRange,
-        config: &WindowConfig,
-    ) -> Vec<Finding> {
-        let mut findings = Vec::new();
-        let spans = || window.spans.iter().filter(|span| recent.contains(span.start));
-        if let Some(first) = spans().map(|span| span.start).min() {
-            let mut names = self.names.clone();
-            let current = summary(spans(), config, &mut names);
-            let entity = |name: &Arc<str>| {
-                names.get(name).cloned().unwrap_or_else(|| EntityId::service(name.to_string()))
-            };
-            let found = compare(&self.traces, &current, &config.calls);
-            findings.extend(trace_findings(&found, &current, first, entity));
+        let mut intake = Intake::new(config);
+        window.spans.iter().for_each(|span| intake.push_span(span));
+        for line in &window.logs {
+            let template = miner.push(line.body.as_bytes());
+            intake.push_line(line, template);
         }
-        let lines = || window.logs.iter().filter(|line| recent.contains(line.time));
-        if let Some(first) = lines().map(|line| line.time).min() {
-            // Templates of the baseline may join while the lines of now are mined.
-            let mut miner = self.miner.clone();
-            let current = mine(lines(), &mut miner);
-            let resolve = |id: TemplateId| miner.resolve(id).unwrap_or(id);
-            let (before, now) = (self.logs.clone().resolved(resolve), current.resolved(resolve));
-            let text = |id| miner.template(id).map(|template| template.to_string());
-            findings.extend(log_findings(&changes(&before, &now, &config.templates), first, text));
-        }
-        findings
+        Self { references, digest: intake.finish(), miner }
     }
-}
-
-fn summary<'w>(
-    spans: impl IntoIterator<Item = &'w Span>,
-    config: &WindowConfig,
-    names: &mut BTreeMap<Arc<str>, EntityId>,
-) -> TraceSummary {
-    let mut columns = SpanColumns::new();
-    for span in spans {
-        columns.push_span(span);
-        if !names.contains_key(span.entity.name()) {
-            names.insert(span.entity.name().into(), span.entity.clone());
-        }
-    }
-    TraceCompactor::summarize(config.traces, &columns)
-}
-
-fn mine<'w>(lines: impl IntoIterator<Item = &'w LogRecord>, miner: &mut LogMiner) -> EntityLogs {
-    let mut logs = EntityLogs::new();
-    for line in lines {
-        let template = miner.push(line.body.as_bytes());
-        logs.observe(&line.entity, template, line.time, line.severity);
-    }
-    logs
 }

@@ -12,9 +12,10 @@ use super::{BriefingConfig, CountTokens, EstimatedTokens, Finding};
 /// Makes one ranked briefing of the findings of all modalities. // CMP-06
 ///
 /// # Method
-/// Findings of one entity whose onsets follow each other closely become one item. In each modality items are ranked by
-/// their highest score; an item weighs the sum of 1 / (offset + rank) over its modalities (reciprocal rank fusion:
-/// Cormack, Clarke, Büttcher, SIGIR 2009), so scores of different modalities need no common scale. Lines enter in the
+/// Findings of one entity whose onsets follow each other closely become one item. Where findings have a strength on a scale
+/// common to all, an item weighs the sum over its aspects of the strongest, the strongest of all being worth 1 / (offset + 1).
+/// The others are ranked by score within their modality; an item weighs the sum of 1 / (offset + rank) over its modalities
+/// (reciprocal rank fusion: Cormack, Clarke, Büttcher, SIGIR 2009), so their scores need no common scale. Lines enter in the
 /// order of weight × discount^(lines of the item before it), until the budget is full.
 ///
 /// # Promises
@@ -112,6 +113,9 @@ impl BriefingBuilder {
             finding.summary = one_line(&finding.summary, options.summary_chars);
             // An order of scores needs numbers; what has none comes last.
             finding.score = if finding.score.is_nan() { f64::NEG_INFINITY } else { finding.score + 0.0 };
+            if let Some(strength) = &mut finding.strength {
+                strength.value = if strength.value.is_finite() { strength.value.max(0.0) } else { 0.0 };
+            }
         }
         findings.sort_by(|a, b| {
             (&a.entity, a.onset, a.kind, &a.summary)
@@ -189,15 +193,28 @@ impl BriefingBuilder {
 }
 
 /// Characters of the strongest finding that was cut.
-const STRONGEST: usize = 120;
+const STRONGEST: usize = 60;
 
-/// Fuses the ranks of the modalities.
+/// Gives items their weights: strengths by aspect where findings have one, else ranks among the findings of their kind.
 fn weigh(items: &mut [Item], offset: f64) {
+    let strengths = items.iter().flat_map(|item| &item.findings).filter_map(|finding| finding.strength);
+    let largest = strengths.map(|strength| strength.value).fold(0.0, f64::max);
+    for item in items.iter_mut().filter(|_| largest > 0.0) {
+        let mut aspects: BTreeMap<&str, f64> = BTreeMap::new();
+        for strength in item.findings.iter().filter_map(|finding| finding.strength) {
+            let best = aspects.entry(strength.aspect).or_default();
+            *best = best.max(strength.value);
+        }
+        // The strongest finding of all earns what the first of a kind does.
+        item.weight += aspects.values().sum::<f64>() / largest / (offset + 1.0);
+    }
+    let ranked = |f: &&Finding| f.strength.is_none();
     let kinds: BTreeSet<EvidenceKind> =
-        items.iter().flat_map(|item| item.findings.iter().map(|finding| finding.kind)).collect();
+        items.iter().flat_map(|item| item.findings.iter().filter(ranked).map(|f| f.kind)).collect();
     for kind in kinds {
         let best = |item: &Item| {
-            item.findings.iter().filter(|f| f.kind == kind).map(|f| f.score).max_by(f64::total_cmp)
+            let of_kind = item.findings.iter().filter(ranked).filter(|f| f.kind == kind);
+            of_kind.map(|f| f.score).max_by(f64::total_cmp)
         };
         let mut scores: Vec<f64> = items.iter().filter_map(best).collect();
         scores.sort_by(|a, b| b.total_cmp(a));
@@ -211,7 +228,8 @@ fn weigh(items: &mut [Item], offset: f64) {
     }
 }
 
-/// The strongest of each modality first, then the second of each, …; modalities in order of their kind.
+/// The strongest of each modality first, then the second of each, …; modalities by the strength of what they tell, those of
+/// unknown strength in order of their kind.
 fn interleaved(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings.sort_by(|a, b| {
         a.kind
@@ -229,7 +247,9 @@ fn interleaved(mut findings: Vec<Finding>) -> Vec<Finding> {
         previous = Some((finding.kind, rank));
         ranked.push((rank, finding));
     }
-    ranked.sort_by_key(|(rank, finding)| (*rank, finding.kind));
+    let strength = |finding: &Finding| finding.strength.map_or(f64::NEG_INFINITY, |strength| strength.value);
+    // Stable: those of equal strength, or none, stay in the order of their kind.
+    ranked.sort_by(|(i, a), (j, b)| i.cmp(j).then(strength(b).total_cmp(&strength(a))));
     ranked.into_iter().map(|(_, finding)| finding).collect()
 }
 

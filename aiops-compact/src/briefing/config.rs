@@ -14,7 +14,7 @@ pub struct BriefingOptions {
     /// Lines of one item; 1 to 1,000. Default 8.
     pub lines_per_item: usize,
     /// Longest distance of two neighbouring onsets at one entity that still belong to the same item; 0 to 1 day.
-    /// Default 2 min: two samples of a metric read once a minute.
+    /// Default 10 min: two samples of a metric read every five minutes, the slowest common pace.
     #[serde(with = "duration")]
     pub same_onset: Duration,
     /// What rank 1 of a modality weighs against the following ranks: an item of rank r in a modality earns
@@ -33,7 +33,7 @@ impl Default for BriefingOptions {
         Self {
             top_items: 40,
             lines_per_item: 8,
-            same_onset: Duration::from_secs(120),
+            same_onset: Duration::from_secs(600),
             rank_offset: 2.0,
             line_discount: 0.25,
             summary_chars: 280,

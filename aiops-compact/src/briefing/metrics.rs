@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{Briefing, BriefingLine, Cut, EvidenceKind, Signal, TelemetryWindow, TokenBudget};
+use aiops_core::model::{
+    Briefing, BriefingLine, Cut, EvidenceKind, Signal, TelemetryWindow, TimeRange, TokenBudget,
+};
 use aiops_core::seam::Compactor;
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::builder::widest;
 use super::estimate_tokens;
 use super::fit::longest;
-use super::text::{number, one_line};
+use super::text::{clock, number, one_line};
 use crate::deviation::{
     Deviating, DeviationConfig, DeviationReport, Finding, References, Skipped, deviations, rank_entities,
     rank_metrics,
@@ -120,8 +122,11 @@ impl MetricCompactor {
         let (candidates, mut cuts) = self.select(&report);
         cuts.extend(losses(&report, &options.deviation));
         cuts.extend(unread(window));
-        let lines: Vec<BriefingLine> =
-            candidates.iter().enumerate().map(|(i, candidate)| self.line(i + 1, candidate)).collect();
+        let lines: Vec<BriefingLine> = candidates
+            .iter()
+            .enumerate()
+            .map(|(i, candidate)| self.line(i + 1, candidate, window.range))
+            .collect();
         let build = |kept: usize| {
             let mut briefing = Briefing::new(window.range);
             briefing.lines.extend(lines.iter().take(kept).cloned());
@@ -183,33 +188,18 @@ impl MetricCompactor {
         (candidates, cuts)
     }
 
-    fn line(&self, number: usize, candidate: &Candidate<'_>) -> BriefingLine {
+    fn line(&self, number: usize, candidate: &Candidate<'_>, range: TimeRange) -> BriefingLine {
         let Candidate { deviating, finding } = candidate;
         let series = deviating.series;
         let key = one_line(&series.key().to_string(), self.config.options().key_chars);
-        let text = format!("{key}: {}", describe(finding, deviating));
+        let text = format!("{key}: {}", describe(finding, deviating, range));
         BriefingLine::new(format!("m{number}"), series.entity().clone(), finding.level_sigma, text)
             .with_evidence(EvidenceKind::Anomaly, finding.onset)
     }
 }
 
-/// The findings of a report as findings of a briefing: one for each series and onset, scored by the level that persisted,
-/// in σ.
-#[must_use]
-pub fn metric_findings(report: &DeviationReport<'_>) -> Vec<super::Finding> {
-    let all =
-        report.deviating.iter().flat_map(|d| d.deviation.findings.iter().map(move |finding| (d, finding)));
-    all.map(|(deviating, finding)| {
-        let series = deviating.series;
-        let summary = format!("{}: {}", series.key(), describe(finding, deviating));
-        let (kind, score) = (EvidenceKind::Anomaly, finding.level_sigma);
-        super::Finding::new(series.entity().clone(), kind, finding.onset, score, summary)
-    })
-    .collect()
-}
-
-/// `level shift up since 2026-01-01T00:00:00Z, 0.02 → 0.35 s (+16.5 σ), ongoing`.
-fn describe(finding: &Finding, deviating: &Deviating<'_>) -> String {
+/// `level shift up since 00:00:10, 0.02 → 0.35 s (+16.5 σ), ongoing`.
+pub(super) fn describe(finding: &Finding, deviating: &Deviating<'_>, range: TimeRange) -> String {
     let unit = match deviating.series.unit().0.as_str() {
         "" | "1" => String::new(),
         unit => format!(" {}", one_line(unit, 32)),
@@ -218,12 +208,14 @@ fn describe(finding: &Finding, deviating: &Deviating<'_>) -> String {
     let (from, to) = (number(center), number(center + finding.magnitude));
     let until = match finding.cleared {
         None => ", ongoing".to_owned(),
-        Some(cleared) => format!(", until {cleared}"),
+        Some(cleared) => format!(", until {}", clock(cleared, range)),
     };
     let slope = finding.slope.map(|slope| format!(", {}{unit}/s", number(slope))).unwrap_or_default();
     format!(
         "{} since {}, {from} → {to}{unit} ({:+.1} σ){slope}{until}",
-        finding.shape, finding.onset, finding.magnitude_sigma
+        finding.shape,
+        clock(finding.onset, range),
+        finding.magnitude_sigma
     )
 }
 

@@ -6,22 +6,35 @@
 
 mod baseline;
 mod builder;
-mod changes;
+mod calls;
 mod config;
+mod digest;
+mod evidence;
 mod finding;
 mod fit;
+mod intake;
+mod limits;
+mod lines;
+mod meaning;
+mod measured;
 mod metrics;
+mod names;
+mod stream;
 mod text;
 mod tokens;
+mod tracks;
+mod weights;
 mod window;
 
 pub use baseline::{Baseline, WindowConfig};
 pub use builder::BriefingBuilder;
-pub use changes::{log_findings, trace_findings};
 pub use config::{BriefingConfig, BriefingOptions};
-pub use finding::Finding;
-pub use metrics::{CompactorConfig, CompactorOptions, MetricCompactor, metric_findings};
+pub use finding::{Finding, Strength};
+pub use limits::{IntakeConfig, IntakeOptions};
+pub use metrics::{CompactorConfig, CompactorOptions, MetricCompactor};
+pub use stream::WindowStream;
 #[cfg(feature = "tokenizer")]
 pub use tokens::Tokenizer;
 pub use tokens::{CountTokens, EstimatedTokens, estimate_tokens};
+pub use weights::{WeightConfig, WeightOptions};
 pub use window::WindowCompactor;

@@ -1,18 +1,26 @@
-use aiops_core::model::{
-    Alert, Briefing, Change, Cut, EvidenceKind, Severity, Signal, TelemetryWindow, TokenBudget,
-};
+use aiops_core::model::{Briefing, TelemetryWindow, TimeRange, TokenBudget};
 use aiops_core::seam::Compactor;
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
 
-use super::metrics::{losses, metric_findings};
-use super::{Baseline, BriefingBuilder, Finding, WindowConfig};
-use crate::deviation::{References, deviations, recent_part};
+use super::{Baseline, BriefingBuilder, Finding, WindowConfig, WindowStream};
 
 /// Compacts a whole window: deviating metrics, changed calls and log templates, alerts and changes, fused into one
 /// briefing; findings that were made elsewhere are handed in. // CMP-06
 ///
 /// The recent part of the window is compared with a [`Baseline`], without one with the earlier part.
+///
+/// # Method
+/// Every modality gives findings with a strength on one scale, ln(1 + σ / 3) times what matters in it (see
+/// [`WeightOptions`](super::WeightOptions)):
+/// - spans: time added within services and between them, each place by its share of all time added, so that who waits is not
+///   blamed for whom it waits for; work that an operation always did and does no more; new work; own failures;
+/// - lines: new errors, other new lines, lines missing although the operation that wrote them is there;
+/// - metrics: persistent deviations by what the metric speaks of; latency and failures by what requests lose there and not at
+///   the services called.
+///
+/// What a caller suffers counts as far as nobody it needs suffers as much of the same kind. The strongest findings of each
+/// aspect of an entity add up.
 ///
 /// ```
 /// use aiops_compact::briefing::WindowCompactor;
@@ -27,9 +35,9 @@ use crate::deviation::{References, deviations, recent_part};
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct WindowCompactor {
-    builder: BriefingBuilder,
-    config: WindowConfig,
-    baseline: Option<Baseline>,
+    pub(super) builder: BriefingBuilder,
+    pub(super) config: WindowConfig,
+    pub(super) baseline: Option<std::sync::Arc<Baseline>>,
 }
 
 impl WindowCompactor {
@@ -42,11 +50,18 @@ impl WindowCompactor {
     /// Compares with `baseline` instead; a series it does not know still with the earlier part of the window.
     #[must_use]
     pub fn with_baseline(mut self, baseline: Baseline) -> Self {
-        self.baseline = Some(baseline);
+        self.baseline = Some(std::sync::Arc::new(baseline));
         self
     }
 
-    /// The synchronous form of [`Compactor::compact`]; `others` are findings of modalities that are compacted elsewhere.
+    /// Takes in the window `range` as it arrives.
+    #[must_use]
+    pub fn stream(&self, range: TimeRange) -> WindowStream {
+        WindowStream::new(self.clone(), range, false)
+    }
+
+    /// The synchronous form of [`Compactor::compact`]; `others` are findings of modalities that are compacted elsewhere. The same
+    /// as a [`stream`](Self::stream) of the window, but that traces are held to the end.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`](aiops_core::ErrorKind::Limit) when not even the stated loss fits `budget`.
@@ -56,66 +71,15 @@ impl WindowCompactor {
         others: Vec<Finding>,
         budget: TokenBudget,
     ) -> Result<Briefing> {
-        let config = &self.config;
-        let none = References::new();
-        let references = self.baseline.as_ref().map_or(&none, |baseline| &baseline.references);
-        let report = deviations(window, references, &config.deviation);
-        let mut findings = metric_findings(&report);
-        findings.extend(self.events(window));
-        findings.extend(others);
-        let mut cuts = losses(&report, &config.deviation);
-        for (signal, kind, count) in [
-            (Signal::Logs, EvidenceKind::Log, window.logs.len()),
-            (Signal::Traces, EvidenceKind::Trace, window.spans.len()),
-        ] {
-            if count > 0 && !findings.iter().any(|finding| finding.kind == kind) {
-                cuts.push(Cut::new(
-                    signal.to_string(),
-                    count,
-                    "nothing among them changed, or too few to tell",
-                ));
-            }
-        }
-        findings.extend(window.alerts.iter().map(of_alert));
-        findings.extend(window.changes.iter().map(of_change));
-        self.builder.build(window.range, findings, cuts, budget)
+        let mut stream = WindowStream::new(self.clone(), window.range, true);
+        window.metrics.iter().for_each(|series| stream.push_metrics(series));
+        window.spans.iter().for_each(|span| stream.push_span(span));
+        window.logs.iter().for_each(|line| stream.push_line(line));
+        window.changes.iter().for_each(|change| stream.push_change(change));
+        window.alerts.iter().for_each(|alert| stream.push_alert(alert));
+        stream.push_topology(&window.topology);
+        stream.finish(others, budget)
     }
-
-    /// What changed among spans and lines.
-    fn events(&self, window: &TelemetryWindow) -> Vec<Finding> {
-        if window.spans.is_empty() && window.logs.is_empty() {
-            return Vec::new();
-        }
-        let recent = recent_part(window.range, &self.config.deviation);
-        if let Some(baseline) = &self.baseline {
-            return baseline.findings(window, recent, &self.config);
-        }
-        let earlier = |time| time < recent.start();
-        let spans = window.spans.iter().filter(|span| earlier(span.start));
-        let lines = window.logs.iter().filter(|line| earlier(line.time));
-        Baseline::of_events(spans, lines, &self.config).findings(window, recent, &self.config)
-    }
-}
-
-fn of_alert(alert: &Alert) -> Finding {
-    let (score, severity) = match alert.severity {
-        Severity::Info => (1.0, "info"),
-        Severity::Warning => (2.0, "warning"),
-        Severity::Critical => (3.0, "critical"),
-    };
-    let summary = format!("alert {} ({severity})", alert.name);
-    Finding::new(alert.entity.clone(), EvidenceKind::Alert, alert.started_at, score, summary)
-}
-
-/// The later a change, the more it tells of what is wrong now.
-fn of_change(change: &Change) -> Finding {
-    let revision = change
-        .revision
-        .as_ref()
-        .map(|revision| format!(" ({} → {})", revision.from.as_deref().unwrap_or("?"), revision.to));
-    let summary = format!("change: {}{}", change.summary, revision.unwrap_or_default());
-    let score = change.time.as_second() as f64;
-    Finding::new(change.entity.clone(), EvidenceKind::Change, change.time, score, summary)
 }
 
 #[async_trait]

@@ -43,7 +43,7 @@ fn what_several_signals_show_is_one_item() {
             finding("a", Anomaly, 100, 9.0, "cpu up"),
             finding("a", Log, 130, 3.0, "new: boom"),
             finding("a", Trace, 220, 2.0, "slow calls"),
-            finding("a", Anomaly, 500, 8.0, "later"),
+            finding("a", Anomaly, 900, 8.0, "later"),
             finding("b", Anomaly, 100, 7.0, "memory up"),
             finding("a", Log, 130, 3.0, "new: boom"),
         ],
@@ -77,6 +77,62 @@ fn modalities_are_fused_by_rank_not_by_scale() {
         finding.score = finding.score.ln();
     }
     assert_eq!(entities(&brief(scaled, 4000)), ["both", "log", "metric", "weak"]);
+}
+
+#[test]
+fn strengths_of_different_aspects_add_up() {
+    let strong = |name: &str, kind, aspect, value: f64| {
+        finding(name, kind, 0, 0.0, aspect).with_strength(aspect, value)
+    };
+    let findings = vec![
+        strong("one", Trace, "own time", 1.0),
+        strong("two", Trace, "own time", 0.7),
+        strong("two", Log, "new lines", 0.6),
+        // Ten of one aspect are no more than one of them.
+        strong("many", Anomaly, "latency", 0.9),
+        finding("many", Anomaly, 1, 0.0, "x").with_strength("latency", 0.9),
+        finding("many", Anomaly, 2, 0.0, "y").with_strength("latency", 0.9),
+        strong("none", Log, "new lines", f64::NAN),
+        // Of unknown strength, and first of its kind: worth as much as the strongest.
+        finding("alert", EvidenceKind::Alert, 0, 3.0, "page"),
+    ];
+    let briefing = brief(findings, 4000);
+    assert_eq!(entities(&briefing), ["two", "alert", "one", "many", "none"]);
+    let weights: Vec<f64> = briefing.items().map(|item| (item[0].weight * 30.0).round()).collect();
+    assert_eq!(weights, [13.0, 10.0, 10.0, 9.0, 0.0]);
+    // The strongest line of an item stands first, whatever its kind.
+    let two: Vec<&str> = briefing.lines.iter().take(2).map(|line| line.text.as_str()).collect();
+    assert_eq!(two, ["own time", "new lines"]);
+}
+
+#[test]
+fn a_change_counts_by_how_closely_trouble_followed_it() {
+    let mut window = TelemetryWindow::new(range());
+    let orders = EntityId::service("orders");
+    for second in 0..600_u64 {
+        let line = LogRecord::new(start() + Duration::from_secs(second), orders.clone(), "served");
+        window.logs.push(line.clone());
+        if second >= 500 {
+            let mut line = line;
+            line.body = "pool exhausted".to_owned();
+            window.logs.push(line.with_severity(aiops_core::model::LogSeverity::Error));
+        }
+    }
+    for (id, second) in [("long before", 10), ("just before", 490), ("lagging", 540), ("after", 580)] {
+        let time = start() + Duration::from_secs(second);
+        let entity = EntityId::service(id);
+        window.changes.push(Change::new(id, time, ChangeKind::Deployment, entity, id));
+    }
+    let told = |window: &TelemetryWindow| -> Vec<String> {
+        let briefing = WindowCompactor::default().briefing(window, Vec::new(), TokenBudget(4000)).unwrap();
+        let changes = briefing.lines.iter().filter(|line| line.kind == Some(EvidenceKind::Change));
+        changes.map(|line| line.entity.name().to_owned()).collect()
+    };
+    // A change up to a minute after the first sign may have been dated late.
+    assert_eq!(told(&window), ["lagging", "just before", "long before", "after"]);
+    // Without trouble the latest comes first.
+    window.logs.clear();
+    assert_eq!(told(&window), ["after", "lagging", "just before", "long before"]);
 }
 
 #[test]

@@ -27,3 +27,4 @@ mod trace_changes;
 mod trace_oracle;
 mod trace_sampler;
 mod traces;
+mod window_stream;

@@ -25,10 +25,11 @@ mod load;
 mod metrics;
 mod table;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{EntityId, EntityKind, TelemetryWindow};
+use aiops_core::model::{EntityId, EntityKind, Span, TelemetryWindow};
 use serde::Serialize;
 
 use crate::EvalError;
@@ -158,6 +159,27 @@ impl IncidentSet {
     /// [`EvalError::Read`], [`EvalError::Table`].
     pub fn load(&self, case: &IncidentCase) -> Result<Incident, EvalError> {
         load::incident(&self.folder, self.layout, case)
+    }
+
+    /// For every reference (a day) the spans of its first incident that has some from before its fault: what is normal for
+    /// incidents without spans of their own from before, where the set has no reference of spans (Nezha's Online Boutique).
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn normal_spans(&self) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
+        let mut normal: BTreeMap<String, Vec<Span>> = BTreeMap::new();
+        if self.layout != Layout::Nezha {
+            return Ok(normal);
+        }
+        for case in &self.cases {
+            if !normal.contains_key(&case.reference) {
+                let spans = self.load(case)?.reference.spans;
+                if !spans.is_empty() {
+                    normal.insert(case.reference.clone(), spans);
+                }
+            }
+        }
+        Ok(normal)
     }
 
     /// Long stretches without a fault, for counting false alarms: each file of `quiet/`, in order of name (Nezha).

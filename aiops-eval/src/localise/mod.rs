@@ -6,14 +6,12 @@
 mod calibration;
 mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{
-    EntityId, EntityKind, FaultType, SeriesKey, Signal, Span, TelemetryWindow, Topology,
-};
+use aiops_core::model::{EntityId, EntityKind, FaultType, SeriesKey, Signal, TelemetryWindow, Topology};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
 use serde::Serialize;
 
@@ -243,7 +241,7 @@ pub fn localise(
         FaultTime::Given => vec![0],
         FaultTime::Jitter { seeds } => (0..seeds).collect(),
     };
-    let spans = normal_spans(&set)?;
+    let spans = set.normal_spans()?;
     for (i, case) in usable.iter().enumerate() {
         progress(i, usable.len());
         for draw in &draws {
@@ -276,24 +274,6 @@ pub fn localise(
     let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let methods = methods.iter().map(Method::name).zip(outcomes).collect();
     Ok(SetReport::of(name, set.cases().len() - usable.len(), methods))
-}
-
-/// For every reference (a day) the spans of its first incident that has some from before its fault: what is normal for
-/// incidents without spans of their own from before, where the set has no reference of spans (Nezha's Online Boutique).
-pub(crate) fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
-    let mut normal: BTreeMap<String, Vec<Span>> = BTreeMap::new();
-    if set.layout() != Layout::Nezha {
-        return Ok(normal);
-    }
-    for case in set.cases() {
-        if !normal.contains_key(&case.reference) {
-            let spans = set.load(case)?.reference.spans;
-            if !spans.is_empty() {
-                normal.insert(case.reference.clone(), spans);
-            }
-        }
-    }
-    Ok(normal)
 }
 
 /// Milliseconds in ±60,000, from a hash (SplitMix64) of incident and draw.

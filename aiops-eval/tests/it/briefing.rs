@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 
+use aiops_compact::briefing::WindowConfig;
 use aiops_eval::briefing::score;
 use aiops_eval::incidents::IncidentSet;
 
@@ -35,7 +36,7 @@ fn set() -> tempfile::TempDir {
 fn the_root_is_looked_for_among_the_first_entities() {
     let dir = set();
     let set = IncidentSet::open(dir.path()).unwrap();
-    let report = score(&set, &[4000, 300], |_, _| {}).unwrap();
+    let report = score(&set, &[4000, 300], &WindowConfig::default(), |_, _| {}).unwrap();
     assert_eq!(report.budgets.len(), 2);
     for budget in &report.budgets {
         let [seen, unseen] = &budget.cases[..] else { panic!() };
@@ -50,5 +51,5 @@ fn the_root_is_looked_for_among_the_first_entities() {
     let text = report.text();
     assert!(text.contains("4000 tokens, 2 incidents: root among the first 5 entities 50.0 %"), "{text}");
     // Not even the stated loss fits.
-    assert!(score(&set, &[5], |_, _| {}).is_err());
+    assert!(score(&set, &[5], &WindowConfig::default(), |_, _| {}).is_err());
 }

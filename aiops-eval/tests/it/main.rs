@@ -12,4 +12,5 @@ mod metrics;
 mod program;
 mod replay;
 mod rolling;
+mod window;
 mod world;
