@@ -100,13 +100,10 @@ fn symptoms(
     window: &TelemetryWindow,
     from: Timestamp,
 ) -> Vec<Symptom> {
-    let mut first: BTreeMap<(EntityId, String, Vec<(String, String)>), Symptom> = BTreeMap::new();
-    for anomaly in detector.find(window) {
-        let symptom = symptom(system, &anomaly, from);
-        let key = (symptom.entity.clone(), symptom.rule.clone(), symptom.labels.clone());
-        first.entry(key).or_insert(symptom);
-    }
-    let mut all: Vec<Symptom> = first.into_values().collect();
+    let mut all: Vec<Symptom> = detector.find(window).iter().map(|a| symptom(system, a, from)).collect();
+    let mut told = BTreeSet::new();
+    all.retain(|s| told.insert((s.entity.clone(), s.rule.clone(), s.labels.clone())));
+    all.sort_by(|a, b| (&a.entity, &a.rule, &a.labels).cmp(&(&b.entity, &b.rule, &b.labels)));
     all.sort_by_key(|symptom| symptom.after);
     all
 }
