@@ -21,7 +21,7 @@ use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
 
-use crate::halves::at_onset;
+use crate::halves::{cut, first_onset};
 use crate::robust::{count, quantile, sorted};
 
 /// A published localiser.
@@ -151,9 +151,10 @@ impl Localizer for Baseline {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some((reference, fault)) = at_onset(window, anomalies, Duration::ZERO) else {
+        let Some(onset) = first_onset(anomalies) else {
             return Ok(Ranking::default());
         };
+        let (reference, fault) = cut(window, onset, Duration::ZERO);
         let mut ranking = self.rank(&reference, &fault);
         for suspect in &mut ranking.suspects {
             let own = anomalies.iter().filter(|a| a.anomaly.entity == suspect.entity);

@@ -1,14 +1,18 @@
 //! Who may be the origin, from metrics, traces and logs together. // LOC-01, RCA-01
 
+mod calls;
 mod config;
+mod costs;
 mod explain;
 mod fault;
 mod finding;
 mod logs;
 mod metrics;
+mod spans;
+mod summary;
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
     EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
@@ -17,13 +21,19 @@ use aiops_core::model::{
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
+pub(crate) use logs::place;
 
-use crate::halves::at_onset;
+use crate::halves::cut;
+use crate::onset::onset;
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
-use explain::Calls;
+use calls::Calls;
+use metrics::Metrics;
+use spans::Operations;
+use summary::Summary;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -74,6 +84,8 @@ pub struct FusedRanking {
     pub unseen: Vec<String>,
     /// Confidence that the first is right, uncalibrated: how far it stands out, 0..=1.
     pub margin: f64,
+    /// When the fault began, where that was looked for.
+    pub onset: Option<Timestamp>,
 }
 
 impl Default for FusedLocalizer {
@@ -140,10 +152,16 @@ impl FusedLocalizer {
         fault: &TelemetryWindow,
         symptom: Option<(&EntityId, &SeriesKey)>,
     ) -> FusedRanking {
-        let calls = Calls::of(reference, fault);
-        let windows = (reference, fault);
-        let felt_by = symptom.map(|s| s.0);
-        let mut findings = metrics::findings(windows, felt_by, &self.roles, &calls, &self.config);
+        let (operations, [old, new]) = spans::tables([&reference.spans, &fault.spans]);
+        let (before, after) = (Summary::of(&old, &operations), Summary::of(&new, &operations));
+        let calls = Calls::of([reference, fault], &operations, [&before, &after]);
+        let Metrics { mut findings, furthest } = metrics::findings(
+            (reference, fault),
+            symptom.map(|s| s.0),
+            &self.roles,
+            &calls,
+            &self.config,
+        );
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
             let beside = matches!(
@@ -156,36 +174,60 @@ impl FusedLocalizer {
             }
         }
         if !reference.spans.is_empty() {
-            findings.extend(traces::findings(reference, fault, &self.config));
+            findings.extend(traces::findings(&operations, (&before, &after), &self.config));
         }
         if !reference.logs.is_empty() {
-            findings.extend(logs::findings(reference, fault, &self.config));
+            let old = logs::Window { lines: &reference.logs, spans: &old, summary: &before };
+            let new = logs::Window { lines: &fault.logs, spans: &new, summary: &after };
+            findings.extend(logs::findings(&operations, (old, new), &self.config));
         }
         for finding in &mut findings {
             finding.strength *= self.weight(finding.kind);
         }
         explain::explain(&mut findings, &calls, &self.config);
-        let felt: BTreeSet<EntityId> = findings
+        let felt: BTreeSet<u32> = findings
             .iter()
             .filter(|f| f.kind.family() != finding::Family::Own)
-            .map(|f| f.entity.clone())
+            .filter_map(|f| calls.number(&f.entity))
             .collect();
-        let felt: BTreeSet<&EntityId> = felt.iter().collect();
-        let mut by_entity: BTreeMap<EntityId, Vec<Finding>> =
-            entities(reference, fault).into_iter().map(|e| (e, Vec::new())).collect();
+        let mut by_entity: BTreeMap<&EntityId, Vec<Finding>> =
+            entities(reference, fault, &operations).into_iter().map(|e| (e, Vec::new())).collect();
         for finding in findings {
             if let Some(own) = by_entity.get_mut(&finding.entity) {
                 own.push(finding);
             }
         }
         let suspects = by_entity.into_iter().map(|(entity, findings)| {
-            let path = calls.path_up(&entity, &felt);
-            self.suspect(entity, findings, path)
+            let moved = furthest.get(entity).copied().unwrap_or(0.0);
+            self.suspect(entity.clone(), findings, self.config.tail * self.config.strength(moved))
         });
         let mut suspects: Vec<FusedSuspect> = suspects.collect();
         suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
-        let margin = margin(&suspects);
-        FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin }
+        for suspect in suspects.iter_mut().take(self.config.paths) {
+            suspect.path = calls.path_up(&suspect.entity, &felt);
+        }
+        let margin = self.margin(&suspects);
+        FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin, onset: None }
+    }
+
+    /// Ranks suspects of a fault that began at about `stated`: the onset is looked for within
+    /// [`OnsetConfig::reach`](crate::OnsetConfig::reach), what precedes it in `window` is normal and so is `normal`.
+    #[must_use]
+    pub fn rank_near(
+        &self,
+        normal: Option<&TelemetryWindow>,
+        window: &TelemetryWindow,
+        stated: Timestamp,
+        symptom: Option<(&EntityId, &SeriesKey)>,
+    ) -> FusedRanking {
+        let onset = onset(window, stated, &self.config.onset).at;
+        let (mut reference, fault) = cut(window, onset, self.config.guard);
+        if let Some(normal) = normal {
+            reference.merge(normal.clone());
+        }
+        let mut answer = self.rank_for(&reference, &fault, symptom);
+        answer.onset = Some(onset);
+        answer
     }
 
     fn weight(&self, kind: FindingKind) -> f64 {
@@ -203,7 +245,7 @@ impl FusedLocalizer {
         }
     }
 
-    fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, path: Vec<EntityId>) -> FusedSuspect {
+    fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, tail: f64) -> FusedSuspect {
         findings.sort_by(|a, b| {
             let weight = |f: &Finding| f.strength * f.own;
             weight(b)
@@ -219,37 +261,42 @@ impl FusedLocalizer {
             } else {
                 // Never more than the strongest again.
                 *rest = (*rest + self.config.corroboration * f.strength * f.own)
-                    .min(self.config.corroboration * 4.0 * *first);
+                    .min(self.config.corroboration * self.config.corroborating * *first);
             }
         }
-        let score = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
-        let all: Vec<&Finding> = findings.iter().collect();
-        let (fault, decided_by) = fault::fault(&all);
+        let score = kinds.values().fold(tail, |sum, (first, rest)| sum + first + rest);
+        let (fault, decided_by) = fault::fault(&findings, &self.config);
         findings.truncate(self.config.citations);
+        let path = vec![entity.clone()];
         FusedSuspect { entity, score, fault, decided_by, findings, path }
     }
-}
 
-/// How much of the first two scores is the first's, from half (0) to all (1).
-fn margin(suspects: &[FusedSuspect]) -> f64 {
-    let mut scores = suspects.iter().map(|s| s.score);
-    match (scores.next(), scores.next()) {
-        (Some(first), second) if first > 0.0 => (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0),
-        _ => 0.0,
+    /// How much of the first two scores is the first's, from half (0) to all (1), less where the first is hardly anything.
+    fn margin(&self, suspects: &[FusedSuspect]) -> f64 {
+        let mut scores = suspects.iter().map(|s| s.score);
+        match (scores.next(), scores.next()) {
+            (Some(first), second) if first > 0.0 => {
+                let apart = (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0);
+                apart * first / (first + self.config.half_sure)
+            }
+            _ => 0.0,
+        }
     }
 }
 
 /// Everybody seen; what users see at the front door is nobody's.
-fn entities(reference: &TelemetryWindow, fault: &TelemetryWindow) -> BTreeSet<EntityId> {
-    let mut all = BTreeSet::new();
+fn entities<'a>(
+    reference: &'a TelemetryWindow,
+    fault: &'a TelemetryWindow,
+    operations: &Operations<'a>,
+) -> BTreeSet<&'a EntityId> {
+    let mut all: HashSet<&EntityId> = operations.iter().map(|o| o.1).collect();
     for window in [reference, fault] {
-        all.extend(window.metrics.iter().map(|s| s.entity().clone()));
-        all.extend(window.spans.iter().map(|s| s.entity.clone()));
-        all.extend(window.logs.iter().map(|l| l.entity.clone()));
-        all.extend(window.topology.edges().flat_map(|e| [e.from.clone(), e.to.clone()]));
+        all.extend(window.metrics.iter().map(|s| s.entity()));
+        all.extend(window.logs.iter().map(|l| &l.entity));
+        all.extend(window.topology.edges().flat_map(|e| [&e.from, &e.to]));
     }
-    all.retain(|e| e.kind() != EntityKind::Network);
-    all
+    all.into_iter().filter(|e| e.kind() != EntityKind::Network).collect()
 }
 
 fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_>) -> Vec<String> {
@@ -269,6 +316,9 @@ fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_
 }
 
 /// What precedes the first onset by more than the guard time is normal, what follows is not.
+///
+/// A suspect cites the anomalies found at itself, else those of the callers its trouble travelled to, else the one that gave
+/// the onset at which before and after were parted.
 #[async_trait]
 impl Localizer for FusedLocalizer {
     async fn localize(
@@ -278,23 +328,19 @@ impl Localizer for FusedLocalizer {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some((before, fault)) = at_onset(window, anomalies, self.config.guard) else {
+        let Some(first) = anomalies.iter().min_by_key(|a| (a.anomaly.onset, &a.id)) else {
             return Ok(Ranking::default());
         };
-        let answer = match &self.reference {
-            Some(reference) => {
-                let mut both = (**reference).clone();
-                both.merge(before);
-                self.rank(&both, &fault)
-            }
-            None => self.rank(&before, &fault),
-        };
-        let cite = |entity: &EntityId| -> Vec<EvidenceId> {
+        let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
+        let of = |entity: &EntityId| -> Vec<EvidenceId> {
             anomalies.iter().filter(|a| a.anomaly.entity == *entity).map(|a| a.id.clone()).collect()
         };
+        let cite = |path: &[EntityId]| {
+            path.iter().map(of).find(|found| !found.is_empty()).unwrap_or_else(|| vec![first.id.clone()])
+        };
         let suspects = answer.suspects.into_iter().filter(|s| s.score > 0.0).map(|s| {
-            let mut suspect = Suspect::new(s.entity.clone(), s.score);
-            suspect.evidence = cite(&s.entity);
+            let mut suspect = Suspect::new(s.entity, s.score);
+            suspect.evidence = cite(&s.path);
             suspect.path = s.path;
             suspect
         });
