@@ -2,7 +2,7 @@
 //! exact arithmetic, and scores briefings of incidents.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use aiops_eval::EvalError;
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::incidents::IncidentSet;
-use aiops_eval::localise::{FaultTime, localise};
+use aiops_eval::localise::{FaultTime, LocaliseOptions, Modalities, localise};
 use aiops_eval::logs;
 use aiops_eval::metrics::{evaluate, forest_speed};
 use aiops_eval::recording::Recording;
@@ -21,6 +21,7 @@ use aiops_eval::rolling::{RollingOptions, measure};
 use aiops_rca::{FusedLocalizer, FusionConfig};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// Evaluates what pipelines recorded.
 #[derive(Debug, Parser)]
@@ -120,12 +121,21 @@ struct Incidents {
     /// When the fault is said to have begun.
     #[arg(long, value_enum, default_value_t = Time::Given)]
     time: Time,
+    /// What may be seen: any of metrics, spans, logs with commas between them, or all.
+    #[arg(long, default_value = "all")]
+    modalities: Modalities,
+    /// Run on every other choice of modalities, and without each component, too.
+    #[arg(long)]
+    ablate: bool,
     /// Draws with `--time jitter`.
     #[arg(long, default_value_t = 20)]
     seeds: u32,
     /// JSON file of settings of the localiser.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// JSON file of settings of `--time detected`.
+    #[arg(long)]
+    watch: Option<PathBuf>,
     /// Folder to write rankings to: <set>.csv and, with evidence, <set>.json.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -155,6 +165,8 @@ enum Time {
     Given,
     /// Wrong by up to a minute.
     Jitter,
+    /// Not stated: found by the system itself.
+    Detected,
 }
 
 #[derive(Debug, Args)]
@@ -364,24 +376,27 @@ fn sets(folders: &[PathBuf]) -> Result<Vec<PathBuf>, EvalError> {
     Ok(sets)
 }
 
+/// Settings from a JSON file; the declared ones without.
+fn settings<T: Default + DeserializeOwned>(path: Option<&Path>) -> Result<T, EvalError> {
+    let Some(path) = path else { return Ok(T::default()) };
+    let bytes = std::fs::read(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+    serde_json::from_slice(&bytes).map_err(|source| EvalError::ConfigFile { path: path.to_owned(), source })
+}
+
 fn incidents(options: &Incidents) -> Result<ExitCode, String> {
-    let config = match &options.config {
-        Some(path) => {
-            let bytes = std::fs::read(path)
-                .map_err(|source| EvalError::Read { path: path.clone(), source }.chain())?;
-            serde_json::from_slice(&bytes)
-                .map_err(|source| EvalError::ConfigFile { path: path.clone(), source }.chain())?
-        }
-        None => FusionConfig::default(),
-    };
+    let config: FusionConfig = settings(options.config.as_deref()).map_err(|e| e.chain())?;
     let localizer = FusedLocalizer::default().with_config(config).map_err(|e| e.to_string())?;
     let time = match options.time {
         Time::Given => FaultTime::Given,
         Time::Jitter => FaultTime::Jitter { seeds: options.seeds },
+        Time::Detected => FaultTime::Detected,
     };
+    let mut run = LocaliseOptions::default();
+    (run.time, run.modalities, run.ablate) = (time, options.modalities, options.ablate);
+    run.watch = settings(options.watch.as_deref()).map_err(|e| e.chain())?;
     let mut reports = Vec::new();
     for folder in sets(&options.folders).map_err(|e| e.chain())? {
-        let report = localise(&folder, &localizer, time, progress("incidents")).map_err(|e| e.chain())?;
+        let report = localise(&folder, &localizer, &run, progress("incidents")).map_err(|e| e.chain())?;
         if let Some(out) = &options.out {
             report.write(out).map_err(|e| e.chain())?;
         }

@@ -2,14 +2,8 @@
 
 use std::time::Duration;
 
-use aiops_core::CitedAnomaly;
 use aiops_core::model::{MetricSeries, TelemetryWindow, TimeAxis, TimeRange, time};
 use jiff::Timestamp;
-
-/// The first onset among `anomalies`.
-pub(crate) fn first_onset(anomalies: &[CitedAnomaly]) -> Option<Timestamp> {
-    anomalies.iter().map(|a| a.anomaly.onset).min()
-}
 
 /// What precedes `onset` by more than `guard`, and what begins at `onset` or later. Both keep the topology. O(size of the
 /// window).

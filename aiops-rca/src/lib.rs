@@ -2,6 +2,7 @@
 
 mod baseline;
 mod calibrate;
+mod cite;
 mod config;
 mod fusion;
 mod halves;

@@ -4,6 +4,7 @@
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
 pub mod deviation;
+pub mod incident;
 pub mod logs;
 pub mod mask;
 pub mod peers;

@@ -26,9 +26,10 @@ mod metrics;
 mod table;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{EntityId, EntityKind, TelemetryWindow};
+use aiops_core::model::{EntityId, EntityKind, TelemetryWindow, TimeRange};
 use serde::Serialize;
 
 use crate::EvalError;
@@ -115,6 +116,24 @@ pub struct Incident {
     pub fault: TelemetryWindow,
 }
 
+/// The telemetry of one incident as it was recorded, not parted by anybody's time of the fault.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Recording {
+    /// What is known to be normal; it may be later than the fault.
+    pub normal: TelemetryWindow,
+    /// What was recorded about the fault: before and after it (Nezha), from it on elsewhere. Its topology as in
+    /// [`Incident::fault`].
+    pub window: TelemetryWindow,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        let nothing = || TelemetryWindow::new(TimeRange::ending_at(Timestamp::UNIX_EPOCH, Duration::ZERO));
+        Self { normal: nothing(), window: nothing() }
+    }
+}
+
 /// A folder of incidents.
 #[derive(Debug, Clone)]
 pub struct IncidentSet {
@@ -158,6 +177,14 @@ impl IncidentSet {
     /// [`EvalError::Read`], [`EvalError::Table`].
     pub fn load(&self, case: &IncidentCase) -> Result<Incident, EvalError> {
         load::incident(&self.folder, self.layout, case)
+    }
+
+    /// Reads the telemetry of one incident without using when its fault began, but for sets that record nothing else.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn recording(&self, case: &IncidentCase) -> Result<Recording, EvalError> {
+        load::recording(&self.folder, self.layout, case)
     }
 
     /// Long stretches without a fault, for counting false alarms: each file of `quiet/`, in order of name (Nezha).

@@ -169,8 +169,8 @@ settings! {
         corroboration = 0.15, 0.0..=1.0;
         /// Most that they add, in findings as strong as the strongest; default 4, 0..=100.
         corroborating = 4.0, 0.0..=100.0;
-        /// Score of the first at which its confidence is half of what its distance from the second says; default 0, 0..=10.
-        half_sure = 0.0, 0.0..=10.0;
+        /// Score of the first at which its confidence is half of what its distance from the second says; default 0.5, 0..=10.
+        half_sure = 0.5, 0.0..=10.0;
         /// Share of the strongest finding below which another does not decide the kind of fault; default 0.5, 0..=1.
         weak = 0.5, 0.0..=1.0;
         /// Strength of a resource's finding that decides the kind of fault whatever else was found; default 0.5 (two standard

@@ -37,13 +37,6 @@ struct Seen<'a> {
     shift: Shift,
 }
 
-/// What metrics say.
-pub(super) struct Metrics<'a> {
-    pub(super) findings: Vec<Finding>,
-    /// Standard deviations by which any metric of an entity moved, whatever it means.
-    pub(super) furthest: BTreeMap<&'a EntityId, f64>,
-}
-
 /// Finite samples of every series, in order. Where a series is there twice, samples of one time count once.
 fn points(window: &TelemetryWindow) -> BTreeMap<(&EntityId, &SeriesKey), Track<'_>> {
     let mut tracks: BTreeMap<_, Track<'_>> = BTreeMap::new();
@@ -71,10 +64,9 @@ pub(super) fn findings<'a>(
     roles: &MetricRoles,
     calls: &Calls<'_>,
     config: &FusionConfig,
-) -> Metrics<'a> {
+) -> Vec<Finding> {
     let mut normal = points(reference);
     let mut all = Vec::new();
-    let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut costs = Costs::new(symptom);
     // By entity and resource: how much of it is used.
     let mut used: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
@@ -95,10 +87,6 @@ pub(super) fn findings<'a>(
         if let Some(percent) = percent(series).filter(|_| !host) {
             let level = used.entry((series.entity(), kind)).or_insert(0.0);
             *level = level.max(shift.to * percent);
-        }
-        if !host {
-            let furthest = furthest.entry(series.entity()).or_default();
-            *furthest = furthest.max(shift.z.abs());
         }
         all.push(Seen { series, class, kind, shift });
     }
@@ -164,7 +152,7 @@ pub(super) fn findings<'a>(
         finding.mark = mark(&shift);
         found.push(finding);
     }
-    Metrics { findings: copies(found), furthest }
+    copies(found)
 }
 
 /// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,

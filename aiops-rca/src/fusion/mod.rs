@@ -15,7 +15,7 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
+    EntityId, EntityKind, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
     TelemetryWindow, Unit,
 };
 use aiops_core::seam::Localizer;
@@ -27,11 +27,12 @@ pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
 pub(crate) use logs::place;
 
+use crate::baseline::Baseline;
+use crate::cite::{cite, first};
 use crate::halves::cut;
 use crate::onset::onset;
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
 use calls::Calls;
-use metrics::Metrics;
 use spans::Operations;
 use summary::Summary;
 
@@ -137,6 +138,12 @@ impl FusedLocalizer {
         self
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &FusionConfig {
+        &self.config
+    }
+
     /// Ranks suspects, without a runtime: `fault` begins with the fault, `reference` is normal.
     #[must_use]
     pub fn rank(&self, reference: &TelemetryWindow, fault: &TelemetryWindow) -> FusedRanking {
@@ -155,7 +162,7 @@ impl FusedLocalizer {
         let (operations, [old, new]) = spans::tables([&reference.spans, &fault.spans]);
         let (before, after) = (Summary::of(&old, &operations), Summary::of(&new, &operations));
         let calls = Calls::of([reference, fault], &operations, [&before, &after]);
-        let Metrics { mut findings, furthest } = metrics::findings(
+        let mut findings = metrics::findings(
             (reference, fault),
             symptom.map(|s| s.0),
             &self.roles,
@@ -190,6 +197,7 @@ impl FusedLocalizer {
             .filter(|f| f.kind.family() != finding::Family::Own)
             .filter_map(|f| calls.number(&f.entity))
             .collect();
+        let tail = if self.config.tail > 0.0 { outliers(reference, fault) } else { BTreeMap::new() };
         let mut by_entity: BTreeMap<&EntityId, Vec<Finding>> =
             entities(reference, fault, &operations).into_iter().map(|e| (e, Vec::new())).collect();
         for finding in findings {
@@ -198,8 +206,8 @@ impl FusedLocalizer {
             }
         }
         let suspects = by_entity.into_iter().map(|(entity, findings)| {
-            let moved = furthest.get(entity).copied().unwrap_or(0.0);
-            self.suspect(entity.clone(), findings, self.config.tail * self.config.strength(moved))
+            let tail = tail.get(entity).map_or(0.0, |rank| self.config.tail / rank);
+            self.suspect(entity.clone(), findings, tail)
         });
         let mut suspects: Vec<FusedSuspect> = suspects.collect();
         suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
@@ -284,6 +292,13 @@ impl FusedLocalizer {
     }
 }
 
+/// Rank of each entity, from 1, by how far any of its metrics lies out, whatever it means.
+fn outliers(reference: &TelemetryWindow, fault: &TelemetryWindow) -> BTreeMap<EntityId, f64> {
+    let ranking = Baseline::RobustScorer.rank(reference, fault);
+    let known = ranking.suspects.into_iter().filter(|s| s.score > 0.0);
+    (1_u32..).map(f64::from).zip(known).map(|(rank, s): (f64, Suspect)| (s.entity, rank)).collect()
+}
+
 /// Everybody seen; what users see at the front door is nobody's.
 fn entities<'a>(
     reference: &'a TelemetryWindow,
@@ -328,19 +343,11 @@ impl Localizer for FusedLocalizer {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some(first) = anomalies.iter().min_by_key(|a| (a.anomaly.onset, &a.id)) else {
-            return Ok(Ranking::default());
-        };
+        let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
-        let of = |entity: &EntityId| -> Vec<EvidenceId> {
-            anomalies.iter().filter(|a| a.anomaly.entity == *entity).map(|a| a.id.clone()).collect()
-        };
-        let cite = |path: &[EntityId]| {
-            path.iter().map(of).find(|found| !found.is_empty()).unwrap_or_else(|| vec![first.id.clone()])
-        };
         let suspects = answer.suspects.into_iter().filter(|s| s.score > 0.0).map(|s| {
             let mut suspect = Suspect::new(s.entity, s.score);
-            suspect.evidence = cite(&s.path);
+            suspect.evidence = cite(anomalies, &s.path);
             suspect.path = s.path;
             suspect
         });

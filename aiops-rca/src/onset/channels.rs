@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
-use aiops_core::model::{EntityId, LogRecord, MetricSeries, Span};
+use aiops_core::model::{EntityId, LogRecord, MetricSeries, Span, time};
 
 use super::{Grid, OnsetConfig};
 use crate::fusion::place;
@@ -140,9 +141,16 @@ impl<'c> Gains<'c> {
         }
     }
 
-    /// Metrics against what precedes the context.
+    /// Metrics against what precedes the context. Those sampled too seldom to tell one candidate from the next but one say
+    /// nothing about the time.
     pub(super) fn metrics(&mut self, metrics: &[MetricSeries]) {
-        for series in metrics {
+        let seldom = |series: &&MetricSeries| {
+            let ends = series.times().get(0).zip(series.times().last());
+            let length = ends.map_or(Duration::ZERO, |(first, last)| time::elapsed(first, last));
+            let gaps = u32::try_from(series.len().saturating_sub(1)).unwrap_or(u32::MAX).max(1);
+            length / gaps > self.config.reach / 2
+        };
+        for series in metrics.iter().filter(|s| !seldom(s)).collect::<Vec<_>>() {
             let history = sorted(series.points().filter(|p| p.0 < self.grid.from).map(|p| p.1));
             let Some((centre, scale)) = location_and_scale(&history) else { continue };
             if history.len() < self.config.least_events {

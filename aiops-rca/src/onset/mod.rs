@@ -10,7 +10,7 @@
 //! |---|---|
 //! | share of one operation in its entity's spans, of one kind of line in its writer's lines | binomial: load does not count |
 //! | time of an operation's spans (logarithm) | normal, values far off clipped |
-//! | a metric, against all that was recorded before the context | normal, values far off clipped |
+//! | a metric sampled at least twice within the reach, against all that precedes the context | normal, values far off clipped |
 //!
 //! Spans and lines come in clumps, a request at a time; their gains are divided by the variance found between neighbouring
 //! steps.
