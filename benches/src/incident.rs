@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
-    EntityId, MetricKind, MetricSeries, SeriesKey, Span, SpanId, TelemetryWindow, TimeAxis, TimeRange, TraceId, Unit,
+    EntityId, MetricKind, MetricSeries, SeriesKey, Span, SpanId, TelemetryWindow, TimeAxis, TimeRange,
+    TraceId, Unit,
 };
 
 /// What is normal, and what came since the fault.
@@ -29,7 +30,8 @@ const DEPTH: usize = 6;
 /// fixed seed: traces of about 13 spans, server and client spans in turn, and two metrics of each service.
 #[must_use]
 pub fn incident(entities: usize, spans: usize) -> Incident {
-    let names: Vec<EntityId> = (0..entities.max(3)).map(|i| EntityId::service(format!("service-{i:05}"))).collect();
+    let names: Vec<EntityId> =
+        (0..entities.max(3)).map(|i| EntityId::service(format!("service-{i:05}"))).collect();
     let root = names.len() / 2;
     let begin = Timestamp::from_second(1_750_000_000).unwrap_or_default();
     let length = Duration::from_secs(60 * SAMPLES as u64);
@@ -68,7 +70,13 @@ fn window(
         let first = rng.usize(0..names.len());
         let share = trace as f64 * 13.0 / spans.max(1) as f64;
         let start = begin + length.mul_f64(share.min(0.999));
-        call(&mut window.spans, names, &mut rng, Call { trace, parent: None, to: first, start, depth: 0 }, root);
+        call(
+            &mut window.spans,
+            names,
+            &mut rng,
+            Call { trace, parent: None, to: first, start, depth: 0 },
+            root,
+        );
     }
     window
 }
@@ -82,7 +90,13 @@ struct Call {
 }
 
 /// One call and those it makes; how long it took.
-fn call(spans: &mut Vec<Span>, names: &[EntityId], rng: &mut fastrand::Rng, call: Call, root: Option<usize>) -> Duration {
+fn call(
+    spans: &mut Vec<Span>,
+    names: &[EntityId],
+    rng: &mut fastrand::Rng,
+    call: Call,
+    root: Option<usize>,
+) -> Duration {
     let Some(entity) = names.get(call.to) else { return Duration::ZERO };
     let (trace, id) = (TraceId(u128::from(call.trace)), SpanId(spans.len() as u64 + 1));
     let at = spans.len();
@@ -100,7 +114,9 @@ fn call(spans: &mut Vec<Span>, names: &[EntityId], rng: &mut fastrand::Rng, call
         }
         let (client, place) = (SpanId(spans.len() as u64 + 1), spans.len());
         let start = call.start + took;
-        spans.push(Span::new(trace, client, entity.clone(), "HTTP GET", start, Duration::ZERO).with_parent(id));
+        spans.push(
+            Span::new(trace, client, entity.clone(), "HTTP GET", start, Duration::ZERO).with_parent(id),
+        );
         let next = Call { trace: call.trace, parent: Some(client), to, start, depth: call.depth + 1 };
         let waited = self::call(spans, names, rng, next, root) + Duration::from_micros(rng.u64(180..220));
         if let Some(span) = spans.get_mut(place) {

@@ -11,7 +11,9 @@ const COMPONENTS: [(&str, Without); 12] = [
     ("onset found", |c| c.onset.reach = std::time::Duration::ZERO),
     ("callees explain callers", |c| c.explained = 0.0),
     ("costs along calls", |c| c.unaccounted = 1.0),
-    ("roles of metrics", |c| (c.either, c.relief, c.client_side, c.host_metric, c.other) = (1.0, 1.0, 1.0, 1.0, 1.0)),
+    ("roles of metrics", |c| {
+        (c.either, c.relief, c.client_side, c.host_metric, c.other) = (1.0, 1.0, 1.0, 1.0, 1.0)
+    }),
     ("use of resources", |c| c.idle = 1.0),
     ("time in spans", |c| c.span_time = 0.0),
     ("callee before caller", |c| c.callee_prior = 0.0),

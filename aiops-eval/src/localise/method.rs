@@ -77,7 +77,8 @@ impl Method {
                 }
             }
             Self::Baseline(baseline) => {
-                let suspects = baseline.rank_near(Some(&normal), &window, shown.stated, shown.unsure).suspects;
+                let suspects =
+                    baseline.rank_near(Some(&normal), &window, shown.stated, shown.unsure).suspects;
                 Answer { plain: suspects, ..Answer::default() }
             }
         };

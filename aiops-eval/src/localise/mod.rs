@@ -117,7 +117,12 @@ pub struct LocaliseOptions {
 
 impl Default for LocaliseOptions {
     fn default() -> Self {
-        Self { time: FaultTime::Given, modalities: Modalities::ALL, ablate: false, watch: WatchConfig::default() }
+        Self {
+            time: FaultTime::Given,
+            modalities: Modalities::ALL,
+            ablate: false,
+            watch: WatchConfig::default(),
+        }
     }
 }
 
@@ -186,7 +191,8 @@ pub fn localise(
                     }
                 }
             }
-            let unsure = if set.layout() == Layout::Nezha { localizer.config().guard } else { Duration::ZERO };
+            let unsure =
+                if set.layout() == Layout::Nezha { localizer.config().guard } else { Duration::ZERO };
             let shown = Shown { layout: set.layout(), case, recording: &recording, stated, unsure };
             for (method, outcomes) in methods.iter().zip(&mut outcomes) {
                 // Nobody is asked to answer from what was not recorded.
@@ -218,11 +224,16 @@ fn sees_any(modalities: Modalities, window: &TelemetryWindow, since: Timestamp) 
     [Signal::Metrics, Signal::Traces, Signal::Logs].into_iter().any(|s| modalities.sees(s) && there(s))
 }
 
-
 /// The recording with the normal spans of its day, where the set has none: who calls whom is known though nobody traced the
 /// fault.
-fn with_normal_spans(mut recording: Recording, case: &IncidentCase, days: &BTreeMap<String, Day>) -> Recording {
-    if let Some(day) = days.get(&case.reference).filter(|d| recording.normal.spans.is_empty() && d.of != case.id) {
+fn with_normal_spans(
+    mut recording: Recording,
+    case: &IncidentCase,
+    days: &BTreeMap<String, Day>,
+) -> Recording {
+    if let Some(day) =
+        days.get(&case.reference).filter(|d| recording.normal.spans.is_empty() && d.of != case.id)
+    {
         recording.normal.spans.clone_from(&day.spans);
     }
     recording

@@ -146,7 +146,12 @@ pub struct SetReport {
 impl SetReport {
     pub(super) fn of(set: String, left_out: usize, methods: Vec<(String, Vec<Outcome>)>) -> Self {
         let methods = methods.into_iter().filter(|(_, o)| !o.is_empty());
-        Self { set, left_out, methods: methods.map(|(method, o)| report(method, o)).collect(), detection: None }
+        Self {
+            set,
+            left_out,
+            methods: methods.map(|(method, o)| report(method, o)).collect(),
+            detection: None,
+        }
     }
 
     /// A table; with the incidents whose root was not first where `cases`.

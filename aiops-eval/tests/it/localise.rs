@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aiops_core::model::FaultType;
 use aiops_eval::incidents::Layout;
-use aiops_eval::localise::{Calibration, FaultTime, LocaliseOptions, Modalities, class_in_words_of_the_set, localise};
+use aiops_eval::localise::{
+    Calibration, FaultTime, LocaliseOptions, Modalities, class_in_words_of_the_set, localise,
+};
 use aiops_rca::{FindingKind, FusedLocalizer};
 
 use crate::incidents::put;
@@ -52,7 +54,8 @@ fn rankings_are_written_for_others_to_score() {
     let dir = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();
     set(dir.path());
-    let report = localise(dir.path(), &FusedLocalizer::default(), &LocaliseOptions::default(), |_, _| {}).unwrap();
+    let report =
+        localise(dir.path(), &FusedLocalizer::default(), &LocaliseOptions::default(), |_, _| {}).unwrap();
     report.write(out.path()).unwrap();
     let csv = fs::read_to_string(out.path().join(format!("{}.csv", report.set))).unwrap();
     let mut lines = csv.lines();
@@ -77,6 +80,26 @@ fn a_time_that_is_wrong_is_wrong_the_same_way_again() {
     };
     assert_eq!(ranks(&a).len(), 6);
     assert_eq!(ranks(&a), ranks(&b));
+}
+
+#[test]
+fn who_does_not_notice_does_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    set(dir.path());
+    let mut options = LocaliseOptions::default();
+    (options.time, options.watch.limit) = (FaultTime::Detected, 0.5);
+    let report = localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {}).unwrap();
+    let fused = &report.methods[0];
+    // Nobody deviates in the second.
+    assert_eq!(fused.outcomes.iter().map(|o| o.rank).collect::<Vec<_>>(), [Some(1), None]);
+    assert_eq!((fused.total.ac[0].right, fused.total.ac[0].of), (1, 2));
+    let detection = report.detection.as_ref().unwrap();
+    assert_eq!((detection.detected.right, detection.detected.of), (1, 2));
+    assert!(detection.median_delay.is_some_and(|d| d > 0.0 && d <= 240.0), "{detection}");
+    assert!(report.text(false).contains("detected 0.50 (1/2)"));
+    options.watch.limit = 0.0;
+    let error = localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {}).unwrap_err();
+    assert!(error.chain().contains("limit"), "{}", error.chain());
 }
 
 #[test]

@@ -35,8 +35,11 @@ impl<'a> Calls<'a> {
         pairs.retain(|(caller, callee)| caller != callee);
         let all: BTreeSet<&EntityId> = pairs.iter().flat_map(|(a, b)| [*a, *b]).collect();
         let entities: Vec<&EntityId> = all.into_iter().collect();
-        let mut calls =
-            Self { callees: vec![Vec::new(); entities.len()], callers: vec![Vec::new(); entities.len()], entities };
+        let mut calls = Self {
+            callees: vec![Vec::new(); entities.len()],
+            callers: vec![Vec::new(); entities.len()],
+            entities,
+        };
         for (caller, callee) in pairs {
             let (Some(from), Some(to)) = (calls.number(caller), calls.number(callee)) else { continue };
             if let Some(list) = calls.callees.get_mut(index(from)) {

@@ -158,9 +158,9 @@ settings! {
         log_new = 0.25, 0.0..=10.0;
         /// Weight of missing lines; default 1.5, 0..=10.
         log_missing = 1.5, 0.0..=10.0;
-        /// Weight of how far any metric of an entity moved, whatever it means: it orders those of whom nothing else is known;
-        /// default 0, 0..=10.
-        tail = 0.0, 0.0..=10.0;
+        /// Weight of being the one whose metrics lie out furthest, whatever they mean; half of it for the second, a third for the
+        /// third: it orders those of whom nothing else is known. Default 0.1, 0..=10.
+        tail = 0.1, 0.0..=10.0;
         /// Share of slowness or wrong outcomes that a callee's explains; default 0.9, 0..=1.
         explained = 0.9, 0.0..=1.0;
         /// How much less somebody one call further away explains; default 0.95, 0..=1.

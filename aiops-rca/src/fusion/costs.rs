@@ -33,7 +33,7 @@ impl Cost {
     pub(super) fn add(
         &mut self,
         series: MetricKind,
-        before: impl FnOnce() -> Vec<f64>,
+        before: &[f64],
         now: &[f64],
         covered: f64,
         kind: FindingKind,
@@ -42,7 +42,7 @@ impl Cost {
         if !matches!(kind, FindingKind::Traffic | FindingKind::Latency | FindingKind::Errors) {
             return;
         }
-        let (Some(was), Some(is)) = (decile_mean(&before()), decile_mean(now)) else { return };
+        let (Some(was), Some(is)) = (decile_mean(before), decile_mean(now)) else { return };
         match kind {
             // No sample, no request.
             FindingKind::Traffic => self.traffic = Some(self.traffic.unwrap_or(0.0).max(is * covered)),
@@ -118,7 +118,8 @@ fn flows(known: &[Option<f64>], calls: &Calls<'_>, longest: usize) -> Vec<Option
                 continue;
             }
             // Whose cost is not known lets everything through.
-            let through = |caller: &u32| flows.get(index(*caller)).copied().flatten().unwrap_or(f64::INFINITY);
+            let through =
+                |caller: &u32| flows.get(index(*caller)).copied().flatten().unwrap_or(f64::INFINITY);
             let arriving: f64 = callers.iter().map(through).sum();
             if arriving < was
                 && let Some(cell) = flows.get_mut(index(number))

@@ -34,8 +34,9 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
     let busy = resource.filter(|r| r.0 >= config.certain).or(weighty(resource));
     if let Some((best, kind)) = busy {
         // Filling memory keeps a processor busy; a busy processor fills no memory.
-        let fills =
-            memory.zip(cpu).is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= config.fills * c.0.min(best));
+        let fills = memory
+            .zip(cpu)
+            .is_some_and(|(m, c)| kind == FindingKind::Cpu && m.0 >= config.fills * c.0.min(best));
         return (FaultType::ResourceExhaustion, Some(if fills { FindingKind::Memory } else { kind }));
     }
     // Time between entities is the network's; of time spent within, missing or new work is the likelier reason.

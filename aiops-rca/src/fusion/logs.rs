@@ -156,12 +156,7 @@ fn new(
     found
 }
 
-fn missing(
-    before: &Counts<'_, '_>,
-    after: &Counts<'_, '_>,
-    config: &FusionConfig,
-    found: &mut Vec<Finding>,
-) {
+fn missing(before: &Counts<'_, '_>, after: &Counts<'_, '_>, config: &FusionConfig, found: &mut Vec<Finding>) {
     // Fewer errors are no harm.
     for (key, then) in before.lines.iter().filter(|(_, then)| !then.severe) {
         let (writer, place) = key;

@@ -57,6 +57,14 @@ fn points(window: &TelemetryWindow) -> BTreeMap<(&EntityId, &SeriesKey), Track<'
     tracks
 }
 
+/// What metrics say.
+pub(super) struct Metrics<'a> {
+    pub(super) findings: Vec<Finding>,
+    /// Interquartile ranges by which any metric of an entity that varies lies out, whatever it means (the robust scorer of BARO,
+    /// either way).
+    pub(super) furthest: BTreeMap<&'a EntityId, f64>,
+}
+
 /// O(samples · log samples).
 pub(super) fn findings<'a>(
     (reference, fault): (&'a TelemetryWindow, &'a TelemetryWindow),
@@ -64,8 +72,9 @@ pub(super) fn findings<'a>(
     roles: &MetricRoles,
     calls: &Calls<'_>,
     config: &FusionConfig,
-) -> Vec<Finding> {
+) -> Metrics<'a> {
     let mut normal = points(reference);
+    let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
     let mut costs = Costs::new(symptom);
     // By entity and resource: how much of it is used.
@@ -78,10 +87,14 @@ pub(super) fn findings<'a>(
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
         let host = of_host(&series.key().name);
         let now = sorted(track.now.iter().map(|p| p.1));
+        let was = sorted(track.before.iter().map(|p| p.1));
+        if let Some(out) = outlying(&was, &now) {
+            let furthest = furthest.entry(series.entity()).or_default();
+            *furthest = furthest.max(out);
+        }
         if class.side != Side::Client && !host {
-            let was = || sorted(track.before.iter().map(|p| p.1));
             let covered = count(now.len()) / count(track.slots.max(1));
-            costs.of(series.entity()).add(series.kind(), was, &now, covered, kind, &class);
+            costs.of(series.entity()).add(series.kind(), &was, &now, covered, kind, &class);
         }
         let Some(shift) = shift(&track.before, &now, fault.range.start(), kind, config) else { continue };
         if let Some(percent) = percent(series).filter(|_| !host) {
@@ -152,7 +165,7 @@ pub(super) fn findings<'a>(
         finding.mark = mark(&shift);
         found.push(finding);
     }
-    copies(found)
+    Metrics { findings: copies(found), furthest }
 }
 
 /// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,
@@ -175,6 +188,15 @@ fn copies(mut found: Vec<Finding>) -> Vec<Finding> {
     });
     found.dedup_by(|b, a| a.entity == b.entity && a.kind == b.kind && a.mark == b.mark);
     found
+}
+
+/// Most interquartile ranges of `normal` by which one of `now` lies off its median; `None` where it does not vary. Both in
+/// order.
+fn outlying(normal: &[f64], now: &[f64]) -> Option<f64> {
+    let range = quantile(normal, 0.75)? - quantile(normal, 0.25)?;
+    let centre = quantile(normal, 0.5)?;
+    let off = (now.last()? - centre).max(centre - now.first()?);
+    (range > 0.0).then(|| off / range)
 }
 
 /// Median over entities of what a metric of memory was before.

@@ -15,8 +15,7 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect,
-    TelemetryWindow, Unit,
+    EntityId, EntityKind, FaultType, MetricKind, Ranking, SeriesKey, Signal, Suspect, TelemetryWindow, Unit,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -27,12 +26,13 @@ pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
 pub(crate) use logs::place;
 
-use crate::baseline::Baseline;
 use crate::cite::{cite, first};
 use crate::halves::cut;
 use crate::onset::onset;
+use crate::robust::{count, sorted};
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
 use calls::Calls;
+use metrics::Metrics;
 use spans::Operations;
 use summary::Summary;
 
@@ -44,12 +44,23 @@ use summary::Summary;
 ///   and are missing; spans of new kinds; failures.
 /// - Logs: lines (by place in the code) that are new, more severe, or missing though the spans that wrote them are there.
 ///
-/// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family.
+/// What is there twice, by id or in every respect, counts once, and so does a metric that is told under two names.
+///
+/// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family; trouble loses a
+/// little with each call it travels up.
 ///
 /// **Fusion.** An entity's score is the sum over kinds of finding of the strongest one that nobody else explains, the others
-/// of the kind adding a little. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
+/// of the kind adding a little. Those of whom little is known are ordered by how far any of their metrics lies out. A modality
+/// that is missing adds nothing and is named in [`Ranking::unseen`].
 ///
-/// Names and order never count. O(n log n) in samples, spans and lines; O(entities · calls) for the graph.
+/// **Time.** [`rank_near`](Self::rank_near) and the seam take the time of the fault as good to a minute and look for the
+/// [`onset`](crate::onset()).
+///
+/// Names and order never count. O(n log n) in samples, spans, lines and calls.
+///
+/// Spans and lines are summed up here and not by `aiops_compact::traces` and `aiops_compact::logs`: those sum up a stream in bounded
+/// memory, by sketches; two recordings of one incident are compared exactly, by medians of every place of a call, children of each
+/// span and lines of each span, none of which a sketch of a stream keeps.
 #[derive(Debug, Clone)]
 pub struct FusedLocalizer {
     roles: MetricRoles,
@@ -162,13 +173,8 @@ impl FusedLocalizer {
         let (operations, [old, new]) = spans::tables([&reference.spans, &fault.spans]);
         let (before, after) = (Summary::of(&old, &operations), Summary::of(&new, &operations));
         let calls = Calls::of([reference, fault], &operations, [&before, &after]);
-        let mut findings = metrics::findings(
-            (reference, fault),
-            symptom.map(|s| s.0),
-            &self.roles,
-            &calls,
-            &self.config,
-        );
+        let Metrics { mut findings, furthest } =
+            metrics::findings((reference, fault), symptom.map(|s| s.0), &self.roles, &calls, &self.config);
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
             let beside = matches!(
@@ -197,7 +203,7 @@ impl FusedLocalizer {
             .filter(|f| f.kind.family() != finding::Family::Own)
             .filter_map(|f| calls.number(&f.entity))
             .collect();
-        let tail = if self.config.tail > 0.0 { outliers(reference, fault) } else { BTreeMap::new() };
+        let tail = ranks(&furthest);
         let mut by_entity: BTreeMap<&EntityId, Vec<Finding>> =
             entities(reference, fault, &operations).into_iter().map(|e| (e, Vec::new())).collect();
         for finding in findings {
@@ -207,14 +213,15 @@ impl FusedLocalizer {
         }
         let suspects = by_entity.into_iter().map(|(entity, findings)| {
             let tail = tail.get(entity).map_or(0.0, |rank| self.config.tail / rank);
-            self.suspect(entity.clone(), findings, tail)
+            (self.suspect(entity.clone(), findings, tail), tail)
         });
-        let mut suspects: Vec<FusedSuspect> = suspects.collect();
-        suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
+        let mut suspects: Vec<(FusedSuspect, f64)> = suspects.collect();
+        suspects.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
+        let margin = self.margin(suspects.iter().map(|(s, tail)| s.score - tail));
+        let mut suspects: Vec<FusedSuspect> = suspects.into_iter().map(|(s, _)| s).collect();
         for suspect in suspects.iter_mut().take(self.config.paths) {
             suspect.path = calls.path_up(&suspect.entity, &felt);
         }
-        let margin = self.margin(&suspects);
         FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin, onset: None }
     }
 
@@ -279,10 +286,10 @@ impl FusedLocalizer {
         FusedSuspect { entity, score, fault, decided_by, findings, path }
     }
 
-    /// How much of the first two scores is the first's, from half (0) to all (1), less where the first is hardly anything.
-    fn margin(&self, suspects: &[FusedSuspect]) -> f64 {
-        let mut scores = suspects.iter().map(|s| s.score);
-        match (scores.next(), scores.next()) {
+    /// How much of the evidence against the first two is against the first, from half (0) to all (1), less where that is hardly
+    /// anything. `evidence` in the order of the ranking.
+    fn margin(&self, mut evidence: impl Iterator<Item = f64>) -> f64 {
+        match (evidence.next(), evidence.next()) {
             (Some(first), second) if first > 0.0 => {
                 let apart = (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0);
                 apart * first / (first + self.config.half_sure)
@@ -292,11 +299,12 @@ impl FusedLocalizer {
     }
 }
 
-/// Rank of each entity, from 1, by how far any of its metrics lies out, whatever it means.
-fn outliers(reference: &TelemetryWindow, fault: &TelemetryWindow) -> BTreeMap<EntityId, f64> {
-    let ranking = Baseline::RobustScorer.rank(reference, fault);
-    let known = ranking.suspects.into_iter().filter(|s| s.score > 0.0);
-    (1_u32..).map(f64::from).zip(known).map(|(rank, s): (f64, Suspect)| (s.entity, rank)).collect()
+/// Rank of each entity, from 1, by how far any of its metrics lies out; of equal ones the last.
+fn ranks<'a>(furthest: &BTreeMap<&'a EntityId, f64>) -> BTreeMap<&'a EntityId, f64> {
+    let sorted = sorted(furthest.values().copied());
+    let behind = |out: f64| sorted.len() - sorted.partition_point(|other| *other < out);
+    let known = furthest.iter().filter(|(_, out)| **out > 0.0);
+    known.map(|(entity, out)| (*entity, count(behind(*out)))).collect()
 }
 
 /// Everybody seen; what users see at the front door is nobody's.
@@ -345,7 +353,8 @@ impl Localizer for FusedLocalizer {
         ctx.check()?;
         let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
-        let suspects = answer.suspects.into_iter().filter(|s| s.score > 0.0).map(|s| {
+        let evident = answer.suspects.into_iter().filter(|s| !s.findings.is_empty());
+        let suspects = evident.map(|s| {
             let mut suspect = Suspect::new(s.entity, s.score);
             suspect.evidence = cite(anomalies, &s.path);
             suspect.path = s.path;

@@ -28,7 +28,6 @@ impl<'a> Operations<'a> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (Operation, &'a EntityId, &'a str)> + '_ {
         (0..).zip(&self.0).map(|(i, (entity, name))| (i, *entity, *name))
     }
-
 }
 
 /// One window's spans. A span that is there twice (by id) counts once: of different ones the first by start and length.
@@ -91,7 +90,8 @@ impl<'a> Spans<'a> {
             let place = slots.entry(span.span_id).or_insert_with(|| number(at));
             let kept = index(*place);
             if kept != at {
-                let dropped = if order(at) < order(kept) { std::mem::replace(place, number(at)) } else { number(at) };
+                let dropped =
+                    if order(at) < order(kept) { std::mem::replace(place, number(at)) } else { number(at) };
                 if let Some(cell) = operations.get_mut(index(dropped)) {
                     *cell = NONE;
                 }
@@ -135,8 +135,11 @@ impl<'a> Spans<'a> {
     /// The spans, duplicates left out, in the order of the window.
     pub(super) fn iter(&self) -> impl Iterator<Item = Item<'a>> + '_ {
         let all = (0..).zip(self.spans).zip(&self.operations);
-        all.filter(|(_, operation)| **operation != NONE)
-            .map(|((slot, span), operation)| Item { span, operation: *operation, slot })
+        all.filter(|(_, operation)| **operation != NONE).map(|((slot, span), operation)| Item {
+            span,
+            operation: *operation,
+            slot,
+        })
     }
 
     fn item(&self, slot: u32) -> Option<Item<'a>> {

@@ -193,10 +193,10 @@ fn fewer_children(
         }
         let (was, is) = (then.children / n, now.children / m);
         let variance = |mean: f64, squares: f64, n: f64| (squares / n - mean * mean).max(0.0) / n;
-        let error = variance(was, then.squares, n)
-            + variance(is, now.squares, m)
-            + (config.mix_drift * was).powi(2);
-        let strength = config.strength((was - is) / error.sqrt()) * (1.0 - is / was).max(0.0) * config.work_missing;
+        let error =
+            variance(was, then.squares, n) + variance(is, now.squares, m) + (config.mix_drift * was).powi(2);
+        let strength =
+            config.strength((was - is) / error.sqrt()) * (1.0 - is / was).max(0.0) * config.work_missing;
         if strength >= config.least_strength {
             let statement = format!("{name}: {is:.1} child spans where there were {was:.1}");
             found.push(Finding::new(entity, FindingKind::WorkMissing, strength, statement));

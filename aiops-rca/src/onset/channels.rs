@@ -111,7 +111,9 @@ impl<'c> Gains<'c> {
         let mut times: Vec<_> = times.into_iter().collect();
         times.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         for (_, times) in times {
-            let Some((centre, scale)) = location_and_scale(&sorted(times.iter().map(|t| t.1))) else { continue };
+            let Some((centre, scale)) = location_and_scale(&sorted(times.iter().map(|t| t.1))) else {
+                continue;
+            };
             let mut steps = Steps::default();
             for (step, value) in times {
                 steps.add(&self.grid, step, self.standard(value, centre, scale.max(LEAST_SPREAD)));
@@ -228,4 +230,3 @@ fn clumping(means: impl Iterator<Item = (f64, f64)>, one: f64) -> f64 {
     }
     (ratios.iter().sum::<f64>() / count(ratios.len())).max(1.0)
 }
-

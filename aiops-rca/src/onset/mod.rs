@@ -71,7 +71,11 @@ pub fn onset(window: &TelemetryWindow, stated: Timestamp, config: &OnsetConfig) 
     };
     let half = steps(config.context);
     let reach = steps(config.reach).min(half.saturating_sub(1));
-    let grid = Grid { from: time::before(stated, config.step * u32::try_from(half).unwrap_or(0)), step: config.step, half };
+    let grid = Grid {
+        from: time::before(stated, config.step * u32::try_from(half).unwrap_or(0)),
+        step: config.step,
+        half,
+    };
     let candidates = half - reach..=half + reach;
     let mut gains = Gains::new(grid, candidates.clone(), config);
     gains.spans(&window.spans);

@@ -211,6 +211,38 @@ fn baselines_find_what_they_are_made_for() {
 }
 
 #[test]
+fn baro_counts_what_rose_and_varied_before() {
+    let (mut reference, mut now) = windows(&NAMES, &busy("order"));
+    let constant = |window: &TelemetryWindow, level: f64| {
+        let axis = window.metrics[0].times().clone();
+        let values = vec![Some(level); axis.len()];
+        MetricSeries::new(SeriesKey::new("queue"), service("cart"), axis, values).unwrap()
+    };
+    let (a, b) = (constant(&reference, 0.0), constant(&now, 1e6));
+    reference.metrics.push(a);
+    now.metrics.push(b);
+    let first = |baseline: Baseline| baseline.rank(&reference, &now).suspects[0].entity.clone();
+    assert_eq!(first(Baseline::Baro), service("order"));
+    assert_eq!(first(Baseline::RobustScorer), service("cart"), "a constant series keeps its unit");
+    // Turned round, the processor fell: the distance is the same, the value is below.
+    let fell = Baseline::Baro.rank(&now, &reference);
+    assert!(fell.suspects.iter().find(|s| s.entity == service("order")).unwrap().score < 1.0);
+}
+
+#[test]
+fn a_time_that_is_wrong_is_put_right_from_the_evidence() {
+    let (reference, fault) = windows(&NAMES, &delayed("stock"));
+    let mut recording = reference;
+    recording.merge(fault);
+    for error in [-50, 0, 50] {
+        let answer = FusedLocalizer::default().rank_near(None, &recording, at(FAULT + error), None);
+        assert_eq!(answer.suspects[0].entity, service("stock"), "stated {error} s off");
+        let off = answer.onset.unwrap().duration_since(at(FAULT)).as_secs().abs();
+        assert!(off <= 10, "{off} s off, stated {error} s off");
+    }
+}
+
+#[test]
 fn at_the_seam_nothing_found_suspects_nobody() {
     let (window, _) = windows(&NAMES, &Fault::default());
     let context = Context::system();

@@ -87,7 +87,7 @@ proptest! {
         percent in 60.0..100.0_f64,
         ms in 50..500_u64,
     ) {
-        let blind: [(Fault, fn(&mut TelemetryWindow)); 3] = [
+        let blind: [(Fault, Blinding); 3] = [
             (Fault { cpu: Some((who.to_owned(), percent)), ..Fault::default() }, |w| w.metrics.clear()),
             (Fault { delay: Some((who.to_owned(), ms)), ..Fault::default() }, |w| w.spans.clear()),
             (silent(who), |w| w.logs.clear()),
@@ -142,6 +142,9 @@ proptest! {
     }
 }
 
+/// Takes a modality away.
+type Blinding = fn(&mut TelemetryWindow);
+
 fn scores(ranking: &FusedRanking) -> Vec<(EntityId, i64)> {
     ranking.suspects.iter().map(|s| (s.entity.clone(), (s.score * 1e9).round() as i64)).collect()
 }
@@ -168,5 +171,12 @@ fn aside_line(line: &LogRecord) -> LogRecord {
 fn aside_span(span: &Span) -> Span {
     let id = SpanId(span.span_id.0 + (1 << 40));
     let took = Duration::from_micros(700 + span.span_id.0 % 50);
-    Span::new(TraceId(1 << 100 | u128::from(id.0)), id, service("aside"), "tick", time::after(span.start, took), took)
+    Span::new(
+        TraceId(1 << 100 | u128::from(id.0)),
+        id,
+        service("aside"),
+        "tick",
+        time::after(span.start, took),
+        took,
+    )
 }

@@ -16,6 +16,7 @@ mod dark;
 mod fused;
 mod fused_properties;
 mod localize;
+mod onset;
 mod properties;
 mod roles;
 mod world;
