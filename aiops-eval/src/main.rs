@@ -16,7 +16,7 @@ use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::diagnose::diagnose;
 use aiops_eval::incidents::IncidentSet;
-use aiops_eval::localise::{FaultTime, localise};
+use aiops_eval::localise::{FaultTime, LocaliseOptions, Modalities, localise};
 use aiops_eval::logs;
 use aiops_eval::metrics::{DataSet, MetricsReport, SEEDS, evaluate, evaluate_set, forest_speed};
 use aiops_eval::recording::Recording;
@@ -258,12 +258,21 @@ struct Incidents {
     /// When the fault is said to have begun.
     #[arg(long, value_enum, default_value_t = Time::Given)]
     time: Time,
+    /// What may be seen: any of metrics, spans, logs with commas between them, or all.
+    #[arg(long, default_value = "all")]
+    modalities: Modalities,
+    /// Run on every other choice of modalities, and without each component, too.
+    #[arg(long)]
+    ablate: bool,
     /// Draws with `--time jitter`.
     #[arg(long, default_value_t = 20)]
     seeds: u32,
     /// JSON file of settings of the localiser.
     #[arg(long)]
     config: Option<PathBuf>,
+    /// JSON file of settings of `--time detected`.
+    #[arg(long)]
+    watch: Option<PathBuf>,
     /// Folder to write rankings to: <set>.csv and, with evidence, <set>.json.
     #[arg(long)]
     out: Option<PathBuf>,
@@ -293,6 +302,8 @@ enum Time {
     Given,
     /// Wrong by up to a minute.
     Jitter,
+    /// Not stated: found by the system itself.
+    Detected,
 }
 
 #[derive(Debug, Args)]
@@ -567,10 +578,14 @@ fn incidents(options: &Incidents) -> Result<ExitCode, String> {
     let time = match options.time {
         Time::Given => FaultTime::Given,
         Time::Jitter => FaultTime::Jitter { seeds: options.seeds },
+        Time::Detected => FaultTime::Detected,
     };
+    let mut run = LocaliseOptions::default();
+    (run.time, run.modalities, run.ablate) = (time, options.modalities, options.ablate);
+    run.watch = settings(options.watch.as_deref())?;
     let mut reports = Vec::new();
     for folder in sets(&options.folders).map_err(|e| e.chain())? {
-        let report = localise(&folder, &localizer, time, progress("incidents")).map_err(|e| e.chain())?;
+        let report = localise(&folder, &localizer, &run, progress("incidents")).map_err(|e| e.chain())?;
         if let Some(out) = &options.out {
             report.write(out).map_err(|e| e.chain())?;
         }

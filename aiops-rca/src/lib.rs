@@ -2,11 +2,13 @@
 
 mod baseline;
 mod calibrate;
+mod cite;
 mod config;
 mod fusion;
 mod halves;
 mod localize;
 mod memory;
+mod onset;
 mod picture;
 mod robust;
 mod roles;
@@ -18,6 +20,7 @@ pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, Calibrator};
 pub use fusion::{Finding, FindingKind, FusedLocalizer, FusedRanking, FusedSuspect, FusionConfig};
 pub use localize::{LocalizerConfig, RoleWeight, TopologyLocalizer};
 pub use memory::{IncidentMemory, MEMORY_VERSION, MemoryConfig, PastIncident, SimilarIncident, Triage};
+pub use onset::{Onset, OnsetConfig, onset};
 pub use picture::SymptomConfig;
 pub use roles::{MetricClass, MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule, Side};
 pub use rule::{ChangeConfig, ObservedConfig, RuleRca, RuleRcaConfig};

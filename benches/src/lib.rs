@@ -6,6 +6,7 @@
 pub mod alerts;
 pub mod deviation;
 pub mod engine;
+pub mod incident;
 pub mod logs;
 pub mod mask;
 pub mod peers;

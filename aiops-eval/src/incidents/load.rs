@@ -13,7 +13,7 @@ use aiops_core::model::{
 use super::events::{Ids, calls, logs, spans, split};
 use super::metrics::Tracks;
 use super::table::Table;
-use super::{Incident, IncidentCase, Layout};
+use super::{Incident, IncidentCase, Layout, Recording};
 use crate::EvalError;
 
 /// How long before the injection nobody knows what is normal (Nezha's clocks of injection are that good).
@@ -41,6 +41,33 @@ fn metrics(
         tracks.read(path, layout, &keep)?;
     }
     tracks.into_series()
+}
+
+pub(super) fn recording(folder: &Path, layout: Layout, case: &IncidentCase) -> Result<Recording, EvalError> {
+    if layout == Layout::Nezha {
+        let of_case = |part: &str| zipped(folder, part, &case.id);
+        let of_day = |part: &str| zipped(folder, "ref", &format!("{}_{part}", case.reference));
+        // The reference is free of faults whenever it was recorded.
+        return Ok(Recording { normal: whole(of_day, 1)?, window: whole(of_case, 0)? });
+    }
+    let Incident { reference, fault, .. } = incident(folder, layout, case)?;
+    Ok(Recording { normal: reference, window: fault })
+}
+
+/// All that Nezha recorded in one place.
+fn whole(path: impl Fn(&str) -> PathBuf, recording: u64) -> Result<TelemetryWindow, EvalError> {
+    let (traces, lines) = (path("traces"), path("logs"));
+    let mut ids = Ids::of(recording);
+    let mut seen = BTreeSet::from([Signal::Metrics]);
+    let series = metrics(&[path("metrics")], Layout::Nezha, |_| true)?;
+    let spans = if traces.exists() { spans(&traces, &mut ids)? } else { Vec::new() };
+    let logs = if lines.exists() { logs(&lines, &mut ids)? } else { Vec::new() };
+    if traces.exists() {
+        seen.extend([Signal::Traces, Signal::Topology]);
+    }
+    seen.extend(lines.exists().then_some(Signal::Logs));
+    let topology = calls(spans.iter());
+    Ok(window(series, spans, logs, topology, &seen))
 }
 
 fn nezha(folder: &Path, case: &IncidentCase) -> Result<Incident, EvalError> {

@@ -27,9 +27,10 @@ mod table;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{EntityId, EntityKind, Span, TelemetryWindow};
+use aiops_core::model::{EntityId, EntityKind, Span, TelemetryWindow, TimeRange};
 use serde::Serialize;
 
 use crate::EvalError;
@@ -116,6 +117,24 @@ pub struct Incident {
     pub fault: TelemetryWindow,
 }
 
+/// The telemetry of one incident as it was recorded, not parted by anybody's time of the fault.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Recording {
+    /// What is known to be normal; it may be later than the fault.
+    pub normal: TelemetryWindow,
+    /// What was recorded about the fault: before and after it (Nezha), from it on elsewhere. Its topology as in
+    /// [`Incident::fault`].
+    pub window: TelemetryWindow,
+}
+
+impl Default for Recording {
+    fn default() -> Self {
+        let nothing = || TelemetryWindow::new(TimeRange::ending_at(Timestamp::UNIX_EPOCH, Duration::ZERO));
+        Self { normal: nothing(), window: nothing() }
+    }
+}
+
 /// A folder of incidents.
 #[derive(Debug, Clone)]
 pub struct IncidentSet {
@@ -180,6 +199,14 @@ impl IncidentSet {
             }
         }
         Ok(normal)
+    }
+
+    /// Reads the telemetry of one incident without using when its fault began, but for sets that record nothing else.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load).
+    pub fn recording(&self, case: &IncidentCase) -> Result<Recording, EvalError> {
+        load::recording(&self.folder, self.layout, case)
     }
 
     /// Long stretches without a fault, for counting false alarms: each file of `quiet/`, in order of name (Nezha).

@@ -3,84 +3,31 @@
 //! What is scored sees two windows, what is normal and what came since the fault, and neither labels nor ids. Ties count
 //! against it: the rank of the root is the number of entities that score at least as much.
 
+mod ablation;
 mod calibration;
+mod detect;
+mod method;
+mod modalities;
 mod report;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use aiops_core::jiff::SignedDuration;
-use aiops_core::model::{EntityId, EntityKind, FaultType, SeriesKey, Signal, TelemetryWindow, Topology};
+use aiops_core::jiff::{SignedDuration, Timestamp};
+use aiops_core::model::{EntityId, FaultType, Signal, Span, SpanId, TelemetryWindow};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
+use detect::Watch;
+use method::{Method, Shown, silence};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{Incident, IncidentCase, IncidentSet, Layout};
+use crate::incidents::{IncidentCase, IncidentSet, Layout, Recording};
 
 pub use calibration::{Calibration, ReliabilityBin};
-pub use report::{ClassScore, MethodReport, SetReport, Share};
-
-/// What a localiser may see.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Modalities {
-    /// Everything the set has.
-    All,
-    /// Metrics (and the call graph where the set gives one).
-    Metrics,
-    /// Spans.
-    Traces,
-    /// Log lines.
-    Logs,
-    /// Metrics and spans.
-    NoLogs,
-}
-
-impl Modalities {
-    /// Every choice.
-    pub const ALL: [Self; 5] = [Self::All, Self::Metrics, Self::Traces, Self::Logs, Self::NoLogs];
-
-    fn signals(self) -> &'static [Signal] {
-        match self {
-            Self::All => &[Signal::Metrics, Signal::Traces, Signal::Logs],
-            Self::Metrics => &[Signal::Metrics],
-            Self::Traces => &[Signal::Traces],
-            Self::Logs => &[Signal::Logs],
-            Self::NoLogs => &[Signal::Metrics, Signal::Traces],
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::Metrics => "metrics",
-            Self::Traces => "traces",
-            Self::Logs => "logs",
-            Self::NoLogs => "no-logs",
-        }
-    }
-
-    /// The window without what may not be seen. A call graph made of spans goes with them.
-    fn of(self, window: &TelemetryWindow, layout: Layout) -> TelemetryWindow {
-        let sees = |signal| self.signals().contains(&signal);
-        let mut part = window.clone();
-        if !sees(Signal::Metrics) {
-            part.metrics.clear();
-        }
-        if !sees(Signal::Traces) {
-            part.spans.clear();
-            if layout == Layout::Nezha {
-                part.topology = Topology::new();
-            }
-        }
-        if !sees(Signal::Logs) {
-            part.logs.clear();
-        }
-        part
-    }
-}
+pub use detect::{QuietReport, WatchConfig};
+pub use modalities::Modalities;
+pub use report::{ClassScore, Detection, MethodReport, SetReport, Share};
 
 /// When the fault is said to have begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +40,8 @@ pub enum FaultTime {
         /// Draws.
         seeds: u32,
     },
+    /// Not at all: the fault is looked for, and who does not find it does not answer.
+    Detected,
 }
 
 /// One answer about one incident.
@@ -111,9 +60,16 @@ pub struct Outcome {
     pub class_right: Option<bool>,
     /// How far the first stands out, 0..=1; 0 for methods that do not say.
     pub margin: f64,
+    /// When the fault was found to have begun, where the method looks for that.
+    pub onset: Option<Timestamp>,
+    /// Seconds from the injection to the alarm, where the fault was to be detected and was.
+    pub delay: Option<f64>,
     /// Time to answer, from parsed telemetry.
     #[serde(with = "aiops_core::model::duration")]
     pub took: Duration,
+    /// Time of one pass over the same telemetry.
+    #[serde(with = "aiops_core::model::duration")]
+    pub floor: Duration,
     /// Entities by falling score, with class.
     #[serde(skip)]
     pub ranking: Vec<(EntityId, f64, String)>,
@@ -144,137 +100,176 @@ pub fn class_in_words_of_the_set(
     Some(word.to_owned())
 }
 
-/// A method under test.
+/// What to run.
 #[derive(Debug, Clone)]
-enum Method<'a> {
-    Fused(&'a FusedLocalizer, Modalities),
-    Baseline(Baseline),
+#[non_exhaustive]
+pub struct LocaliseOptions {
+    /// When the fault is said to have begun; default: as the set says.
+    pub time: FaultTime,
+    /// What may be seen; default: everything.
+    pub modalities: Modalities,
+    /// Whether the fused localiser is run on every other choice of modalities and without each of its components too;
+    /// default: not.
+    pub ablate: bool,
+    /// How faults are looked for whose time is not stated.
+    pub watch: WatchConfig,
 }
 
-impl Method<'_> {
-    fn name(&self) -> String {
-        match self {
-            Self::Fused(_, modalities) => format!("fused/{}", modalities.name()),
-            Self::Baseline(baseline) => baseline.name().to_owned(),
-        }
-    }
-
-    fn answer(&self, layout: Layout, case: &IncidentCase, incident: &Incident) -> Outcome {
-        let modalities = match self {
-            Self::Fused(_, m) => *m,
-            Self::Baseline(_) => Modalities::All,
-        };
-        let (reference, fault) =
-            (modalities.of(&incident.reference, layout), modalities.of(&incident.fault, layout));
-        let begun = Instant::now();
-        let (suspects, unseen, margin, plain) = match self {
-            Self::Fused(localizer, _) => {
-                let symptom = case.target.as_ref().map(|t| (&t.entity, SeriesKey::new(&t.metric)));
-                let symptom = symptom.as_ref().map(|(e, k)| (*e, k));
-                let answer = localizer.rank_for(&reference, &fault, symptom);
-                (answer.suspects, answer.unseen, answer.margin, Vec::new())
-            }
-            Self::Baseline(baseline) => {
-                (Vec::new(), Vec::new(), 0.0, baseline.rank(&reference, &fault).suspects)
-            }
-        };
-        let took = begun.elapsed();
-        let fused = suspects
-            .iter()
-            .map(|s| (s.entity.clone(), s.score, class_in_words_of_the_set(layout, s.fault, s.decided_by)));
-        let plain = plain.into_iter().map(|s| (s.entity, s.score, None));
-        let ranking: Vec<_> = fused.chain(plain).filter(|r| r.0.kind() == EntityKind::Service).collect();
-        let label = case.label();
-        let root = ranking.iter().find(|(e, ..)| *e == label.root).map(|r| r.1);
-        let rank = root.map(|score| ranking.iter().filter(|r| r.1 >= score).count());
-        let truth = match layout {
-            Layout::SockShop => label.fault_type.clone(),
-            _ => label.fault_class.clone(),
-        };
-        let answered = ranking.first().and_then(|r| r.2.clone());
-        let class_right = match (&answered, &truth) {
-            (Some(a), Some(t)) => Some(a == t),
-            _ => None,
-        };
-        let class = truth.or_else(|| case.target.as_ref().map(|t| t.metric.clone())).unwrap_or_default();
-        let ranking = ranking.into_iter().map(|(e, s, c)| (e, s, c.unwrap_or_default())).collect();
-        let suspects = suspects.into_iter().take(5).collect();
-        Outcome {
-            case: case.id.clone(),
-            class,
-            rank,
-            answered,
-            class_right,
-            margin,
-            took,
-            ranking,
-            suspects,
-            unseen,
+impl Default for LocaliseOptions {
+    fn default() -> Self {
+        Self {
+            time: FaultTime::Given,
+            modalities: Modalities::ALL,
+            ablate: false,
+            watch: WatchConfig::default(),
         }
     }
 }
 
-/// Runs the fused localiser with every choice of modalities, and every baseline, over one set. Incidents without anything
-/// normal to compare with are left out and counted.
+/// Runs the fused localiser and every baseline over one set. Incidents without anything normal to compare with are left out
+/// and counted.
 ///
 /// # Errors
 /// [`EvalError`] for what cannot be read.
 pub fn localise(
     folder: &Path,
     localizer: &FusedLocalizer,
-    time: FaultTime,
+    options: &LocaliseOptions,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<SetReport, EvalError> {
+    options.watch.validate()?;
     let set = IncidentSet::open(folder)?;
-    let mut methods: Vec<Method<'_>> = vec![Method::Fused(localizer, Modalities::All)];
-    match time {
-        FaultTime::Given => {
-            let others = Modalities::ALL.into_iter().skip(1);
-            methods.extend(others.map(|m| Method::Fused(localizer, m)));
-            methods.extend(Baseline::ALL.map(Method::Baseline));
+    let time = options.time;
+    // Where faults are looked for, an onset may lie anywhere in what a look judges.
+    let localizer = &match time {
+        FaultTime::Detected => {
+            let mut config = localizer.config().clone();
+            config.onset.reach = options.watch.length / 2;
+            config.onset.error = options.watch.length / 2;
+            localizer.clone().with_config(config)?
         }
-        FaultTime::Jitter { .. } => methods.push(Method::Baseline(Baseline::RobustScorer)),
+        _ => localizer.clone(),
+    };
+    let watch = Watch { localizer, config: &options.watch };
+    let mut methods = vec![Method::fused(localizer, options.modalities)];
+    if options.ablate {
+        let others = Modalities::CHOICES.into_iter().filter(|m| *m != options.modalities);
+        methods.extend(others.map(|m| Method::fused(localizer, m)));
+        for (name, without) in ablation::without_each(localizer)? {
+            let localizer = Box::new(without);
+            methods.push(Method::Fused { name, localizer, modalities: options.modalities });
+        }
     }
+    let baselines: &[Baseline] = if time == FaultTime::Given { &Baseline::ALL } else { &[Baseline::Baro] };
+    methods.extend(baselines.iter().copied().map(Method::Baseline));
     let mut outcomes: Vec<Vec<Outcome>> = vec![Vec::new(); methods.len()];
     let usable: Vec<&IncidentCase> = set.cases().iter().filter(|c| c.comparable).collect();
     let draws = match time {
-        FaultTime::Given => vec![0],
-        FaultTime::Jitter { seeds } => (0..seeds).collect(),
+        FaultTime::Given | FaultTime::Detected => vec![None],
+        FaultTime::Jitter { seeds } => (0..seeds).map(Some).collect(),
     };
-    let spans = set.normal_spans()?;
+    let spans = normal_spans(&set)?;
     for (i, case) in usable.iter().enumerate() {
         progress(i, usable.len());
+        let recording = with_normal_spans(set.recording(case)?, case, &spans);
         for draw in &draws {
-            let mut said = (*case).clone();
-            if let FaultTime::Jitter { .. } = time {
-                let off = SignedDuration::from_millis(jitter(i, *draw));
-                said.onset = said.onset.saturating_add(off).unwrap_or(said.onset);
+            let off = SignedDuration::from_millis(draw.map_or(0, |draw| jitter(i, draw)));
+            // PetShop recorded nothing but the fault.
+            let onset = match set.layout() {
+                Layout::PetShop => recording.window.range.start(),
+                _ => case.onset,
+            };
+            let mut stated = onset.saturating_add(off).unwrap_or(onset);
+            let mut delay = None;
+            if time == FaultTime::Detected {
+                let see = |window| options.modalities.part(window, set.layout());
+                match watch.detect(&see(&recording.normal), &see(&recording.window), case.onset)? {
+                    Some((at, after)) => (stated, delay) = (at, Some(after)),
+                    None => {
+                        outcomes.iter_mut().for_each(|o| o.push(silence(set.layout(), case)));
+                        continue;
+                    }
+                }
             }
-            let mut incident = set.load(&said)?;
-            if incident.reference.spans.is_empty() {
-                // Who calls whom is known though nobody traced the fault.
-                incident.reference.spans = spans.get(&case.reference).cloned().unwrap_or_default();
-            }
-            let mut seen: BTreeSet<Signal> = BTreeSet::from([Signal::Metrics]);
-            seen.extend((!incident.fault.spans.is_empty()).then_some(Signal::Traces));
-            seen.extend((!incident.fault.logs.is_empty()).then_some(Signal::Logs));
+            let unsure =
+                if set.layout() == Layout::Nezha { localizer.config().guard } else { Duration::ZERO };
+            let shown = Shown { layout: set.layout(), case, recording: &recording, stated, unsure };
             for (method, outcomes) in methods.iter().zip(&mut outcomes) {
                 // Nobody is asked to answer from what was not recorded.
-                let blind = match method {
-                    Method::Fused(_, Modalities::Traces) => !seen.contains(&Signal::Traces),
-                    Method::Fused(_, Modalities::Logs) => !seen.contains(&Signal::Logs),
-                    _ => false,
-                };
-                if !blind {
-                    outcomes.push(method.answer(set.layout(), case, &incident));
+                if sees_any(method.modalities(), &recording.window, stated) {
+                    outcomes.push(Outcome { delay, ..method.answer(&shown) });
                 }
             }
         }
     }
     let name = folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     let methods = methods.iter().map(Method::name).zip(outcomes).collect();
-    Ok(SetReport::of(name, set.cases().len() - usable.len(), methods))
+    let mut report = SetReport::of(name, set.cases().len() - usable.len(), methods);
+    if time == FaultTime::Detected {
+        report.detection = report.methods.first().map(|m| Detection::of(&m.outcomes));
+        if let Some(detection) = &mut report.detection {
+            detection.quiet = detect::quiet(&set, &watch)?;
+        }
+    }
+    Ok(report)
 }
+
+/// Whether anything of `modalities` was recorded since the fault.
+fn sees_any(modalities: Modalities, window: &TelemetryWindow, since: Timestamp) -> bool {
+    let there = |signal| match signal {
+        Signal::Metrics => !window.metrics.is_empty(),
+        Signal::Traces => window.spans.iter().any(|s| s.start >= since),
+        _ => window.logs.iter().any(|l| l.time >= since),
+    };
+    [Signal::Metrics, Signal::Traces, Signal::Logs].into_iter().any(|s| modalities.sees(s) && there(s))
+}
+
+/// The recording with the normal spans of its day, where the set has none: who calls whom is known though nobody traced the
+/// fault.
+fn with_normal_spans(
+    mut recording: Recording,
+    case: &IncidentCase,
+    days: &BTreeMap<String, Day>,
+) -> Recording {
+    if let Some(day) =
+        days.get(&case.reference).filter(|d| recording.normal.spans.is_empty() && d.of != case.id)
+    {
+        recording.normal.spans.clone_from(&day.spans);
+    }
+    recording
+}
+
+/// Spans of a day's normal time, and the incident they were recorded with.
+struct Day {
+    of: String,
+    spans: Vec<Span>,
+}
+
+/// For every reference (a day) of which the set has no spans (Nezha's Online Boutique) those of its first incident that has
+/// some from before its fault.
+fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Day>, EvalError> {
+    let mut normal: BTreeMap<String, Day> = BTreeMap::new();
+    if set.layout() != Layout::Nezha {
+        return Ok(normal);
+    }
+    for case in set.cases() {
+        if !normal.contains_key(&case.reference) {
+            let mut spans = set.load(case)?.reference.spans;
+            for span in &mut spans {
+                // Ids are unique within an incident only.
+                span.span_id.0 ^= OTHER;
+                span.parent = span.parent.map(|p| SpanId(p.0 ^ OTHER));
+            }
+            if !spans.is_empty() {
+                normal.insert(case.reference.clone(), Day { of: case.id.clone(), spans });
+            }
+        }
+    }
+    Ok(normal)
+}
+
+/// A bit that no id of an incident has.
+const OTHER: u64 = 1 << 63;
 
 /// Milliseconds in ±60,000, from a hash (SplitMix64) of incident and draw.
 fn jitter(case: usize, draw: u32) -> i64 {

@@ -1,17 +1,17 @@
 //! Shares with their counts.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::{Calibration, Outcome};
+use super::{Calibration, Outcome, QuietReport};
 use crate::EvalError;
 
 /// A share with what it is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Share {
     /// How many were right.
@@ -75,10 +75,62 @@ pub struct MethodReport {
     pub median_ms: f64,
     /// Longest time to answer, milliseconds.
     pub max_ms: f64,
+    /// Median of the ratio of the time to answer to that of one pass over the same telemetry.
+    pub passes: f64,
     /// Reliability of the margin, by leave-one-out; where there are enough incidents and the method has one.
     pub calibration: Option<Calibration>,
     /// Answers, in order of the incidents.
     pub outcomes: Vec<Outcome>,
+}
+
+/// How well faults were noticed.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Detection {
+    /// Faults with an alarm from one minute before the injection to four minutes after it.
+    pub detected: Share,
+    /// Median seconds from the injection to the alarm.
+    pub median_delay: Option<f64>,
+    /// Longest such time.
+    pub max_delay: Option<f64>,
+    /// False alarms, where the set has recordings without a fault.
+    pub quiet: Option<QuietReport>,
+}
+
+impl Detection {
+    pub(super) fn of(outcomes: &[Outcome]) -> Self {
+        let mut delays: Vec<f64> = outcomes.iter().filter_map(|o| o.delay).collect();
+        delays.sort_by(f64::total_cmp);
+        Self {
+            detected: Share::over(outcomes, |o| o.delay.is_some()),
+            median_delay: delays.get(delays.len() / 2).copied(),
+            max_delay: delays.last().copied(),
+            quiet: None,
+        }
+    }
+}
+
+impl fmt::Display for Detection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Share { right, of } = self.detected;
+        write!(f, "detected {:.2} ({right}/{of})", self.detected.value())?;
+        if let (Some(median), Some(max)) = (self.median_delay, self.max_delay) {
+            write!(f, ", {median:.0} s after the injection (median; at most {max:.0} s)")?;
+        }
+        match &self.quiet {
+            Some(q) => write!(
+                f,
+                "; quiet, {} only: {} alarms in {:.1} h, {:.2} an hour, {}/{} looks alarmed",
+                q.signals.join(" and "),
+                q.alarms,
+                q.hours,
+                q.alarms_per_hour,
+                q.looks.right,
+                q.looks.of
+            ),
+            None => write!(f, "; nothing quiet was recorded"),
+        }
+    }
 }
 
 /// All methods on one set.
@@ -91,12 +143,19 @@ pub struct SetReport {
     pub left_out: usize,
     /// Methods, the fused one on everything first.
     pub methods: Vec<MethodReport>,
+    /// How well faults were noticed, where they were to be.
+    pub detection: Option<Detection>,
 }
 
 impl SetReport {
     pub(super) fn of(set: String, left_out: usize, methods: Vec<(String, Vec<Outcome>)>) -> Self {
         let methods = methods.into_iter().filter(|(_, o)| !o.is_empty());
-        Self { set, left_out, methods: methods.map(|(method, o)| report(method, o)).collect() }
+        Self {
+            set,
+            left_out,
+            methods: methods.map(|(method, o)| report(method, o)).collect(),
+            detection: None,
+        }
     }
 
     /// A table; with the incidents whose root was not first where `cases`.
@@ -106,11 +165,14 @@ impl SetReport {
             format!("{} ({} incidents left out: nothing normal recorded)\n", self.set, self.left_out);
         let _ = writeln!(
             text,
-            "  {:<16} {:>12} {:>12} {:>12} {:>6} {:>12} {:>9} {:>9}",
-            "method", "AC@1", "AC@3", "AC@5", "Avg@5", "fault class", "median ms", "max ms"
+            "  {:<19} {:>14} {:>14} {:>14} {:>6} {:>14} {:>9} {:>9} {:>7}",
+            "method", "AC@1", "AC@3", "AC@5", "Avg@5", "fault class", "median ms", "max ms", "passes"
         );
         for m in &self.methods {
-            line(&mut text, &m.method, &m.total, Some((m.median_ms, m.max_ms)));
+            line(&mut text, &m.method, &m.total, Some((m.median_ms, m.max_ms, m.passes)));
+        }
+        if let Some(detection) = &self.detection {
+            let _ = writeln!(text, "  {detection}");
         }
         if let Some(first) = self.methods.first() {
             for (class, score) in &first.classes {
@@ -125,10 +187,11 @@ impl SetReport {
                 let rank = o.rank.map_or("-".to_owned(), |r| r.to_string());
                 let _ = writeln!(
                     text,
-                    "  {} [{}] root at {rank}, class {}",
+                    "  {} [{}] root at {rank}, class {}, onset {}",
                     o.case,
                     o.class,
-                    o.answered.as_deref().unwrap_or("-")
+                    o.answered.as_deref().unwrap_or("-"),
+                    o.onset.map_or("-".to_owned(), |t| t.to_string())
                 );
                 for s in &o.suspects {
                     let _ = writeln!(text, "      {:.2} {} {}", s.score, s.entity, s.fault);
@@ -172,13 +235,13 @@ impl SetReport {
     }
 }
 
-fn line(text: &mut String, name: &str, score: &ClassScore, times: Option<(f64, f64)>) {
+fn line(text: &mut String, name: &str, score: &ClassScore, times: Option<(f64, f64, f64)>) {
     let share = |s: &Share| format!("{:.2} ({}/{})", s.value(), s.right, s.of);
     let [one, three, five] = score.ac.each_ref().map(share);
     let class = if score.fault_class.of == 0 { "-".to_owned() } else { share(&score.fault_class) };
-    let _ = write!(text, "  {name:<16} {one:>12} {three:>12} {five:>12} {:>6.2} {class:>12}", score.avg5);
+    let _ = write!(text, "  {name:<19} {one:>14} {three:>14} {five:>14} {:>6.2} {class:>14}", score.avg5);
     let _ = match times {
-        Some((median, max)) => writeln!(text, " {median:>9.1} {max:>9.1}"),
+        Some((median, max, passes)) => writeln!(text, " {median:>9.1} {max:>9.1} {passes:>7.1}"),
         None => writeln!(text),
     };
 }
@@ -188,14 +251,21 @@ fn report(method: String, outcomes: Vec<Outcome>) -> MethodReport {
     for o in &outcomes {
         classes.entry(o.class.clone()).or_default().push(o);
     }
-    let mut times: Vec<f64> = outcomes.iter().map(|o| o.took.as_secs_f64() * 1e3).collect();
-    times.sort_by(f64::total_cmp);
+    let sorted = |of: &dyn Fn(&Outcome) -> f64| {
+        let mut values: Vec<f64> = outcomes.iter().map(of).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    };
+    let times = sorted(&|o| o.took.as_secs_f64() * 1e3);
+    let passes = sorted(&|o| o.took.as_secs_f64() / o.floor.as_secs_f64().max(1e-9));
+    let median = |values: &[f64]| values.get(values.len() / 2).copied().unwrap_or(0.0);
     let answers: Vec<(f64, bool)> = outcomes.iter().map(|o| (o.margin, o.rank == Some(1))).collect();
     MethodReport {
         total: ClassScore::of(&outcomes.iter().collect::<Vec<_>>()),
         classes: classes.into_iter().map(|(class, o)| (class, ClassScore::of(&o))).collect(),
-        median_ms: times.get(times.len() / 2).copied().unwrap_or(0.0),
+        median_ms: median(&times),
         max_ms: times.last().copied().unwrap_or(0.0),
+        passes: median(&passes),
         calibration: Calibration::leave_one_out(&answers),
         outcomes,
         method,

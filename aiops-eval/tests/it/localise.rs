@@ -4,7 +4,9 @@ use std::path::Path;
 
 use aiops_core::model::FaultType;
 use aiops_eval::incidents::Layout;
-use aiops_eval::localise::{Calibration, FaultTime, class_in_words_of_the_set, localise};
+use aiops_eval::localise::{
+    Calibration, FaultTime, LocaliseOptions, Modalities, class_in_words_of_the_set, localise,
+};
 use aiops_rca::{FindingKind, FusedLocalizer};
 
 use crate::incidents::put;
@@ -32,7 +34,9 @@ pub(crate) fn set(folder: &Path) {
 fn the_root_is_counted_where_it_stands_and_ties_count_against() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path());
-    let report = localise(dir.path(), &FusedLocalizer::default(), FaultTime::Given, |_, _| {}).unwrap();
+    let mut options = LocaliseOptions::default();
+    options.ablate = true;
+    let report = localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {}).unwrap();
     let fused = &report.methods[0];
     assert_eq!(fused.method, "fused/all");
     // Nobody deviates in the second: three equal scores are a third place.
@@ -41,7 +45,8 @@ fn the_root_is_counted_where_it_stands_and_ties_count_against() {
     assert_eq!(fused.outcomes[0].class_right, Some(true));
     let names: Vec<&str> = report.methods.iter().map(|m| m.method.as_str()).collect();
     assert!(["n-sigma", "robust-scorer", "correlation", "random-walk"].iter().all(|n| names.contains(n)));
-    assert!(!names.contains(&"fused/traces"), "nobody is asked to answer from nothing");
+    assert!(!names.contains(&"fused/spans"), "nobody is asked to answer from nothing");
+    assert!(names.contains(&"− use of resources"), "{names:?}");
 }
 
 #[test]
@@ -49,7 +54,8 @@ fn rankings_are_written_for_others_to_score() {
     let dir = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();
     set(dir.path());
-    let report = localise(dir.path(), &FusedLocalizer::default(), FaultTime::Given, |_, _| {}).unwrap();
+    let report =
+        localise(dir.path(), &FusedLocalizer::default(), &LocaliseOptions::default(), |_, _| {}).unwrap();
     report.write(out.path()).unwrap();
     let csv = fs::read_to_string(out.path().join(format!("{}.csv", report.set))).unwrap();
     let mut lines = csv.lines();
@@ -65,13 +71,35 @@ fn rankings_are_written_for_others_to_score() {
 fn a_time_that_is_wrong_is_wrong_the_same_way_again() {
     let dir = tempfile::tempdir().unwrap();
     set(dir.path());
-    let run = || localise(dir.path(), &FusedLocalizer::default(), FaultTime::Jitter { seeds: 3 }, |_, _| {});
+    let mut options = LocaliseOptions::default();
+    options.time = FaultTime::Jitter { seeds: 3 };
+    let run = || localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {});
     let (a, b) = (run().unwrap(), run().unwrap());
     let ranks = |r: &aiops_eval::localise::SetReport| -> Vec<Option<usize>> {
         r.methods[0].outcomes.iter().map(|o| o.rank).collect()
     };
     assert_eq!(ranks(&a).len(), 6);
     assert_eq!(ranks(&a), ranks(&b));
+}
+
+#[test]
+fn who_does_not_notice_does_not_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    set(dir.path());
+    let mut options = LocaliseOptions::default();
+    (options.time, options.watch.limit) = (FaultTime::Detected, 0.5);
+    let report = localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {}).unwrap();
+    let fused = &report.methods[0];
+    // Nobody deviates in the second.
+    assert_eq!(fused.outcomes.iter().map(|o| o.rank).collect::<Vec<_>>(), [Some(1), None]);
+    assert_eq!((fused.total.ac[0].right, fused.total.ac[0].of), (1, 2));
+    let detection = report.detection.as_ref().unwrap();
+    assert_eq!((detection.detected.right, detection.detected.of), (1, 2));
+    assert!(detection.median_delay.is_some_and(|d| d > 0.0 && d <= 240.0), "{detection}");
+    assert!(report.text(false).contains("detected 0.50 (1/2)"));
+    options.watch.limit = 0.0;
+    let error = localise(dir.path(), &FusedLocalizer::default(), &options, |_, _| {}).unwrap_err();
+    assert!(error.chain().contains("limit"), "{}", error.chain());
 }
 
 #[test]
@@ -95,4 +123,13 @@ fn who_is_as_right_as_confident_has_no_calibration_error() {
     let boasted = Calibration::of(&boasted);
     assert!((boasted.ece - 0.45).abs() < 1e-9 && boasted.ece > boasted.ece_of_perfect, "{boasted}");
     assert!(boasted.brier > boasted.brier_of_base_rate);
+}
+
+#[test]
+fn modalities_are_named_as_they_are_read() {
+    let read = |text: &str| text.parse::<Modalities>();
+    assert_eq!(read("metrics,spans,logs"), Ok(Modalities::ALL));
+    assert_eq!(read("all").unwrap().to_string(), "all");
+    assert_eq!(read("logs, metrics").unwrap().to_string(), "metrics+logs");
+    assert!(read("traces").unwrap_err().contains("traces") && read("").is_err());
 }

@@ -5,11 +5,17 @@
 //! | name | score of a series | source |
 //! |---|---|---|
 //! | [`NSigma`](Baseline::NSigma) | most standard deviations from the mean | Shewhart 1931; baseline of RCAEval (Pham et al. 2024) |
-//! | [`RobustScorer`](Baseline::RobustScorer) | most interquartile ranges from the median | BARO (Pham, Ha & Zhang, FSE 2024) |
+//! | [`RobustScorer`](Baseline::RobustScorer) | most interquartile ranges from the median, either way, of every series | BARO's idea |
+//! | [`Baro`](Baseline::Baro) | most interquartile ranges *above* the median, with its reference's preprocessing | BARO (Pham, Ha & Zhang, FSE 2024) |
 //! | [`Correlation`](Baseline::Correlation) | absolute correlation (Pearson) with the series that deviates most | MonitorRank's similarity (Kim, Sumbaly & Shah 2013) |
 //! | [`RandomWalk`](Baseline::RandomWalk) | stationary probability of a walk over calls that prefers what correlates | MonitorRank, MicroScope |
 //!
 //! An entity scores as its best series does.
+//!
+//! BARO's reference implementation (`robust_scorer` and `preprocess` of its repository) drops columns that are constant before
+//! the fault or constant after it, reads memory in MB, scales by scikit-learn's `RobustScaler` and takes the largest value,
+//! not the largest distance: [`Baro`](Baseline::Baro) does the same. It does not choose columns by name (the reference's
+//! `dk_select_useful`, off by default), nor does it find the time by BARO's own change points.
 
 mod walk;
 
@@ -20,8 +26,10 @@ use aiops_core::model::{EntityId, MetricSeries, Ranking, Suspect, TelemetryWindo
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 
-use crate::halves::at_onset;
+use crate::cite::{cite, first};
+use crate::halves::cut;
 use crate::robust::{count, quantile, sorted};
 
 /// A published localiser.
@@ -30,8 +38,10 @@ use crate::robust::{count, quantile, sorted};
 pub enum Baseline {
     /// Most standard deviations from the mean of what is normal.
     NSigma,
-    /// Most interquartile ranges from the median of what is normal.
+    /// Most interquartile ranges from the median of what is normal, either way.
     RobustScorer,
+    /// Most interquartile ranges above the median of what is normal, of series that vary both before and after.
+    Baro,
     /// Correlation with what deviates most.
     Correlation,
     /// Random walk with restart from callers to callees.
@@ -41,6 +51,7 @@ pub enum Baseline {
 /// One series before and after.
 struct Pair<'a> {
     entity: &'a EntityId,
+    series: &'a MetricSeries,
     normal: Vec<f64>,
     after: Vec<f64>,
 }
@@ -50,17 +61,21 @@ fn values(series: &MetricSeries) -> Vec<f64> {
 }
 
 fn pairs<'a>(reference: &'a TelemetryWindow, fault: &'a TelemetryWindow) -> Vec<Pair<'a>> {
-    let normal: BTreeMap<_, _> = reference.metrics.iter().map(|s| ((s.entity(), s.key()), s)).collect();
+    let mut normal: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+    for series in &reference.metrics {
+        normal.entry((series.entity(), series.key())).or_default().extend(values(series));
+    }
     let both = fault.metrics.iter().filter_map(|s| {
         let before = normal.get(&(s.entity(), s.key()))?;
-        Some(Pair { entity: s.entity(), normal: values(before), after: values(s) })
+        Some(Pair { entity: s.entity(), series: s, normal: before.clone(), after: values(s) })
     });
     both.filter(|p| p.normal.len() > 1 && !p.after.is_empty()).collect()
 }
 
 impl Baseline {
     /// Every one.
-    pub const ALL: [Self; 4] = [Self::NSigma, Self::RobustScorer, Self::Correlation, Self::RandomWalk];
+    pub const ALL: [Self; 5] =
+        [Self::NSigma, Self::RobustScorer, Self::Baro, Self::Correlation, Self::RandomWalk];
 
     /// Its name.
     #[must_use]
@@ -68,9 +83,27 @@ impl Baseline {
         match self {
             Self::NSigma => "n-sigma",
             Self::RobustScorer => "robust-scorer",
+            Self::Baro => "baro",
             Self::Correlation => "correlation",
             Self::RandomWalk => "random-walk",
         }
+    }
+
+    /// Ranks suspects of a fault that began at `stated`: what precedes it in `window` by more than `guard` is normal and so
+    /// is `normal`.
+    #[must_use]
+    pub fn rank_near(
+        self,
+        normal: Option<&TelemetryWindow>,
+        window: &TelemetryWindow,
+        stated: Timestamp,
+        guard: Duration,
+    ) -> Ranking {
+        let (mut reference, fault) = cut(window, stated, guard);
+        if let Some(normal) = normal {
+            reference.merge(normal.clone());
+        }
+        self.rank(&reference, &fault)
     }
 
     /// Ranks the entities of both windows, without a runtime. O(samples · log samples).
@@ -80,6 +113,7 @@ impl Baseline {
         let scores = match self {
             Self::NSigma => best(&pairs, sigmas),
             Self::RobustScorer => best(&pairs, ranges),
+            Self::Baro => best(&pairs, baro),
             Self::Correlation => correlated(&pairs),
             Self::RandomWalk => walk::visits(&correlated(&pairs), &fault.topology, &reference.topology),
         };
@@ -113,6 +147,20 @@ fn ranges(pair: &Pair<'_>) -> Option<f64> {
     let normal = sorted(pair.normal.iter().copied());
     let (low, high) = (quantile(&normal, 0.25)?, quantile(&normal, 0.75)?);
     furthest(pair, quantile(&normal, 0.5)?, high - low)
+}
+
+fn baro(pair: &Pair<'_>) -> Option<f64> {
+    let constant = |values: &[f64]| values.first().is_none_or(|first| values.iter().all(|v| v == first));
+    if constant(&pair.normal) || constant(&pair.after) {
+        return None;
+    }
+    let name = &pair.series.key().name;
+    let bytes = pair.series.unit().0 == "By" || name == "mem" || name.ends_with("_mem");
+    let unit = if bytes { 1e6 } else { 1.0 };
+    let normal = sorted(pair.normal.iter().map(|v| v / unit));
+    let (centre, range) = (quantile(&normal, 0.5)?, quantile(&normal, 0.75)? - quantile(&normal, 0.25)?);
+    let scale = if range > 0.0 { range } else { 1.0 };
+    pair.after.iter().map(|v| (v / unit - centre) / scale).max_by(f64::total_cmp)
 }
 
 /// Correlation of each series with the one that deviates most, over what came before and after.
@@ -151,15 +199,18 @@ impl Localizer for Baseline {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some((reference, fault)) = at_onset(window, anomalies, Duration::ZERO) else {
-            return Ok(Ranking::default());
-        };
+        let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
+        let (reference, fault) = cut(window, first.anomaly.onset, Duration::ZERO);
         let mut ranking = self.rank(&reference, &fault);
         for suspect in &mut ranking.suspects {
-            let own = anomalies.iter().filter(|a| a.anomaly.entity == suspect.entity);
-            suspect.evidence = own.map(|a| a.id.clone()).collect();
+            suspect.evidence = cite(anomalies, std::slice::from_ref(&suspect.entity));
         }
         ranking.suspects.retain(|s| s.score > 0.0);
+        if fault.metrics.is_empty() {
+            ranking.unseen.push("metrics were not seen since the fault".to_owned());
+        } else if reference.metrics.is_empty() {
+            ranking.unseen.push("metrics have nothing normal to be compared with".to_owned());
+        }
         Ok(ranking)
     }
 }

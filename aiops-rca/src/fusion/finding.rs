@@ -106,15 +106,13 @@ pub struct Finding {
     /// Whether `strength` is without what callees account for.
     #[serde(skip)]
     pub(super) shared: bool,
+    /// The same for observations that are one, told under two names.
+    #[serde(skip)]
+    pub(super) mark: (u64, u64),
 }
 
 impl Finding {
     pub(super) fn new(entity: &EntityId, kind: FindingKind, strength: f64, statement: String) -> Self {
-        Self { entity: entity.clone(), kind, strength, own: 1.0, statement, shared: false }
+        Self { entity: entity.clone(), kind, strength, own: 1.0, statement, shared: false, mark: (0, 0) }
     }
-}
-
-/// ln(1 + z / 3): adding evidence to what is already certain adds little.
-pub(super) fn strength(z: f64) -> f64 {
-    if z.is_nan() { 0.0 } else { (z.clamp(0.0, 100.0) / 3.0).ln_1p() }
 }

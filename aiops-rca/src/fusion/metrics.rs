@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use aiops_core::model::{EntityId, MetricKind, MetricSeries, TelemetryWindow, time};
+use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, TelemetryWindow, time};
 use jiff::Timestamp;
 
+use super::calls::Calls;
 use super::config::FusionConfig;
-use super::explain::Calls;
-use super::finding::{Finding, FindingKind, strength};
-use crate::robust::{count, decile_mean, location_and_scale, quantile, sorted};
+use super::costs::Costs;
+use super::finding::{Finding, FindingKind};
+use crate::robust::{count, location_and_scale, quantile, sorted};
 use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
 /// A shift in standard deviations, signed.
@@ -20,72 +21,14 @@ struct Shift {
     to: f64,
 }
 
-/// What one entity's requests cost more since the fault: seconds or failures a second (or whatever traffic counts), as far as
-/// metrics say how many requests there are.
-#[derive(Debug, Clone, Copy, Default)]
-struct Cost {
-    traffic: Option<f64>,
-    /// Rank of the series it is from (means before low quantiles before high ones), and the rise.
-    slower: Option<(f64, f64)>,
-    failing: Option<f64>,
+/// One series as both windows know it.
+struct Track<'a> {
+    series: &'a MetricSeries,
+    before: Vec<(Timestamp, f64)>,
+    now: Vec<(Timestamp, f64)>,
+    /// Samples there might be.
+    slots: usize,
 }
-
-impl Cost {
-    fn of(self, kind: FindingKind) -> Option<f64> {
-        let rise = match kind {
-            FindingKind::Latency => self.slower.map(|s| s.1),
-            _ => self.failing,
-        };
-        Some(self.traffic? * rise?.max(0.0))
-    }
-}
-
-/// Share of the symptom's cost that arises at each entity and not at those it calls: requests times what each costs more is
-/// conserved along calls.
-struct Costs<'a> {
-    costs: BTreeMap<&'a EntityId, Cost>,
-    symptom: Option<&'a EntityId>,
-}
-
-impl Costs<'_> {
-    /// By entity: what it adds itself of what reaches the symptom, as a share of the symptom's cost.
-    fn shares(&self, kind: FindingKind, calls: &Calls<'_>) -> BTreeMap<EntityId, f64> {
-        let cost = |e: &EntityId| self.costs.get(e).and_then(|c| c.of(kind));
-        let most = || self.costs.values().filter_map(|c| c.of(kind)).fold(0.0, f64::max);
-        let whole = self.symptom.and_then(cost).filter(|w| *w > 0.0).unwrap_or_else(most);
-        // Through callers flows no more than they themselves suffer. From above, so that circles settle.
-        let mut flows: BTreeMap<&EntityId, f64> =
-            self.costs.keys().filter_map(|e| Some((*e, cost(e)?))).collect();
-        for _ in 0..ROUNDS {
-            let mut settled = true;
-            for (entity, was) in flows.clone() {
-                let mut arriving = 0.0;
-                let mut known = 0;
-                for caller in calls.callers(entity) {
-                    // Whose cost is not known lets everything through.
-                    arriving += flows.get(caller).copied().unwrap_or(f64::INFINITY);
-                    known += 1;
-                }
-                if known > 0 && arriving < was {
-                    flows.insert(entity, arriving);
-                    settled = false;
-                }
-            }
-            if settled {
-                break;
-            }
-        }
-        let own = |e: &EntityId| {
-            let below: f64 = calls.callees(e).filter_map(cost).sum();
-            let own = (cost(e)? - below).min(*flows.get(e)?);
-            Some(if whole > 0.0 { (own / whole).clamp(0.0, 1.0) } else { 0.0 })
-        };
-        self.costs.keys().filter_map(|e| Some(((*e).clone(), own(e)?))).collect()
-    }
-}
-
-/// Longest chain of calls along which costs are followed.
-const ROUNDS: usize = 32;
 
 struct Seen<'a> {
     series: &'a MetricSeries,
@@ -94,27 +37,66 @@ struct Seen<'a> {
     shift: Shift,
 }
 
-pub(super) fn findings(
-    (reference, fault): (&TelemetryWindow, &TelemetryWindow),
-    symptom: Option<&EntityId>,
+/// Finite samples of every series, in order. Where a series is there twice, samples of one time count once.
+fn points(window: &TelemetryWindow) -> BTreeMap<(&EntityId, &SeriesKey), Track<'_>> {
+    let mut tracks: BTreeMap<_, Track<'_>> = BTreeMap::new();
+    for series in &window.metrics {
+        let track = tracks.entry((series.entity(), series.key())).or_insert_with(|| Track {
+            series,
+            before: Vec::new(),
+            now: Vec::new(),
+            slots: 0,
+        });
+        track.slots = track.slots.max(series.len());
+        track.now.extend(series.points().filter(|p| p.1.is_finite()));
+    }
+    for track in tracks.values_mut() {
+        track.now.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        track.now.dedup_by_key(|p| p.0);
+    }
+    tracks
+}
+
+/// What metrics say.
+pub(super) struct Metrics<'a> {
+    pub(super) findings: Vec<Finding>,
+    /// Interquartile ranges by which any metric of an entity that varies lies out, whatever it means (the robust scorer of BARO,
+    /// either way).
+    pub(super) furthest: BTreeMap<&'a EntityId, f64>,
+}
+
+/// O(samples · log samples).
+pub(super) fn findings<'a>(
+    (reference, fault): (&'a TelemetryWindow, &'a TelemetryWindow),
+    symptom: Option<&'a EntityId>,
     roles: &MetricRoles,
     calls: &Calls<'_>,
     config: &FusionConfig,
-) -> Vec<Finding> {
-    let normal: BTreeMap<_, _> = reference.metrics.iter().map(|s| ((s.entity(), s.key()), s)).collect();
+) -> Metrics<'a> {
+    let mut normal = points(reference);
+    let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
-    let mut costs = Costs { costs: BTreeMap::new(), symptom };
+    let mut costs = Costs::new(symptom);
     // By entity and resource: how much of it is used.
     let mut used: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
-    for series in &fault.metrics {
-        let Some(before) = normal.get(&(series.entity(), series.key())) else { continue };
+    for (key, mut track) in points(fault) {
+        let Some(before) = normal.get_mut(&key) else { continue };
+        track.before = std::mem::take(&mut before.now);
+        let series = track.series;
         let class = roles.classify(series.key(), series.kind(), series.unit());
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
         let host = of_host(&series.key().name);
-        if class.side != Side::Client && !host {
-            cost(costs.costs.entry(series.entity()).or_default(), before, series, kind, &class);
+        let now = sorted(track.now.iter().map(|p| p.1));
+        let was = sorted(track.before.iter().map(|p| p.1));
+        if let Some(out) = outlying(&was, &now) {
+            let furthest = furthest.entry(series.entity()).or_default();
+            *furthest = furthest.max(out);
         }
-        let Some(shift) = shift(before, series, fault.range.start(), kind, config) else { continue };
+        if class.side != Side::Client && !host {
+            let covered = count(now.len()) / count(track.slots.max(1));
+            costs.of(series.entity()).add(series.kind(), &was, &now, covered, kind, &class);
+        }
+        let Some(shift) = shift(&track.before, &now, fault.range.start(), kind, config) else { continue };
         if let Some(percent) = percent(series).filter(|_| !host) {
             let level = used.entry((series.entity(), kind)).or_insert(0.0);
             *level = level.max(shift.to * percent);
@@ -127,8 +109,8 @@ pub(super) fn findings(
         fault.spans.iter().map(|s| &s.entity).collect()
     };
     let usual = usual(&all);
-    let slower = costs.shares(FindingKind::Latency, calls);
-    let failing = costs.shares(FindingKind::Errors, calls);
+    let slower = costs.shares(FindingKind::Latency, calls, config.longest_chain);
+    let failing = costs.shares(FindingKind::Errors, calls, config.longest_chain);
     let mut found = Vec::new();
     for Seen { series, class, kind, shift } in all {
         let entity = series.entity();
@@ -143,7 +125,7 @@ pub(super) fn findings(
         let side = if class.side == Side::Client { config.client_side } else { 1.0 };
         // A machine's metric repeated at everyone on it tells little about one of them.
         let host = if of_host(&series.key().name) { config.host_metric } else { 1.0 };
-        let mut certainty = strength(shift.z.abs());
+        let mut certainty = config.strength(shift.z.abs());
         let mut weight = harm * side * host;
         let mut shared = false;
         match kind {
@@ -180,9 +162,41 @@ pub(super) fn findings(
         let statement = format!("{name} {way} from {from:.4} to {to:.4} ({z:+.1} σ)");
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;
+        finding.mark = mark(&shift);
         found.push(finding);
     }
+    Metrics { findings: copies(found), furthest }
+}
+
+/// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,
+/// so that the level has to be the same too.
+fn mark(shift: &Shift) -> (u64, u64) {
+    // Changing the unit rounds.
+    let rounded = shift.z.abs().to_bits() & !0xFFFF;
+    (rounded, if shift.from == 0.0 { shift.to.to_bits() } else { 0 })
+}
+
+/// One of those that say the same in other words: a metric exported under two names, or in two units, is one observation.
+fn copies(mut found: Vec<Finding>) -> Vec<Finding> {
+    found.sort_by(|a, b| {
+        let key = |f: &Finding| (f.kind, f.mark);
+        a.entity
+            .cmp(&b.entity)
+            .then_with(|| key(a).cmp(&key(b)))
+            .then_with(|| b.strength.total_cmp(&a.strength))
+            .then_with(|| a.statement.cmp(&b.statement))
+    });
+    found.dedup_by(|b, a| a.entity == b.entity && a.kind == b.kind && a.mark == b.mark);
     found
+}
+
+/// Most interquartile ranges of `normal` by which one of `now` lies off its median; `None` where it does not vary. Both in
+/// order.
+fn outlying(normal: &[f64], now: &[f64]) -> Option<f64> {
+    let range = quantile(normal, 0.75)? - quantile(normal, 0.25)?;
+    let centre = quantile(normal, 0.5)?;
+    let off = (now.last()? - centre).max(centre - now.first()?);
+    (range > 0.0).then(|| off / range)
 }
 
 /// Median over entities of what a metric of memory was before.
@@ -200,30 +214,6 @@ fn percent(series: &MetricSeries) -> Option<f64> {
         ("%", _) => Some(1.0),
         (_, MetricKind::Ratio) => Some(100.0),
         _ => None,
-    }
-}
-
-fn cost(cost: &mut Cost, before: &MetricSeries, now: &MetricSeries, kind: FindingKind, class: &MetricClass) {
-    let mean = |s: &MetricSeries| decile_mean(&sorted(s.points().map(|p| p.1)));
-    let (Some(was), Some(is)) = (mean(before), mean(now)) else { return };
-    match kind {
-        // No sample, no request.
-        FindingKind::Traffic => {
-            let covered = count(now.points().count()) / count(now.len().max(1));
-            cost.traffic = Some(cost.traffic.unwrap_or(0.0).max(is * covered));
-        }
-        FindingKind::Latency => {
-            // The quantile is not known by number; the lowest lies lowest.
-            let rank = if now.kind() == MetricKind::Quantile { 1.0 + was.max(0.0) } else { 0.0 };
-            if cost.slower.is_none_or(|(known, _)| rank < known) {
-                cost.slower = Some((rank, is - was));
-            }
-        }
-        FindingKind::Errors => {
-            let worse = if class.polarity == Polarity::LowerIsWorse { was - is } else { is - was };
-            cost.failing = Some(cost.failing.unwrap_or(0.0).max(worse));
-        }
-        _ => {}
     }
 }
 
@@ -251,30 +241,29 @@ fn kind(role: MetricRole, mechanism: Option<&str>) -> Option<FindingKind> {
 /// The weaker of the shifts against the last hours and against all else known to be normal, where both are known: a drift of
 /// the day is in the first, a neighbouring disturbance in the second.
 fn shift(
-    normal: &MetricSeries,
-    fault: &MetricSeries,
+    normal: &[(Timestamp, f64)],
+    now: &[f64],
     onset: Timestamp,
     kind: FindingKind,
     config: &FusionConfig,
 ) -> Option<Shift> {
     let floor = if kind == FindingKind::Errors { config.failure_floor } else { config.relative_floor };
-    let now = sorted(fault.points().map(|p| p.1));
     let recent_from = time::before(onset, config.recent);
     let is_recent = |t: Timestamp| recent_from <= t && time::elapsed(t, onset) > Duration::ZERO;
-    let part = |recent: bool| sorted(normal.points().filter(|p| is_recent(p.0) == recent).map(|p| p.1));
+    let part = |recent: bool| sorted(normal.iter().filter(|p| is_recent(p.0) == recent).map(|p| p.1));
     let (recent, other) = (part(true), part(false));
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {
         (true, true) => {
-            let (a, b) = (against(&recent, &now, floor, config)?, against(&other, &now, floor, config)?);
+            let (a, b) = (against(&recent, now, floor, config)?, against(&other, now, floor, config)?);
             if a.z * b.z <= 0.0 {
                 return None;
             }
             Some(if a.z.abs() <= b.z.abs() { a } else { b })
         }
         _ => {
-            let all = sorted(normal.points().map(|p| p.1));
-            if all.len() < 2 { None } else { against(&all, &now, floor, config) }
+            let all = sorted(normal.iter().map(|p| p.1));
+            if all.len() < 2 { None } else { against(&all, now, floor, config) }
         }
     }
 }
@@ -283,8 +272,8 @@ fn against(normal: &[f64], now: &[f64], floor: f64, config: &FusionConfig) -> Op
     let (centre, scale) = location_and_scale(normal)?;
     let (low, high) = (quantile(now, 1.0 - config.reach)?, quantile(now, config.reach)?);
     let one = |to: f64| {
-        // A hundredth of what is compared bounds z where the norm is constant.
-        let floor = (floor * centre.abs()).max(to.abs() / 100.0).max(f64::MIN_POSITIVE);
+        // A share of what is compared bounds z where the norm is constant.
+        let floor = (floor * centre.abs()).max(to.abs() / config.most_z).max(f64::MIN_POSITIVE);
         Shift { z: (to - centre) / scale.max(floor), from: centre, to }
     };
     let (down, up) = (one(low), one(high));

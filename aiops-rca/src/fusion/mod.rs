@@ -1,31 +1,42 @@
 //! Who may be the origin, from metrics, traces and logs together. // LOC-01, RCA-01
 
+mod calls;
 mod config;
+mod costs;
 mod explain;
 mod fault;
 mod finding;
 mod logs;
 mod metrics;
 mod observe;
+mod spans;
+mod summary;
 mod traces;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, EvidenceId, FaultType, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow,
-    Unit,
+    EntityId, EntityKind, FaultType, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow, Unit,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 pub use config::FusionConfig;
 pub use finding::{Finding, FindingKind};
+pub(crate) use logs::place;
 pub(crate) use observe::{fault_of, kind_of};
 
-use crate::halves::at_onset;
+use crate::cite::{cite, first};
+use crate::halves::cut;
+use crate::onset::onset;
+use crate::robust::{count, sorted};
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
-use explain::Calls;
+use calls::Calls;
+use metrics::Metrics;
+use spans::Operations;
+use summary::Summary;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -35,12 +46,23 @@ use explain::Calls;
 ///   and are missing; spans of new kinds; failures.
 /// - Logs: lines (by place in the code) that are new, more severe, or missing though the spans that wrote them are there.
 ///
-/// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family.
+/// What is there twice, by id or in every respect, counts once, and so does a metric that is told under two names.
+///
+/// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family; trouble loses a
+/// little with each call it travels up.
 ///
 /// **Fusion.** An entity's score is the sum over kinds of finding of the strongest one that nobody else explains, the others
-/// of the kind adding a little. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
+/// of the kind adding a little. Those of whom little is known are ordered by how far any of their metrics lies out. A modality
+/// that is missing adds nothing and is named in [`Ranking::unseen`].
 ///
-/// Names and order never count. O(n log n) in samples, spans and lines; O(entities · calls) for the graph.
+/// **Time.** [`rank_near`](Self::rank_near) and the seam take the time of the fault as good to a minute and look for the
+/// [`onset`](crate::onset()).
+///
+/// Names and order never count. O(n log n) in samples, spans, lines and calls.
+///
+/// Spans and lines are summed up here and not by `aiops_compact::traces` and `aiops_compact::logs`: those sum up a stream in bounded
+/// memory, by sketches; two recordings of one incident are compared exactly, by medians of every place of a call, children of each
+/// span and lines of each span, none of which a sketch of a stream keeps.
 #[derive(Debug, Clone)]
 pub struct FusedLocalizer {
     roles: MetricRoles,
@@ -76,6 +98,8 @@ pub struct FusedRanking {
     pub unseen: Vec<String>,
     /// Confidence that the first is right, uncalibrated: how far it stands out, 0..=1.
     pub margin: f64,
+    /// When the fault began, where that was looked for.
+    pub onset: Option<Timestamp>,
 }
 
 impl Default for FusedLocalizer {
@@ -127,6 +151,12 @@ impl FusedLocalizer {
         self
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &FusionConfig {
+        &self.config
+    }
+
     /// Ranks suspects, without a runtime: `fault` begins with the fault, `reference` is normal.
     #[must_use]
     pub fn rank(&self, reference: &TelemetryWindow, fault: &TelemetryWindow) -> FusedRanking {
@@ -142,10 +172,11 @@ impl FusedLocalizer {
         fault: &TelemetryWindow,
         symptom: Option<(&EntityId, &SeriesKey)>,
     ) -> FusedRanking {
-        let calls = Calls::of(reference, fault);
-        let windows = (reference, fault);
-        let felt_by = symptom.map(|s| s.0);
-        let mut findings = metrics::findings(windows, felt_by, &self.roles, &calls, &self.config);
+        let (operations, [old, new]) = spans::tables([&reference.spans, &fault.spans]);
+        let (before, after) = (Summary::of(&old, &operations), Summary::of(&new, &operations));
+        let calls = Calls::of([reference, fault], &operations, [&before, &after]);
+        let Metrics { mut findings, furthest } =
+            metrics::findings((reference, fault), symptom.map(|s| s.0), &self.roles, &calls, &self.config);
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
             let beside = matches!(
@@ -158,36 +189,62 @@ impl FusedLocalizer {
             }
         }
         if !reference.spans.is_empty() {
-            findings.extend(traces::findings(reference, fault, &self.config));
+            findings.extend(traces::findings(&operations, (&before, &after), &self.config));
         }
         if !reference.logs.is_empty() {
-            findings.extend(logs::findings(reference, fault, &self.config));
+            let old = logs::Window { lines: &reference.logs, spans: &old, summary: &before };
+            let new = logs::Window { lines: &fault.logs, spans: &new, summary: &after };
+            findings.extend(logs::findings(&operations, (old, new), &self.config));
         }
         for finding in &mut findings {
             finding.strength *= self.weight(finding.kind);
         }
         explain::explain(&mut findings, &calls, &self.config);
-        let felt: BTreeSet<EntityId> = findings
+        let felt: BTreeSet<u32> = findings
             .iter()
             .filter(|f| f.kind.family() != finding::Family::Own)
-            .map(|f| f.entity.clone())
+            .filter_map(|f| calls.number(&f.entity))
             .collect();
-        let felt: BTreeSet<&EntityId> = felt.iter().collect();
-        let mut by_entity: BTreeMap<EntityId, Vec<Finding>> =
-            entities(reference, fault).into_iter().map(|e| (e, Vec::new())).collect();
+        let tail = ranks(&furthest);
+        let mut by_entity: BTreeMap<&EntityId, Vec<Finding>> =
+            entities(reference, fault, &operations).into_iter().map(|e| (e, Vec::new())).collect();
         for finding in findings {
             if let Some(own) = by_entity.get_mut(&finding.entity) {
                 own.push(finding);
             }
         }
         let suspects = by_entity.into_iter().map(|(entity, findings)| {
-            let path = calls.path_up(&entity, &felt);
-            self.suspect(entity, findings, path)
+            let tail = tail.get(entity).map_or(0.0, |rank| self.config.tail / rank);
+            (self.suspect(entity.clone(), findings, tail), tail)
         });
-        let mut suspects: Vec<FusedSuspect> = suspects.collect();
-        suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
-        let margin = margin(&suspects);
-        FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin }
+        let mut suspects: Vec<(FusedSuspect, f64)> = suspects.collect();
+        suspects.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
+        let margin = self.margin(suspects.iter().map(|(s, tail)| s.score - tail));
+        let mut suspects: Vec<FusedSuspect> = suspects.into_iter().map(|(s, _)| s).collect();
+        for suspect in suspects.iter_mut().take(self.config.paths) {
+            suspect.path = calls.path_up(&suspect.entity, &felt);
+        }
+        FusedRanking { suspects, unseen: unseen(reference, fault, &calls), margin, onset: None }
+    }
+
+    /// Ranks suspects of a fault that began at about `stated`: the onset is looked for within
+    /// [`OnsetConfig::reach`](crate::OnsetConfig::reach), what precedes it in `window` is normal and so is `normal`.
+    #[must_use]
+    pub fn rank_near(
+        &self,
+        normal: Option<&TelemetryWindow>,
+        window: &TelemetryWindow,
+        stated: Timestamp,
+        symptom: Option<(&EntityId, &SeriesKey)>,
+    ) -> FusedRanking {
+        let onset = onset(window, stated, &self.config.onset).at;
+        let (mut reference, fault) = cut(window, onset, self.config.guard);
+        if let Some(normal) = normal {
+            reference.merge(normal.clone());
+        }
+        let mut answer = self.rank_for(&reference, &fault, symptom);
+        answer.onset = Some(onset);
+        answer
     }
 
     fn weight(&self, kind: FindingKind) -> f64 {
@@ -205,7 +262,7 @@ impl FusedLocalizer {
         }
     }
 
-    fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, path: Vec<EntityId>) -> FusedSuspect {
+    fn suspect(&self, entity: EntityId, mut findings: Vec<Finding>, tail: f64) -> FusedSuspect {
         findings.sort_by(|a, b| {
             let weight = |f: &Finding| f.strength * f.own;
             weight(b)
@@ -221,37 +278,50 @@ impl FusedLocalizer {
             } else {
                 // Never more than the strongest again.
                 *rest = (*rest + self.config.corroboration * f.strength * f.own)
-                    .min(self.config.corroboration * 4.0 * *first);
+                    .min(self.config.corroboration * self.config.corroborating * *first);
             }
         }
-        let score = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
-        let all: Vec<&Finding> = findings.iter().collect();
-        let (fault, decided_by) = fault::fault(&all);
+        let score = kinds.values().fold(tail, |sum, (first, rest)| sum + first + rest);
+        let (fault, decided_by) = fault::fault(&findings, &self.config);
         findings.truncate(self.config.citations);
+        let path = vec![entity.clone()];
         FusedSuspect { entity, score, fault, decided_by, findings, path }
+    }
+
+    /// How much of the evidence against the first two is against the first, from half (0) to all (1), less where that is hardly
+    /// anything. `evidence` in the order of the ranking.
+    fn margin(&self, mut evidence: impl Iterator<Item = f64>) -> f64 {
+        match (evidence.next(), evidence.next()) {
+            (Some(first), second) if first > 0.0 => {
+                let apart = (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0);
+                apart * first / (first + self.config.half_sure)
+            }
+            _ => 0.0,
+        }
     }
 }
 
-/// How much of the first two scores is the first's, from half (0) to all (1).
-fn margin(suspects: &[FusedSuspect]) -> f64 {
-    let mut scores = suspects.iter().map(|s| s.score);
-    match (scores.next(), scores.next()) {
-        (Some(first), second) if first > 0.0 => (1.0 - second.unwrap_or(0.0) / first).clamp(0.0, 1.0),
-        _ => 0.0,
-    }
+/// Rank of each entity, from 1, by how far any of its metrics lies out; of equal ones the last.
+fn ranks<'a>(furthest: &BTreeMap<&'a EntityId, f64>) -> BTreeMap<&'a EntityId, f64> {
+    let sorted = sorted(furthest.values().copied());
+    let behind = |out: f64| sorted.len() - sorted.partition_point(|other| *other < out);
+    let known = furthest.iter().filter(|(_, out)| **out > 0.0);
+    known.map(|(entity, out)| (*entity, count(behind(*out)))).collect()
 }
 
 /// Everybody seen; what users see at the front door is nobody's.
-fn entities(reference: &TelemetryWindow, fault: &TelemetryWindow) -> BTreeSet<EntityId> {
-    let mut all = BTreeSet::new();
+fn entities<'a>(
+    reference: &'a TelemetryWindow,
+    fault: &'a TelemetryWindow,
+    operations: &Operations<'a>,
+) -> BTreeSet<&'a EntityId> {
+    let mut all: HashSet<&EntityId> = operations.iter().map(|o| o.1).collect();
     for window in [reference, fault] {
-        all.extend(window.metrics.iter().map(|s| s.entity().clone()));
-        all.extend(window.spans.iter().map(|s| s.entity.clone()));
-        all.extend(window.logs.iter().map(|l| l.entity.clone()));
-        all.extend(window.topology.edges().flat_map(|e| [e.from.clone(), e.to.clone()]));
+        all.extend(window.metrics.iter().map(|s| s.entity()));
+        all.extend(window.logs.iter().map(|l| &l.entity));
+        all.extend(window.topology.edges().flat_map(|e| [&e.from, &e.to]));
     }
-    all.retain(|e| e.kind() != EntityKind::Network);
-    all
+    all.into_iter().filter(|e| e.kind() != EntityKind::Network).collect()
 }
 
 fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_>) -> Vec<String> {
@@ -271,6 +341,9 @@ fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_
 }
 
 /// What precedes the first onset by more than the guard time is normal, what follows is not.
+///
+/// A suspect cites the anomalies found at itself, else those of the callers its trouble travelled to, else the one that gave
+/// the onset at which before and after were parted.
 #[async_trait]
 impl Localizer for FusedLocalizer {
     async fn localize(
@@ -280,24 +353,11 @@ impl Localizer for FusedLocalizer {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some((before, fault)) = at_onset(window, anomalies, self.config.guard) else {
-            return Ok(Ranking::default());
-        };
-        let answer = match &self.reference {
-            Some(reference) => {
-                let mut both = (**reference).clone();
-                both.merge(before);
-                self.rank(&both, &fault)
-            }
-            None => self.rank(&before, &fault),
-        };
-        let cite = |entity: &EntityId| -> Vec<EvidenceId> {
-            anomalies.iter().filter(|a| a.anomaly.entity == *entity).map(|a| a.id.clone()).collect()
-        };
-        let onset = anomalies.iter().map(|a| a.anomaly.onset).min();
-        let mut ranking = answer.ranking(onset);
+        let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
+        let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
+        let mut ranking = answer.ranking(Some(first.anomaly.onset));
         for suspect in &mut ranking.suspects {
-            suspect.evidence = cite(&suspect.entity);
+            suspect.evidence = cite(anomalies, &suspect.path);
         }
         Ok(ranking)
     }

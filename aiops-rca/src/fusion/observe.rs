@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error as WordError;
 
+use super::config::FusionConfig;
 use super::fault::fault;
 use super::finding::{Finding, FindingKind};
 use super::{FusedRanking, FusedSuspect};
@@ -52,7 +53,7 @@ pub(crate) fn fault_of(
 ) -> (FaultType, Option<FindingKind>) {
     let findings: Vec<Finding> =
         seen.map(|(kind, strength)| Finding::new(entity, kind, strength, String::new())).collect();
-    fault(&findings.iter().collect::<Vec<_>>())
+    fault(&findings, &FusionConfig::default())
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The contracts of the seams, kept by what this crate offers.
 
 use aiops_core::model::{EdgeKind, EntityId};
+use aiops_core::seam::Localizer;
 use aiops_core::{Case, CasePart};
-use aiops_rca::{FusedLocalizer, LocalizerConfig, MetricRoles, RuleRca, RuleRcaConfig, TopologyLocalizer};
-use aiops_testkit::conformance::{self, LocalizerFixture, RcaFixture};
+use aiops_rca::{
+    Baseline, FusedLocalizer, LocalizerConfig, MetricRoles, RuleRca, RuleRcaConfig, TopologyLocalizer,
+};
+use aiops_testkit::conformance::{self, LocalizerFixture, RcaFixture, localizer};
 use aiops_testkit::sample;
 use futures_lite::future::block_on;
 
@@ -43,11 +46,26 @@ fn root_cause_on_observations() {
     block_on(conformance::rca(&rca, &fixture)).assert_counts(13, 0);
 }
 
-#[test]
-fn localisers() {
+/// All clauses hold; none is skipped.
+fn conforms(subject: &dyn Localizer) {
     let anomalies = sample::case().anomalies().to_vec();
     let fixture = LocalizerFixture::new(sample::context(), sample::window(), anomalies);
-    let topology = TopologyLocalizer::new(MetricRoles::default(), LocalizerConfig::default()).unwrap();
-    block_on(conformance::localizer(&topology, &fixture)).assert_counts(10, 0);
-    block_on(conformance::localizer(&FusedLocalizer::default(), &fixture)).assert_counts(10, 0);
+    block_on(localizer(subject, &fixture)).assert_counts(10, 0);
+}
+
+#[test]
+fn the_fused_localizer() {
+    conforms(&FusedLocalizer::default());
+}
+
+#[test]
+fn the_localizer_by_topology() {
+    conforms(&TopologyLocalizer::default());
+}
+
+#[test]
+fn every_baseline() {
+    for baseline in Baseline::ALL {
+        conforms(&baseline);
+    }
 }

@@ -6,7 +6,7 @@ use aiops_core::action::{IncidentId, Mode};
 use aiops_core::model::{
     Anomaly, Baseline, Change, ChangeKind, DetectorId, Diagnosis, EvidenceKind, FaultType, FetchRequest,
     FittedHash, Hypothesis, LogRecord, LogSeverity, Observation, Ranking, Revision, SeriesKey, Shape, Signal,
-    SignalSet, Suspect, TelemetryWindow, TimeRange, Unit, time,
+    SignalSet, SpanId, Suspect, TelemetryWindow, TimeRange, Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{Case, Context};
@@ -38,7 +38,15 @@ fn felt(window: &TelemetryWindow) -> Anomaly {
 }
 
 fn whole(fault: &Fault) -> TelemetryWindow {
-    let (mut window, now) = windows(&NAMES, fault);
+    let (mut window, mut now) = windows(&NAMES, fault);
+    // Ids are unique within one window, and here two become one.
+    let other = |id: SpanId| SpanId(id.0 | 1 << 40);
+    for span in &mut now.spans {
+        (span.span_id, span.parent) = (other(span.span_id), span.parent.map(other));
+    }
+    for line in &mut now.logs {
+        line.span_id = line.span_id.map(other);
+    }
     window.merge(now);
     window.observed = SignalSet::all();
     window
