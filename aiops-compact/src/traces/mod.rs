@@ -10,12 +10,15 @@
 //! What a summary leaves out, the spans themselves, [`TailSampler`] keeps for the traces that are worth it.
 
 mod assemble;
+mod call_times;
 mod columns;
 mod compactor;
 mod compare;
 mod config;
 mod findings;
 mod hash;
+mod ids;
+mod names;
 mod quality;
 mod sampler;
 mod sampler_config;

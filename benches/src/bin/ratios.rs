@@ -24,6 +24,11 @@ fn median(mut values: Vec<f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// Whether a comparison is asked for.
+fn wanted(name: &str) -> bool {
+    std::env::args().nth(2).is_none_or(|part| name.contains(&part))
+}
+
 fn compare(name: &str, pairs: usize, floor: impl FnMut(), subject: impl FnMut()) {
     compare_over(N, name, pairs, floor, subject);
 }
@@ -35,7 +40,7 @@ fn compare_over(
     mut floor: impl FnMut(),
     mut subject: impl FnMut(),
 ) {
-    if std::env::args().nth(2).is_some_and(|wanted| !name.contains(&wanted)) {
+    if !wanted(name) {
         return;
     }
     let (mut floors, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
