@@ -3,6 +3,7 @@
 //! `cargo bench -p aiops-benches` runs criterion; `cargo run --release -p aiops-benches --bin ratios` measures
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
+pub mod clock;
 pub mod deviation;
 pub mod logs;
 pub mod mask;

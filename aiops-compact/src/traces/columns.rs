@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use aiops_core::model::{Span, SpanStatus, TelemetryWindow};
 
-use super::assemble::Row;
 use super::hash::Folded;
+use super::row::Row;
 
 /// A name interned by one [`SpanColumns`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::assemble::{Assembler, Row, arrange};
+use super::assemble::Assembler;
 use super::columns::SpanColumns;
 use super::config::TraceConfig;
 use super::hash::Folded;
 use super::quality::TraceQuality;
+use super::row::{Row, arrange};
 use super::summary::TraceSummary;
 use super::tables::{OTHER, Tables};
 

@@ -20,6 +20,8 @@ mod hash;
 mod ids;
 mod names;
 mod quality;
+mod row;
+mod sample;
 mod sampler;
 mod sampler_config;
 mod sketch;
@@ -32,7 +34,8 @@ pub use compare::{CompareConfig, CompareOptions, compare};
 pub use config::{TraceConfig, TraceOptions};
 pub use findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 pub use quality::TraceQuality;
-pub use sampler::{SampledTrace, SamplerMismatch, Stratum, StratumKind, TailSampler, TraceSample};
+pub use sample::{SampledTrace, SamplerMismatch, Stratum, StratumKind, TraceSample};
+pub use sampler::TailSampler;
 pub use sampler_config::{SamplerConfig, SamplerOptions};
 pub use sketch::DurationSketch;
 pub use summary::{

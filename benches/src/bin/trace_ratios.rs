@@ -1,10 +1,10 @@
 //! Prints the compaction of traces as a ratio to its floors: medians over interleaved rounds, so that a busy or
-//! throttled machine slows both. `cargo run --release -p aiops-benches --bin trace_ratios [ROUNDS] [SPANS]…`
+//! throttled machine slows both; processor time of the thread. `cargo run --release -p aiops-benches --bin trace_ratios [ROUNDS] [SPANS]…`
 #![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use aiops_benches::clock::timed;
 use aiops_benches::traces::{Layout, by_call, by_callee, by_callee_and_path, spans};
 use aiops_compact::traces::{SpanColumns, TraceCompactor, TraceConfig};
 
@@ -17,11 +17,8 @@ fn median(values: impl Iterator<Item = f64>) -> f64 {
 /// Nanoseconds per span. Small inputs are repeated, so that a run takes some milliseconds.
 fn time(columns: &SpanColumns, work: impl Fn(&SpanColumns)) -> f64 {
     let times = (1_000_000 / columns.len().max(1)).max(1);
-    let start = Instant::now();
-    for _ in 0..times {
-        work(black_box(columns));
-    }
-    start.elapsed().as_secs_f64() * 1e9 / (times * columns.len()) as f64
+    let took = timed(|| (0..times).for_each(|_| work(black_box(columns))));
+    took.as_secs_f64() * 1e9 / (times * columns.len()) as f64
 }
 
 /// What is measured.
