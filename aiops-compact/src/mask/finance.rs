@@ -36,7 +36,8 @@ pub(super) fn card(text: &[u8], start: usize) -> Option<Range<usize>> {
     }
     let next = at(text, end);
     let goes_on = is_word(next) || matches!(next, b'.' | b'-') && at(text, end + 1).is_ascii_digit();
-    let digits = digits.get(..count)?;
+    // No issuer hands out fewer than 13.
+    let digits = digits.get(..count).filter(|digits| digits.len() >= 13)?;
     (!goes_on && issued(digits) && luhn(digits)).then_some(start..end)
 }
 

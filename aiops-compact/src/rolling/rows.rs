@@ -1,28 +1,17 @@
-//! Rolling σ of a frame without gaps: the columns are independent, so they are what is vectorised.
-
-use std::ops::Range;
+//! Rolling σ of a frame without gaps, row by row: the columns are independent, so they are what is vectorised, and memory
+//! is read in the order in which it lies.
 
 use aiops_core::model::MetricFrame;
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
+use super::RollingConfig;
 use super::lanes::Shared;
-use super::side::Running;
-use super::sums::Reciprocals;
-use super::{RollingConfig, RollingSigma};
+use super::side::is_sound;
+use super::sums::{Reciprocals, Sums};
 
-/// Columns that are scored together: a cache line of each row.
-const SIDE: usize = 8;
-
-/// Samples of a row in these columns, or something of each column.
-type Row = [f64; SIDE];
-
-/// Columns whose rows are walked down together: so many that what is read of a row is worth going there, so few that the samples of a
-/// window stay in the second cache.
+/// Columns that are scored together: so many that walking down the rows costs little for each of them, so few that the
+/// sums of a window stay in the second cache.
 const COLUMNS: usize = 512;
-
-/// Rows of the front that are there at a time. The sums of all rows are twice as large as the samples; the sums at every
-/// `STEP`th row are enough to make those of the next few rows anew, in the same operations.
-const STEP: usize = 16;
 
 /// Scores `frame` in the very operations of `RollingSigma::push`; `None` when a sample is missing or unusable.
 pub(super) fn score(frame: &MetricFrame, config: &RollingConfig) -> Option<Array2<f64>> {
@@ -31,177 +20,158 @@ pub(super) fn score(frame: &MetricFrame, config: &RollingConfig) -> Option<Array
     if !present.iter().fold(true, |all, present| all & present) {
         return None;
     }
-    let mut scores = Array2::zeros(frame.values().raw_dim());
-    let (rows, columns) = scores.dim();
-    let whole = columns - columns % SIDE;
-    let mut bands = Bands {
-        rows,
-        columns,
-        values: frame.values().as_slice()?,
-        scores: scores.as_slice_mut()?,
-        shared: Shared { config: *config, reciprocals: Reciprocals::of(config.window()) },
-    };
-    let mut band = Vec::new();
-    for first in (0..whole).step_by(COLUMNS) {
-        band.clear();
-        band.extend((first..whole.min(first + COLUMNS)).step_by(SIDE).map(Side::at));
-        if config.has_floors() { bands.score::<true>(&mut band)? } else { bands.score::<false>(&mut band)? }
+    if config.has_floors() { score_as::<true>(frame, config) } else { score_as::<false>(frame, config) }
+}
+
+fn score_as<const FLOORS: bool>(frame: &MetricFrame, config: &RollingConfig) -> Option<Array2<f64>> {
+    let values = frame.values();
+    let mut scores = Array2::zeros(values.raw_dim());
+    let mut band = Band::new(config.window().min(values.nrows()), COLUMNS.min(values.ncols()));
+    let bands = values.axis_chunks_iter(Axis(1), COLUMNS);
+    for (values, scores) in bands.zip(scores.axis_chunks_iter_mut(Axis(1), COLUMNS)) {
+        band.score::<FLOORS>(values, scores, config)?;
     }
-    bands.last_columns(whole);
     Some(scores)
 }
 
-/// [`SIDE`] columns of a frame. See `RollingSigma` for the method.
-struct Side {
-    first: usize,
-    back: Running<SIDE>,
-    /// What is added up of the front.
-    older: Running<SIDE>,
-    /// The sums of the front from every [`STEP`]th row on.
-    marks: Vec<(Row, Row)>,
+/// The windows of some columns side by side. See `RollingSigma` for the method.
+struct Band {
+    width: usize,
+    /// For every row of a window the sums of each column from there to its end, row by row.
+    front_sum: Vec<f64>,
+    front_squares: Vec<f64>,
+    columns: Columns,
 }
 
-impl Side {
-    fn at(first: usize) -> Self {
-        let empty = Running::around(Row::default());
-        Self { first, back: empty, older: empty, marks: Vec::new() }
+/// What belongs to each column.
+#[derive(Default)]
+struct Columns {
+    pivot: Vec<f64>,
+    sum: Vec<f64>,
+    squares: Vec<f64>,
+}
+
+impl Columns {
+    /// Empty sums around the samples of a row.
+    fn anchor(&mut self, row: &[f64]) {
+        for (column, pivot) in [(&mut self.pivot, row), (&mut self.sum, &[]), (&mut self.squares, &[])] {
+            column.clear();
+            column.extend_from_slice(pivot);
+            column.resize(row.len(), 0.0);
+        }
+    }
+
+    /// Whether all samples that were added can be scored.
+    fn sound(&self) -> bool {
+        self.pivot.iter().zip(&self.squares).all(|(pivot, squares)| is_sound(*pivot, *squares))
+    }
+
+    fn add(&mut self, row: &[f64]) {
+        let sums = self.sum.iter_mut().zip(&mut self.squares);
+        for ((value, pivot), (sum, squares)) in row.iter().zip(&self.pivot).zip(sums) {
+            let mut sums = Sums { sum: *sum, squares: *squares };
+            sums.add(value - pivot);
+            (*sum, *squares) = (sums.sum, sums.squares);
+        }
+    }
+
+    /// Scores a row against front and back, and adds it to the back.
+    #[inline(never)]
+    fn score<const FLOORS: bool>(
+        &mut self,
+        row: &[f64],
+        (front_sum, front_squares): (&[f64], &[f64]),
+        shared: &Shared,
+        scores: &mut [f64],
+    ) {
+        let back = self.sum.iter_mut().zip(&mut self.squares).zip(&self.pivot);
+        let front = front_sum.iter().zip(front_squares);
+        for (((value, score), (front_sum, front_squares)), ((sum, squares), pivot)) in
+            row.iter().zip(scores).zip(front).zip(back)
+        {
+            let mut back = Sums { sum: *sum, squares: *squares };
+            let window = Sums { sum: front_sum + back.sum, squares: front_squares + back.squares };
+            *score = shared.score_as::<FLOORS>(*value, *pivot, window);
+            back.add(value - pivot);
+            (*sum, *squares) = (back.sum, back.squares);
+        }
+    }
+
+    /// Adds a row and writes what the sums then are.
+    #[inline(never)]
+    fn add_into(&mut self, row: &[f64], front_sum: &mut [f64], front_squares: &mut [f64]) {
+        let sums = self.sum.iter_mut().zip(&mut self.squares);
+        let front = front_sum.iter_mut().zip(front_squares);
+        for (((value, pivot), (sum, squares)), (front_sum, front_squares)) in
+            row.iter().zip(&self.pivot).zip(sums).zip(front)
+        {
+            let mut sums = Sums { sum: *sum, squares: *squares };
+            sums.add(value - pivot);
+            (*sum, *squares) = (sums.sum, sums.squares);
+            (*front_sum, *front_squares) = (sums.sum, sums.squares);
+        }
     }
 }
 
-/// A frame, row by row, and its scores.
-struct Bands<'f> {
-    rows: usize,
-    columns: usize,
-    values: &'f [f64],
-    scores: &'f mut [f64],
-    /// What full windows share.
-    shared: Shared,
-}
+impl Band {
+    fn new(rows: usize, width: usize) -> Self {
+        let front_sum = vec![0.0; rows * width];
+        Self { width, front_squares: front_sum.clone(), front_sum, columns: Columns::default() }
+    }
 
-/// The sums of the front from each row of a step on, in some columns.
-type Front = [(Row, Row); STEP];
-
-impl Bands<'_> {
     /// Scores the columns of a band, window after window; `None` when a sample cannot be scored.
-    fn score<const FLOORS: bool>(&mut self, band: &mut [Side]) -> Option<()> {
-        let window = self.shared.config.window();
-        let mut front = [(Row::default(), Row::default()); STEP];
-        for from in (0..self.rows).step_by(window) {
-            self.turn_over(band, from.checked_sub(window));
-            let until = self.rows.min(from + window);
-            for (step, row) in (from..until).step_by(STEP).enumerate() {
-                let rows = row..until.min(row + STEP);
-                for side in band.iter_mut() {
-                    if from == 0 {
-                        self.begin::<FLOORS>(side, rows.clone());
-                    } else {
-                        self.step::<FLOORS>(side, &mut front, rows.clone(), step);
-                    }
+    fn score<const FLOORS: bool>(
+        &mut self,
+        values: ArrayView2<'_, f64>,
+        mut scores: ArrayViewMut2<'_, f64>,
+        config: &RollingConfig,
+    ) -> Option<()> {
+        let window = config.window();
+        self.front_sum.fill(0.0);
+        self.front_squares.fill(0.0);
+        let periods = values.axis_chunks_iter(Axis(0), window);
+        for (period, (values, mut scores)) in
+            periods.zip(scores.axis_chunks_iter_mut(Axis(0), window)).enumerate()
+        {
+            if period == 0 {
+                self.columns.anchor(
+                    values.rows().into_iter().next().and_then(|row| row.to_slice()).unwrap_or_default(),
+                );
+            }
+            let fronts =
+                self.front_sum.chunks_exact(self.width).zip(self.front_squares.chunks_exact(self.width));
+            let rows = values.rows().into_iter().zip(scores.rows_mut());
+            for (at, ((row, mut scores), front)) in rows.zip(fronts).enumerate() {
+                let (row, scores) = (row.to_slice()?, scores.as_slice_mut()?);
+                let count = if period == 0 { at } else { window };
+                if count < config.warm_up() {
+                    scores.fill(f64::NAN);
+                    self.columns.add(row);
+                } else {
+                    let shared = Shared { config: *config, reciprocals: Reciprocals::of(count) };
+                    self.columns.score::<FLOORS>(row, front, &shared, scores);
                 }
             }
-            if !band.iter().all(|side| side.back.sound() == [true; SIDE]) {
+            if !self.columns.sound() {
                 return None;
+            }
+            if values.nrows() == window {
+                self.turn_over(values);
             }
         }
         Some(())
     }
 
-    /// Scores the columns from `first` on, fewer than [`SIDE`], one by one.
-    fn last_columns(&mut self, first: usize) {
-        let mut rolling = RollingSigma::new(self.shared.config);
-        for column in first..self.columns {
-            rolling.clear();
-            let values = self.values.iter().skip(column).step_by(self.columns);
-            let scores = self.scores.iter_mut().skip(column).step_by(self.columns);
-            values.zip(scores).for_each(|(value, score)| *score = rolling.push(*value).to_f64());
+    /// Makes the rows of a window the new front.
+    fn turn_over(&mut self, values: ArrayView2<'_, f64>) {
+        let mut rows = values.rows().into_iter().rev().filter_map(|row| row.to_slice()).peekable();
+        self.columns.anchor(rows.peek().copied().unwrap_or_default());
+        let (front_sum, front_squares) =
+            (self.front_sum.chunks_exact_mut(self.width), self.front_squares.chunks_exact_mut(self.width));
+        for ((row, front_sum), front_squares) in rows.zip(front_sum.rev()).zip(front_squares.rev()) {
+            self.columns.add_into(row, front_sum, front_squares);
         }
-    }
-
-    /// The samples of some columns in a row.
-    #[inline(always)]
-    fn row(&self, row: usize, first: usize) -> &Row {
-        const NONE: &Row = &[0.0; SIDE];
-        // INVARIANT: every row has them.
-        self.values.get(row * self.columns + first..).and_then(|rest| rest.first_chunk()).unwrap_or(NONE)
-    }
-
-    #[inline(always)]
-    fn write(&mut self, row: usize, first: usize, scores: Row) {
-        let rest = self.scores.get_mut(row * self.columns + first..).unwrap_or_default();
-        if let Some(place) = rest.first_chunk_mut() {
-            *place = scores;
-        }
-    }
-
-    /// Makes the window that begins at row `before` the front: its last row the pivot, and the sums from every [`STEP`]th
-    /// row on. Without a window before, the first row is the pivot.
-    fn turn_over(&self, band: &mut [Side], before: Option<usize>) {
-        let window = self.shared.config.window();
-        let last = before.map_or(0, |before| before + window - 1);
-        let steps = if before.is_some() { window.div_ceil(STEP) } else { 0 };
-        for side in band.iter_mut() {
-            side.back = Running::around(*self.row(last, side.first));
-            side.older = side.back;
-            side.marks.resize(steps, Default::default());
-        }
-        // The first mark is that of the whole window, which nobody asks for.
-        for step in (1..steps).rev() {
-            let rows = before.unwrap_or_default() + step * STEP..last + 1;
-            for side in band.iter_mut() {
-                for row in rows.clone().take(STEP).rev() {
-                    side.older.add(self.row(row, side.first));
-                }
-                if let Some(mark) = side.marks.get_mut(step) {
-                    *mark = (side.older.sum, side.older.squares);
-                }
-            }
-        }
-    }
-
-    /// Scores rows of the first window, which grows.
-    fn begin<const FLOORS: bool>(&mut self, side: &mut Side, rows: Range<usize>) {
-        let Shared { config, .. } = self.shared;
-        let none = Row::default();
-        for at in rows {
-            let row = *self.row(at, side.first);
-            let shared = Shared { config, reciprocals: Reciprocals::of(at) };
-            let scores = if at < config.warm_up() {
-                [f64::NAN; SIDE]
-            } else {
-                side.back.score::<FLOORS>(&row, (&none, &none), &shared)
-            };
-            self.write(at, side.first, scores);
-            side.back.add(&row);
-        }
-    }
-
-    /// Scores rows whose window is full, the `step`th of it.
-    #[inline(never)]
-    fn step<const FLOORS: bool>(
-        &mut self,
-        side: &mut Side,
-        front: &mut Front,
-        rows: Range<usize>,
-        step: usize,
-    ) {
-        let (window, shared) = (self.shared.config.window(), self.shared);
-        let mut older = Running::around(side.back.pivot);
-        // Past the last mark there is nothing to add up.
-        (older.sum, older.squares) = side.marks.get(step + 1).copied().unwrap_or_default();
-        let places = front.len().min(window - (step * STEP).min(window));
-        for at in (0..places).rev() {
-            older.add(self.row(rows.start + at - window, side.first));
-            if let Some(sums) = front.get_mut(at) {
-                *sums = (older.sum, older.squares);
-            }
-        }
-        let mut back = side.back;
-        for (row, (sum, squares)) in rows.zip(front.iter()) {
-            let values = *self.row(row, side.first);
-            let scores = back.score::<FLOORS>(&values, (sum, squares), &shared);
-            back.add(&values);
-            self.write(row, side.first, scores);
-        }
-        side.back = back;
+        self.columns.sum.fill(0.0);
+        self.columns.squares.fill(0.0);
     }
 }

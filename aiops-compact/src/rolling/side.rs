@@ -1,4 +1,4 @@
-//! Columns of a frame, or windows of a slice, side by side: none waits for the sums of another.
+//! Windows of a slice side by side: none waits for the sums of another.
 
 use super::lanes::Shared;
 use super::sums::Sums;
@@ -49,10 +49,16 @@ impl<const N: usize> Running<N> {
         scores
     }
 
-    /// For each whether all samples that were added can be scored, told from the sums so that no sample need be looked at
-    /// twice. Where it is not so, they may be all the same: then they are larger than ever occurs.
+    /// For each whether all samples that were added can be scored.
     pub(super) fn sound(&self) -> [bool; N] {
-        // NaN is not below anything.
-        std::array::from_fn(|lane| self.pivot[lane].abs() <= SOUND && self.squares[lane] <= SOUND * SOUND)
+        std::array::from_fn(|lane| is_sound(self.pivot[lane], self.squares[lane]))
     }
+}
+
+/// Whether all samples whose squared deviations from `pivot` sum up to `squares` can be scored, told from the sum so that no
+/// sample need be looked at twice. Where it is not so, they may be all the same: then they are larger than ever occurs.
+#[inline(always)]
+pub(super) fn is_sound(pivot: f64, squares: f64) -> bool {
+    // NaN is not below anything.
+    pivot.abs() <= SOUND && squares <= SOUND * SOUND
 }
