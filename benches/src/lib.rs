@@ -4,6 +4,7 @@
 //! interleaved pairs and prints the ratios that `records/` keeps, which hold on any machine.
 
 pub mod alerts;
+pub mod clock;
 pub mod deviation;
 pub mod engine;
 pub mod incident;

@@ -15,16 +15,14 @@ pub(super) fn card(text: &[u8], start: usize) -> Option<Range<usize>> {
     if matches!(before(text, start), b'.' | b'-') && before(text, start - 1).is_ascii_digit() {
         return None;
     }
-    let mut digits: Vec<u8> = Vec::new();
+    let (mut digits, mut count) = ([0_u8; 19], 0);
     let (mut end, mut between, mut group) = (start, None, 0);
     loop {
         let byte = at(text, end);
         if byte.is_ascii_digit() {
-            digits.push(byte - b'0');
+            *digits.get_mut(count)? = byte - b'0';
+            count += 1;
             group += 1;
-            if digits.len() > 19 {
-                return None;
-            }
         } else if separator(byte)
             && (4..=6).contains(&group)
             && between.is_none_or(|seen| seen == byte)
@@ -38,7 +36,9 @@ pub(super) fn card(text: &[u8], start: usize) -> Option<Range<usize>> {
     }
     let next = at(text, end);
     let goes_on = is_word(next) || matches!(next, b'.' | b'-') && at(text, end + 1).is_ascii_digit();
-    (!goes_on && issued(&digits) && luhn(&digits)).then_some(start..end)
+    // No issuer hands out fewer than 13.
+    let digits = digits.get(..count).filter(|digits| digits.len() >= 13)?;
+    (!goes_on && issued(digits) && luhn(digits)).then_some(start..end)
 }
 
 /// Whether an issuer hands out numbers with this start and length.

@@ -21,11 +21,13 @@
 //!
 //! Characters beyond ASCII are letters of an e-mail address and of a password, and end everything else: `来自203.0.113.9的` holds
 //! an address. A header whose value is not in quotes (`Cookie: …`, `Authorization: Digest …`) is masked to the end of its
-//! line, whatever quotes are in it. `null`, `***`, `<redacted>`, `${NAME}`, `{{ name }}`, `%NAME%` and the like are not values.
+//! line, whatever quotes are in it. In a list (`"password": ["x", "y"]`) everything from the first to the last string is
+//! masked. A number behind `pass` counts what passed if it has fewer than eight digits, behind `db_pass` and the like fewer
+//! than six, or if it is a share or fraction. `null`, `***`, `<redacted>`, `${NAME}`, `{{ name }}`, `%NAME%` and the like are not values.
 //!
 //! # Guarantees
-//! - Linear time on any input: no regular expressions, no backtracking; every rule looks back at most 64 bytes and judges
-//!   a run once.
+//! - Linear time on any input: no regular expressions, no backtracking; every rule looks back at most 64 bytes, over blanks
+//!   64 more, and judges a run once.
 //! - Masking a masked text changes nothing. A text is scanned again until nothing is found, since masking may lay open
 //!   the edge of another secret; one that still changes after [`PASSES`] scans is masked as a whole.
 //! - No panic on any bytes; UTF-8 stays UTF-8.

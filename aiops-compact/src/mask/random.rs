@@ -29,12 +29,8 @@ impl Random {
         if length < self.min_length {
             return None;
         }
-        let mut counts = [0_u32; 128];
         let (mut kinds, mut last, mut changes, mut marks) = (0_u8, 0_u8, 0_usize, 0_usize);
         for byte in run {
-            if let Some(count) = counts.get_mut(usize::from(*byte)) {
-                *count += 1;
-            }
             let kind = class(*byte) & (DIGIT | LOWER | UPPER);
             kinds |= kind;
             changes += usize::from(kind != last && last != 0 && kind != 0);
@@ -47,6 +43,12 @@ impl Random {
             && marks * 8 <= length;
         if !chance {
             return None;
+        }
+        let mut counts = [0_u32; 128];
+        for byte in run {
+            if let Some(count) = counts.get_mut(usize::from(*byte)) {
+                *count += 1;
+            }
         }
         let total = length as f64;
         let bits: f64 = counts

@@ -81,8 +81,54 @@ pub(super) fn begins_key(text: &[u8], start: usize) -> bool {
 
 fn prefix(text: &[u8], start: usize) -> Option<&'static (&'static [u8], usize)> {
     let rest = text.get(start..)?;
-    PREFIXES.iter().find(|(prefix, _)| rest.starts_with(prefix))
+    // Most words begin like none of them.
+    if !PREFIX_STARTS.contains(at(text, start)) {
+        return None;
+    }
+    PREFIXES.iter().find(|(prefix, _)| prefix.first() == rest.first() && rest.starts_with(prefix))
 }
+
+/// A set of bytes below 128.
+struct Bytes(u128);
+
+impl Bytes {
+    const fn with(self, byte: u8) -> Self {
+        Self(self.0 | 1 << (byte & 127))
+    }
+
+    fn contains(&self, byte: u8) -> bool {
+        byte < 128 && self.0 >> byte & 1 != 0
+    }
+}
+
+/// What prefixes of keys begin with.
+const PREFIX_STARTS: Bytes = {
+    let (mut set, mut rest) = (Bytes(0), PREFIXES);
+    while let [(prefix, _), others @ ..] = rest {
+        if let [first, ..] = prefix {
+            set = set.with(*first);
+        }
+        rest = others;
+    }
+    set
+};
+
+/// What names of secrets end with: [`NAMES`], [`WEAK`] and `pass`.
+const NAME_ENDS: Bytes = {
+    let (mut set, lists): (_, [&[&[u8]]; 3]) = (Bytes(0), [&NAMES, &WEAK, &[b"pass"]]);
+    let mut lists = lists.as_slice();
+    while let [list, others @ ..] = lists {
+        let mut rest = *list;
+        while let [name, others @ ..] = rest {
+            if let [.., last] = name {
+                set = set.with(*last);
+            }
+            rest = others;
+        }
+        lists = others;
+    }
+    set
+};
 
 /// The key of a known issuer that is `found`. Full stops at its end end a sentence, not the key.
 pub(super) fn issued_key(text: &[u8], found: Range<usize>) -> Option<Range<usize>> {
@@ -104,7 +150,7 @@ pub(super) fn after_scheme(text: &[u8], start: usize, end: usize) -> Option<Rang
     if !SCHEMES.iter().any(|name| scheme.eq_ignore_ascii_case(name)) {
         return None;
     }
-    let from = run(text, end, blank).min(end + 4);
+    let from = run(text, end, blank);
     let until = run(text, from, token68);
     let credentials = text.get(from..until)?;
     let digit = credentials.iter().any(u8::is_ascii_digit);
@@ -168,7 +214,9 @@ fn names_secret(name: &[u8]) -> bool {
     }
     let folded = folded.get(..length).unwrap_or_default();
     // `pass` ends many words ("bypass"), so it must stand alone.
-    NAMES.iter().any(|ending| folded.ends_with(ending)) || last_part(name).eq_ignore_ascii_case(b"pass")
+    let last = folded.last();
+    NAMES.iter().any(|ending| ending.last() == last && folded.ends_with(ending))
+        || last_part(name).eq_ignore_ascii_case(b"pass")
 }
 
 fn last_part(name: &[u8]) -> &[u8] {
@@ -244,13 +292,24 @@ fn delimiter(b: u8) -> bool {
         || matches!(b, 0 | b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>')
 }
 
+/// Most blanks between the name of a setting and its sign: what aligns the lines of a file.
+const BLANKS: usize = 64;
+
+/// Fewest digits of a number that is the value of `pass` and yet a password, not the count of what passed: eight, the
+/// fewest characters that NIST SP 800-63B lets a user choose; with a name before (`db_pass`), six, as of a PIN.
+const PASS_DIGITS: [usize; 2] = [8, 6];
+
 /// The value of a secret setting whose `=` or `:` stands at `sign`: `password=…`, `"apiKey": "…"`, `Authorization: Bearer …`.
 pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<usize>> {
-    let mut end = run_back(text, floor, sign, 4, blank);
+    let mut end = run_back(text, floor, sign, BLANKS, blank);
     if quote(before(text, end)) && end > floor {
         end -= 1;
         // JSON inside a JSON string.
         end = run_back(text, floor, end, 4, |b| b == b'\\');
+    }
+    let last = before(text, end);
+    if is_word(last) && last != b'_' && !NAME_ENDS.contains(last.to_ascii_lowercase()) {
+        return None;
     }
     let start = run_back(text, floor, end, NAME, name_byte);
     let name = text.get(start..end).filter(|name| name.len() >= 3)?;
@@ -261,9 +320,12 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
     let colon = at(text, sign) == b':';
     // `==`, `:=`, `=>` and `::`: the value follows the last of them.
     let from = run(text, sign, |b| matches!(b, b'=' | b':' | b'>')).min(sign + 3);
-    let from = run(text, from, blank).min(from + 8);
+    let from = run(text, from, blank);
     if weak {
         return session(text, from);
+    }
+    if let Some(list) = list(text, from) {
+        return list;
     }
     let first = value(text, from)?;
     let name_ends = |ending: &[u8]| name.len() >= ending.len() && name.to_ascii_lowercase().ends_with(ending);
@@ -273,18 +335,49 @@ pub(super) fn setting(text: &[u8], floor: usize, sign: usize) -> Option<Range<us
         return None;
     }
     let found = text.get(range.clone())?;
-    if name_ends(b"pass") && found.iter().all(u8::is_ascii_digit) {
+    let quoted = quote(before(text, range.start));
+    if name_ends(b"pass") && !quoted && is_count(found, name.len() == b"pass".len()) {
         // `pass=12 fail=0`
         return None;
     }
     // "Invalid token: unexpected end": prose, not a setting. Of passwords nobody writes so.
     let prose = colon
         && [&b"token"[..], b"secret", b"credential", b"credentials", b"cookie"].into_iter().any(name_ends)
-        && !quote(before(text, range.start))
+        && !quoted
         && before(text, start) == b' '
         && matches!(before(text, start - 1), b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'_' | 0x80..)
         && found.iter().all(|b| b.is_ascii_lowercase() || *b == b' ');
     (!prose).then_some(range)
+}
+
+/// Whether `value` counts what passed: a share, a fraction, or a number that is too short for a password.
+fn is_count(value: &[u8], alone: bool) -> bool {
+    let [least, least_named] = PASS_DIGITS;
+    let digits = value.iter().filter(|b| b.is_ascii_digit()).count();
+    let marks = value.iter().filter(|b| matches!(b, b'.' | b'/' | b'%')).count();
+    let short = digits < if alone { least } else { least_named };
+    digits + marks == value.len() && (short || marks > 0)
+}
+
+/// What is to mask of the list of strings that starts at `from`, from the first to the last of them that tells something;
+/// `None` where there is no such list. It ends with what is no string or comma, so that nothing is looked at twice.
+fn list(text: &[u8], from: usize) -> Option<Option<Range<usize>>> {
+    let mut position = from + usize::from(at(text, from) == b'[');
+    let (mut strings, mut range): (_, Option<Range<usize>>) = (false, None);
+    while position > from {
+        position = run(text, position, |b| b.is_ascii_whitespace());
+        let Some((string, next)) = quoted(text, position) else { break };
+        strings = true;
+        if !string.is_empty() && !placeholder(text, &string) {
+            range = Some(range.map_or(string.start, |range| range.start)..string.end);
+        }
+        let next = run(text, next, |b| b.is_ascii_whitespace());
+        if at(text, next) != b',' {
+            break;
+        }
+        position = next + 1;
+    }
+    strings.then_some(range)
 }
 
 /// The value at `from` of a setting with a [`WEAK`] name: long, of the characters of tokens, with a digit.
@@ -327,24 +420,33 @@ fn header(text: &[u8], opening: u8, first: Range<usize>) -> Option<Range<usize>>
     (end > from).then_some(from..end)
 }
 
-/// The value that starts at `from`: in quotes up to the closing one, else up to a blank or a delimiter.
-fn value(text: &[u8], from: usize) -> Option<Range<usize>> {
+/// The string in quotes that starts at `from`, without them, and the position after them. To the end of the text where the
+/// closing one is missing.
+fn quoted(text: &[u8], from: usize) -> Option<(Range<usize>, usize)> {
     let escapes = run(text, from, |b| b == b'\\') - from;
     let mark = at(text, from + escapes);
-    if quote(mark) && escapes <= 3 {
-        let start = from + escapes + 1;
-        let mut slashes = 0;
-        for (i, b) in text.get(start..)?.iter().enumerate() {
-            // The closing quote is escaped as often as the opening one; one escaped more often is part of the value.
-            if *b == mark && slashes <= escapes {
-                return (i > slashes).then_some(start..start + i - slashes);
-            }
-            slashes = if *b == b'\\' { slashes + 1 } else { 0 };
-        }
-        return (start < text.len()).then_some(start..text.len());
+    if !quote(mark) || escapes > 3 {
+        return None;
     }
-    let end = run(text, from, |b| !delimiter(b));
-    (end > from).then_some(from..end)
+    let start = from + escapes + 1;
+    let mut slashes = 0;
+    for (i, b) in text.get(start..)?.iter().enumerate() {
+        // The closing quote is escaped as often as the opening one; one escaped more often is part of the value.
+        if *b == mark && slashes <= escapes {
+            return Some((start..start + i - slashes, start + i + 1));
+        }
+        slashes = if *b == b'\\' { slashes + 1 } else { 0 };
+    }
+    Some((start..text.len(), text.len()))
+}
+
+/// The value that starts at `from`: in quotes up to the closing one, else up to a blank or a delimiter. Not an empty one.
+fn value(text: &[u8], from: usize) -> Option<Range<usize>> {
+    let range = match quoted(text, from) {
+        Some((range, _)) => range,
+        None => from..run(text, from, |b| !delimiter(b)),
+    };
+    (range.end > range.start).then_some(range)
 }
 
 /// The argument of the long option whose `--` stands at `dashes`: `--password hunter2`.
@@ -358,8 +460,7 @@ pub(super) fn option(text: &[u8], dashes: usize) -> Option<Range<usize>> {
     if !blank(at(text, end)) || !at(text, start).is_ascii_alphabetic() || !names_secret(name) {
         return None;
     }
-    let from = run(text, end, blank).min(end + 4);
-    let range = value(text, from)?;
+    let range = value(text, run(text, end, blank))?;
     let found = text.get(range.clone())?;
     let next_option = found.starts_with(b"-") && !quote(before(text, range.start));
     (!next_option && !placeholder(text, &range)).then_some(range)

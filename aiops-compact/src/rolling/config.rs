@@ -101,12 +101,15 @@ impl RollingConfig {
         self.warm_up
     }
 
-    /// `scale` raised to the floors that hold at `location`.
-    #[inline]
-    pub(super) fn floored(&self, scale: f64, location: f64) -> f64 {
-        if self.absolute_floor == 0.0 && self.relative_floor == 0.0 {
-            return scale;
-        }
+    /// Whether a scale is ever raised.
+    #[inline(always)]
+    pub(super) fn has_floors(&self) -> bool {
+        self.absolute_floor != 0.0 || self.relative_floor != 0.0
+    }
+
+    /// `scale` raised to the floors that hold at `location`. Floors of 0 change no bit of it.
+    #[inline(always)]
+    pub(super) fn raised(&self, scale: f64, location: f64) -> f64 {
         larger(larger(scale, self.absolute_floor), self.relative_floor * location.abs())
     }
 }

@@ -83,7 +83,7 @@ impl RollingMad {
 
     fn window(&self, hint: &mut usize) -> Option<WindowStats> {
         let (location, mad) = median_and_mad_near(&self.sorted, hint)?;
-        let scale = self.config.floored(MAD_TO_SIGMA * mad, location);
+        let scale = self.config.raised(MAD_TO_SIGMA * mad, location);
         Some(WindowStats { location, scale, count: self.sorted.len() })
     }
 

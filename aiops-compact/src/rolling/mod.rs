@@ -10,8 +10,10 @@ mod frame;
 mod lanes;
 mod mad;
 mod rows;
+mod side;
 mod sigma;
 mod sums;
+mod windows;
 
 pub use config::RollingConfig;
 pub use frame::{score_frame_mad, score_frame_sigma};
@@ -75,10 +77,10 @@ pub(crate) fn usable(value: f64) -> bool {
     value.abs() <= MAX_MAGNITUDE
 }
 
-/// `deviation / scale`, defined for a zero scale. Both cases are computed and one selected, so that loops vectorise.
+/// `deviation / scale`, defined for a zero scale: 0 without a deviation, else an infinity of its sign. What is selected is
+/// the divisor, without branches, so that loops vectorise and end with the quotient.
 #[inline(always)]
 fn standardise(deviation: f64, scale: f64) -> f64 {
-    let constant = if deviation == 0.0 { 0.0 } else { f64::INFINITY.copysign(deviation) };
-    let quotient = deviation / scale;
-    if scale > MIN_SCALE { quotient } else { constant }
+    let without = if deviation == 0.0 { 1.0 } else { 0.0 };
+    deviation / if scale > MIN_SCALE { scale } else { without }
 }

@@ -4,9 +4,10 @@
 use aiops_core::model::MetricFrame;
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, Axis};
 
+use super::RollingConfig;
 use super::lanes::Shared;
+use super::side::is_sound;
 use super::sums::{Reciprocals, Sums};
-use super::{RollingConfig, usable};
 
 /// Columns that are scored together: so many that walking down the rows costs little for each of them, so few that the
 /// sums of a window stay in the second cache.
@@ -14,21 +15,23 @@ const COLUMNS: usize = 512;
 
 /// Scores `frame` in the very operations of `RollingSigma::push`; `None` when a sample is missing or unusable.
 pub(super) fn score(frame: &MetricFrame, config: &RollingConfig) -> Option<Array2<f64>> {
-    let (values, present) = (frame.values(), frame.present());
-    let mut scores = Array2::zeros(values.raw_dim());
-    let mut band = Band::new(config.window().min(values.nrows()), COLUMNS.min(values.ncols()));
-    let bands = values.axis_chunks_iter(Axis(1), COLUMNS).zip(present.axis_chunks_iter(Axis(1), COLUMNS));
-    for ((values, present), scores) in bands.zip(scores.axis_chunks_iter_mut(Axis(1), COLUMNS)) {
-        band.score(values, present, scores, config)?;
+    let present = frame.present().as_slice()?;
+    // Without branches, so that it is vectorised.
+    if !present.iter().fold(true, |all, present| all & present) {
+        return None;
     }
-    Some(scores)
+    if config.has_floors() { score_as::<true>(frame, config) } else { score_as::<false>(frame, config) }
 }
 
-/// Whether every sample of a row is there and can be scored.
-fn is_dense(values: &[f64], present: &[bool]) -> bool {
-    // Without branches, so that it is vectorised.
-    values.iter().fold(true, |all, value| all & usable(*value))
-        & present.iter().fold(true, |all, present| all & present)
+fn score_as<const FLOORS: bool>(frame: &MetricFrame, config: &RollingConfig) -> Option<Array2<f64>> {
+    let values = frame.values();
+    let mut scores = Array2::zeros(values.raw_dim());
+    let mut band = Band::new(config.window().min(values.nrows()), COLUMNS.min(values.ncols()));
+    let bands = values.axis_chunks_iter(Axis(1), COLUMNS);
+    for (values, scores) in bands.zip(scores.axis_chunks_iter_mut(Axis(1), COLUMNS)) {
+        band.score::<FLOORS>(values, scores, config)?;
+    }
+    Some(scores)
 }
 
 /// The windows of some columns side by side. See `RollingSigma` for the method.
@@ -58,6 +61,11 @@ impl Columns {
         }
     }
 
+    /// Whether all samples that were added can be scored.
+    fn sound(&self) -> bool {
+        self.pivot.iter().zip(&self.squares).all(|(pivot, squares)| is_sound(*pivot, *squares))
+    }
+
     fn add(&mut self, row: &[f64]) {
         let sums = self.sum.iter_mut().zip(&mut self.squares);
         for ((value, pivot), (sum, squares)) in row.iter().zip(&self.pivot).zip(sums) {
@@ -69,7 +77,7 @@ impl Columns {
 
     /// Scores a row against front and back, and adds it to the back.
     #[inline(never)]
-    fn score(
+    fn score<const FLOORS: bool>(
         &mut self,
         row: &[f64],
         (front_sum, front_squares): (&[f64], &[f64]),
@@ -83,7 +91,7 @@ impl Columns {
         {
             let mut back = Sums { sum: *sum, squares: *squares };
             let window = Sums { sum: front_sum + back.sum, squares: front_squares + back.squares };
-            *score = shared.score(*value, *pivot, window);
+            *score = shared.score_as::<FLOORS>(*value, *pivot, window);
             back.add(value - pivot);
             (*sum, *squares) = (back.sum, back.squares);
         }
@@ -111,18 +119,18 @@ impl Band {
         Self { width, front_squares: front_sum.clone(), front_sum, columns: Columns::default() }
     }
 
-    fn score(
+    /// Scores the columns of a band, window after window; `None` when a sample cannot be scored.
+    fn score<const FLOORS: bool>(
         &mut self,
         values: ArrayView2<'_, f64>,
-        present: ArrayView2<'_, bool>,
         mut scores: ArrayViewMut2<'_, f64>,
         config: &RollingConfig,
     ) -> Option<()> {
         let window = config.window();
         self.front_sum.fill(0.0);
         self.front_squares.fill(0.0);
-        let periods = values.axis_chunks_iter(Axis(0), window).zip(present.axis_chunks_iter(Axis(0), window));
-        for (period, ((values, present), mut scores)) in
+        let periods = values.axis_chunks_iter(Axis(0), window);
+        for (period, (values, mut scores)) in
             periods.zip(scores.axis_chunks_iter_mut(Axis(0), window)).enumerate()
         {
             if period == 0 {
@@ -132,20 +140,20 @@ impl Band {
             }
             let fronts =
                 self.front_sum.chunks_exact(self.width).zip(self.front_squares.chunks_exact(self.width));
-            let rows = values.rows().into_iter().zip(present.rows()).zip(scores.rows_mut());
-            for (at, (((row, present), mut scores), front)) in rows.zip(fronts).enumerate() {
+            let rows = values.rows().into_iter().zip(scores.rows_mut());
+            for (at, ((row, mut scores), front)) in rows.zip(fronts).enumerate() {
                 let (row, scores) = (row.to_slice()?, scores.as_slice_mut()?);
-                if !is_dense(row, present.to_slice()?) {
-                    return None;
-                }
                 let count = if period == 0 { at } else { window };
                 if count < config.warm_up() {
                     scores.fill(f64::NAN);
                     self.columns.add(row);
                 } else {
                     let shared = Shared { config: *config, reciprocals: Reciprocals::of(count) };
-                    self.columns.score(row, front, &shared, scores);
+                    self.columns.score::<FLOORS>(row, front, &shared, scores);
                 }
+            }
+            if !self.columns.sound() {
+                return None;
             }
             if values.nrows() == window {
                 self.turn_over(values);

@@ -1,10 +1,8 @@
 //! From the spans of one trace to what each call did itself.
 
-use std::cmp::Ordering;
-use std::sync::Arc;
-
 use super::hash::Folded;
 use super::quality::TraceQuality;
+use super::row::{Limits, Row};
 
 /// No caller: a root.
 pub(super) const ROOT: u32 = u32::MAX;
@@ -12,55 +10,6 @@ pub(super) const ROOT: u32 = u32::MAX;
 pub(super) const UNKNOWN: u32 = u32::MAX - 1;
 
 const NO_PARENT: u32 = u32::MAX;
-
-/// One span.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Row {
-    pub start: i64,
-    pub span: u64,
-    pub parent: u64,
-    pub duration: u64,
-    pub service: u32,
-    pub operation: u32,
-    pub error: bool,
-}
-
-impl Row {
-    fn end(&self) -> i64 {
-        self.start.saturating_add_unsigned(self.duration)
-    }
-
-    /// The order within a trace: by start, ties by everything else, so that the order of arrival decides nothing. Names
-    /// count as text, since their numbers are given in order of arrival.
-    #[inline]
-    fn order(&self, other: &Self, names: &[Arc<str>]) -> Ordering {
-        let times = |row: &Self| (row.start, row.span, row.parent, row.duration);
-        times(self).cmp(&times(other)).then_with(|| {
-            let texts = |row: &Self| (names.get(row.service as usize), names.get(row.operation as usize));
-            texts(self).cmp(&texts(other)).then(self.error.cmp(&other.error))
-        })
-    }
-}
-
-/// Prepares the rows of one trace: counts what is wrong with their times, cuts durations, and sorts. O(n) when they are
-/// sorted already, else O(n log n).
-pub(super) fn arrange(rows: &mut [Row], names: &[Arc<str>], limits: Limits, quality: &mut TraceQuality) {
-    let mut before = i64::MIN;
-    let mut late = 0;
-    for row in rows.iter_mut() {
-        late += u64::from(row.start < before);
-        before = before.max(row.start);
-        quality.zero_durations += u64::from(row.duration == 0);
-        if row.duration > limits.max_duration {
-            quality.too_long += 1;
-            row.duration = limits.max_duration;
-        }
-    }
-    quality.out_of_order += late;
-    if late > 0 || !rows.is_sorted_by(|a, b| a.order(b, names).is_le()) {
-        rows.sort_unstable_by(|a, b| a.order(b, names));
-    }
-}
 
 /// The chain of the last services on the way to a span, and its operation: callers that are the service itself
 /// (spans within one service) are one hop.
@@ -104,13 +53,6 @@ pub(super) struct Lead {
     /// Middle of the child minus middle of the parent, ns: the offset between the clocks if the way there took as
     /// long as the way back.
     pub offset: i64,
-}
-
-/// Limits of assembly.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    pub tolerance: u64,
-    pub max_duration: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +120,7 @@ fn get<T: Copy>(items: &[T], at: u32) -> Option<T> {
 }
 
 impl Assembler {
-    /// Assembles one trace, its rows [arranged](arrange). O(n).
+    /// Assembles one trace, its rows [arranged](super::row::arrange). O(n).
     pub(super) fn assemble(
         &mut self,
         rows: &[Row],

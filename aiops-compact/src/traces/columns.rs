@@ -1,11 +1,13 @@
 //! Spans in columns.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aiops_core::model::{Span, SpanStatus, TelemetryWindow};
 
 use super::hash::Folded;
+use super::row::Row;
 
 /// A name interned by one [`SpanColumns`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,6 +132,42 @@ impl SpanColumns {
         self.error.clear();
     }
 
+    /// One span, its names by the numbers that these columns gave them.
+    #[inline]
+    pub(super) fn row(&self, at: usize) -> Option<Row> {
+        Some(Row {
+            start: *self.start.get(at)?,
+            span: *self.span.get(at)?,
+            parent: *self.parent.get(at)?,
+            duration: *self.duration.get(at)?,
+            service: *self.service.get(at)?,
+            operation: *self.operation.get(at)?,
+            error: *self.error.get(at)?,
+        })
+    }
+
+    /// The same of many in a row.
+    #[inline]
+    pub(super) fn rows(&self, range: &Range<usize>) -> impl Iterator<Item = Row> + '_ {
+        fn part<'a, T>(column: &'a [T], range: &Range<usize>) -> std::slice::Iter<'a, T> {
+            column.get(range.clone()).unwrap_or_default().iter()
+        }
+        let ids = part(&self.span, range).zip(part(&self.parent, range));
+        let times = part(&self.start, range).zip(part(&self.duration, range));
+        let names = part(&self.service, range).zip(part(&self.operation, range));
+        ids.zip(times).zip(names).zip(part(&self.error, range)).map(
+            |((((span, parent), (start, duration)), (service, operation)), error)| Row {
+                start: *start,
+                span: *span,
+                parent: *parent,
+                duration: *duration,
+                service: *service,
+                operation: *operation,
+                error: *error,
+            },
+        )
+    }
+
     /// The column of services: ids of names.
     #[must_use]
     pub fn services(&self) -> &[u32] {
@@ -146,6 +184,12 @@ impl SpanColumns {
     #[must_use]
     pub fn durations(&self) -> &[u64] {
         &self.duration
+    }
+
+    /// The column of failures.
+    #[must_use]
+    pub fn errors(&self) -> &[bool] {
+        &self.error
     }
 
     /// The column of span ids.

@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use jiff::Timestamp;
 
-use super::assemble::{Assembler, Row, arrange};
+use super::assemble::Assembler;
 use super::columns::SpanColumns;
 use super::config::TraceConfig;
 use super::hash::Folded;
 use super::quality::TraceQuality;
+use super::row::{Row, arrange};
 use super::summary::TraceSummary;
 use super::tables::{OTHER, Tables};
 
@@ -124,34 +125,29 @@ impl TraceCompactor {
     }
 
     /// Appends the rows of `range`, with ids of names of this compactor.
+    #[inline]
     fn gather(&mut self, columns: &SpanColumns, range: Range<usize>, rows: &mut Vec<Row>) {
-        fn part<'a, T>(column: &'a [T], range: &Range<usize>) -> std::slice::Iter<'a, T> {
-            column.get(range.clone()).unwrap_or_default().iter()
-        }
-        let ids = part(&columns.span, &range).zip(part(&columns.parent, &range));
-        let times = part(&columns.start, &range).zip(part(&columns.duration, &range));
-        let names = part(&columns.service, &range).zip(part(&columns.operation, &range));
-        let known = &self.names;
+        let known = self.names.as_slice();
         let mut unknown = 0;
-        rows.extend(ids.zip(times).zip(names).zip(part(&columns.error, &range)).map(
-            |((((span, parent), (start, duration)), (service, operation)), error)| {
-                let mut id = |name: &u32| {
-                    let id = known.get(*name as usize).copied().unwrap_or(OTHER);
-                    unknown += u64::from(id == OTHER);
-                    id
-                };
-                Row {
-                    start: *start,
-                    span: *span,
-                    parent: *parent,
-                    duration: *duration,
-                    service: id(service),
-                    operation: id(operation),
-                    error: *error,
-                }
-            },
-        ));
-        self.tables.overflow(unknown);
+        let mut id = |name: &u32| {
+            let id = known.get(*name as usize).copied().unwrap_or(OTHER);
+            unknown += u64::from(id == OTHER);
+            id
+        };
+        // Where traces are interleaved a run is mostly one span, for which it does not pay to set up so many iterators.
+        if let (1, Some(mut row)) = (range.len(), columns.row(range.start)) {
+            (row.service, row.operation) = (id(&row.service), id(&row.operation));
+            rows.push(row);
+        } else {
+            rows.extend(columns.rows(&range).map(|row| Row {
+                service: id(&row.service),
+                operation: id(&row.operation),
+                ..row
+            }));
+        }
+        if unknown > 0 {
+            self.tables.overflow(unknown);
+        }
     }
 
     /// Adds spans.
@@ -293,7 +289,7 @@ impl TraceCompactor {
                 self.close(open);
             }
         }
-        self.summary()
+        self.tables.into_summary(&self.quality)
     }
 }
 

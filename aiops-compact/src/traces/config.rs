@@ -71,8 +71,8 @@ impl TraceConfig {
         &self.0
     }
 
-    pub(super) fn limits(&self) -> super::assemble::Limits {
-        super::assemble::Limits {
+    pub(super) fn limits(&self) -> super::row::Limits {
+        super::row::Limits {
             tolerance: nanos(Duration::from_micros(self.0.clock_tolerance_us)),
             max_duration: nanos(Duration::from_millis(self.0.max_duration_ms)),
         }

@@ -10,13 +10,18 @@
 //! What a summary leaves out, the spans themselves, [`TailSampler`] keeps for the traces that are worth it.
 
 mod assemble;
+mod call_times;
 mod columns;
 mod compactor;
 mod compare;
 mod config;
 mod findings;
 mod hash;
+mod ids;
+mod names;
 mod quality;
+mod row;
+mod sample;
 mod sampler;
 mod sampler_config;
 mod sketch;
@@ -29,7 +34,8 @@ pub use compare::{CompareConfig, CompareOptions, compare};
 pub use config::{TraceConfig, TraceOptions};
 pub use findings::{ChangeKind, Direction, ServiceFindings, TraceFinding, TraceFindings};
 pub use quality::TraceQuality;
-pub use sampler::{SampledTrace, SamplerMismatch, Stratum, StratumKind, TailSampler, TraceSample};
+pub use sample::{SampledTrace, SamplerMismatch, Stratum, StratumKind, TraceSample};
+pub use sampler::TailSampler;
 pub use sampler_config::{SamplerConfig, SamplerOptions};
 pub use sketch::DurationSketch;
 pub use summary::{

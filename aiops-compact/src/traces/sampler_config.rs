@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::config::within;
-use super::sampler::StratumKind;
+use super::sample::StratumKind;
 use crate::error::{ConfigError, check};
 
 /// Limits of a [`TailSampler`](super::TailSampler); [`SamplerConfig`] holds a checked set.

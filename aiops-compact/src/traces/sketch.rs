@@ -8,13 +8,18 @@ const SUB: u64 = 1 << SUB_BITS;
 /// Buckets that cover every `u64`.
 const BUCKETS: usize = ((64 - SUB_BITS + 1) as usize) << SUB_BITS;
 
+/// Samples that are listed one by one, 2 bytes each, before there is a histogram of them: most of thousands of sketches
+/// never see more, and bins for as few would be ten times as large.
+const MAX_LISTED: usize = 256;
+
 /// A histogram of durations in nanoseconds: DDSketch (Masson, Rim and Lee, "DDSketch: a fast and fully-mergeable
 /// quantile sketch with relative-error guarantees", VLDB 2019) with the linearly interpolated mapping, which takes
 /// the bucket from the bits of the number.
 ///
 /// A quantile is off from the sample of that rank by at most [`RELATIVE_ERROR`](Self::RELATIVE_ERROR) of it, and not
 /// at all below 128 ns. There are at most 3,776 buckets (30 kB), kept only between the smallest and the largest sample
-/// (64 per power of two), so none is ever collapsed. Merging adds integers: exact, associative, commutative.
+/// (64 per power of two), so none is ever collapsed; up to 256 samples take 2 bytes each instead. Merging adds integers:
+/// exact, associative, commutative.
 ///
 /// ```
 /// use aiops_compact::traces::DurationSketch;
@@ -27,13 +32,15 @@ const BUCKETS: usize = ((64 - SUB_BITS + 1) as usize) << SUB_BITS;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub struct DurationSketch {
+    /// The bucket of each sample, in any order, while there are no bins.
+    listed: Vec<u16>,
     /// Bucket of the first bin.
     offset: usize,
     /// Counts. May have empty bins at both ends, on which nothing depends.
     bins: Vec<u64>,
 }
 
-/// What is stored: without empty ends.
+/// What is stored: always bins, without empty ends.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Stored {
@@ -43,8 +50,16 @@ struct Stored {
 
 impl From<DurationSketch> for Stored {
     fn from(sketch: DurationSketch) -> Self {
-        let DurationSketch { offset, bins } = sketch.trimmed();
-        Self { offset, bins }
+        let mut buckets = sketch.occupied().map(|(at, _)| at);
+        let Some(first) = buckets.next() else { return Self { offset: 0, bins: Vec::new() } };
+        let last = buckets.last().unwrap_or(first);
+        let mut bins = vec![0; last - first + 1];
+        for (at, count) in sketch.occupied() {
+            if let Some(bin) = bins.get_mut(at - first) {
+                *bin = count;
+            }
+        }
+        Self { offset: first, bins }
     }
 }
 
@@ -52,10 +67,11 @@ impl TryFrom<Stored> for DurationSketch {
     type Error = &'static str;
 
     fn try_from(stored: Stored) -> Result<Self, Self::Error> {
-        if stored.offset.checked_add(stored.bins.len()).is_none_or(|end| end > BUCKETS) {
+        let Stored { offset, bins } = stored;
+        if offset.checked_add(bins.len()).is_none_or(|end| end > BUCKETS) {
             return Err("a duration sketch has buckets beyond the largest duration");
         }
-        Ok(Self { offset: stored.offset, bins: stored.bins }.trimmed())
+        Ok(Self { listed: Vec::new(), offset, bins })
     }
 }
 
@@ -87,30 +103,43 @@ impl DurationSketch {
     /// Adds one duration, ns. Amortised O(1).
     #[inline]
     pub fn push(&mut self, nanos: u64) {
-        let bucket = usize::from(bucket(nanos));
-        match self.bins.get_mut(bucket.wrapping_sub(self.offset)) {
-            Some(bin) => *bin = bin.saturating_add(1),
-            None => self.add(bucket, 1),
+        let bucket = bucket(nanos);
+        if let Some(bin) = self.bins.get_mut(usize::from(bucket).wrapping_sub(self.offset)) {
+            *bin = bin.saturating_add(1);
+        } else if self.bins.is_empty() && self.listed.len() < MAX_LISTED {
+            self.listed.push(bucket);
+        } else {
+            self.push_buckets(std::iter::once(bucket));
         }
     }
 
     /// Adds one duration for each bucket: bins grow once, and are walked while they are in the cache.
     pub(super) fn push_buckets(&mut self, buckets: impl Iterator<Item = u16> + Clone) {
+        if self.bins.is_empty() {
+            self.listed.extend(buckets);
+            if self.listed.len() > MAX_LISTED {
+                let listed = std::mem::take(&mut self.listed);
+                self.count_buckets(listed.iter().copied());
+            }
+        } else {
+            self.count_buckets(buckets);
+        }
+    }
+
+    fn count_buckets(&mut self, buckets: impl Iterator<Item = u16> + Clone) {
         let ends = buckets.clone().fold(None, |ends: Option<(u16, u16)>, bucket| {
             Some(ends.map_or((bucket, bucket), |(low, high)| (low.min(bucket), high.max(bucket))))
         });
         let Some((low, high)) = ends else { return };
         self.cover(low.into(), high.into());
         for bucket in buckets {
-            if let Some(bin) = self.bins.get_mut(usize::from(bucket) - self.offset) {
-                *bin = bin.saturating_add(1);
-            }
+            self.count_at(bucket.into(), 1);
         }
     }
 
-    #[cold]
-    fn add(&mut self, bucket: usize, count: u64) {
-        self.cover(bucket, bucket);
+    /// Adds to a bin that there is.
+    #[inline]
+    fn count_at(&mut self, bucket: usize, count: u64) {
         if let Some(bin) = self.bins.get_mut(bucket - self.offset) {
             *bin = bin.saturating_add(count);
         }
@@ -134,31 +163,39 @@ impl DurationSketch {
 
     /// Adds every sample of `other`.
     pub fn merge(&mut self, other: &Self) {
-        for (at, count) in other.occupied() {
-            self.add(at, count);
+        if other.bins.is_empty() {
+            return self.push_buckets(other.listed.iter().copied());
+        }
+        let listed = std::mem::take(&mut self.listed);
+        self.count_buckets(listed.iter().copied());
+        for (at, count) in (other.offset..).zip(&other.bins).filter(|(_, n)| **n > 0) {
+            self.cover(at, at);
+            self.count_at(at, *count);
         }
     }
 
+    /// Buckets with samples, ascending, and how many each has.
     fn occupied(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        self.bins.iter().enumerate().filter(|(_, n)| **n > 0).map(|(at, n)| (at + self.offset, *n))
-    }
-
-    /// The same without empty bins at the ends: what two sketches of the same samples agree on.
-    #[must_use]
-    pub(super) fn trimmed(mut self) -> Self {
-        let used = self.bins.iter().rposition(|n| *n > 0).map_or(0, |last| last + 1);
-        self.bins.truncate(used);
-        let empty = self.bins.iter().position(|n| *n > 0).unwrap_or(0);
-        self.bins.drain(..empty);
-        self.bins.shrink_to_fit();
-        self.offset = if self.bins.is_empty() { 0 } else { self.offset + empty };
-        self
+        // Sorting as few samples takes no longer than walking over as many bins as they would fill.
+        let mut listed = self.listed.clone();
+        listed.sort_unstable();
+        let mut rest = listed.into_iter().peekable();
+        let runs = std::iter::from_fn(move || {
+            let bucket = rest.next()?;
+            let mut count = 1;
+            while rest.next_if_eq(&bucket).is_some() {
+                count += 1;
+            }
+            Some((usize::from(bucket), count))
+        });
+        // One of the two is empty.
+        runs.chain((self.offset..).zip(&self.bins).filter(|(_, n)| **n > 0).map(|(at, n)| (at, *n)))
     }
 
     /// Samples added. O(bins), as all questions are.
     #[must_use]
     pub fn count(&self) -> u64 {
-        self.bins.iter().fold(0, |sum: u64, n| sum.saturating_add(*n))
+        self.bins.iter().fold(self.listed.len() as u64, |sum, n| sum.saturating_add(*n))
     }
 
     /// The sample of rank `⌈q·n⌉` (the first when `q` is 0), ns, within
@@ -205,7 +242,9 @@ impl DurationSketch {
     }
 
     fn counted(&self, chosen: impl Fn(usize) -> bool) -> u64 {
-        self.occupied().filter(|(at, _)| chosen(*at)).fold(0, |sum: u64, (_, n)| sum.saturating_add(n))
+        let listed = self.listed.iter().filter(|at| chosen(usize::from(**at))).count() as u64;
+        let bins = (self.offset..).zip(&self.bins).filter(|(at, _)| chosen(*at));
+        bins.fold(listed, |sum, (_, n)| sum.saturating_add(*n))
     }
 }
 
@@ -221,6 +260,6 @@ impl FromIterator<u64> for DurationSketch {
     fn from_iter<I: IntoIterator<Item = u64>>(nanos: I) -> Self {
         let mut sketch = Self::new();
         nanos.into_iter().for_each(|n| sketch.push(n));
-        sketch.trimmed()
+        sketch
     }
 }

@@ -1,28 +1,66 @@
 //! The accumulators a compactor adds calls to: dense, addressed by interned ids.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::assemble::{Call, Lead, Path, ROOT, UNKNOWN};
+use super::assemble::{Call, Lead, Path};
+use super::call_times::{CallTimes, NO_TIME, Sketches};
 use super::config::TraceOptions;
 use super::hash::Folded;
+use super::ids::Ids;
+use super::names::{Names, OTHER_NAME, sorted};
 use super::quality::TraceQuality;
-use super::sketch::{DurationSketch, bucket};
-use super::summary::{CallPath, CallStats, CallType, Caller, ClockSkew, Totals, TraceSummary};
+use super::sketch::bucket;
+use super::summary::{CallPath, CallStats, CallType, ClockSkew, ServiceStats, Totals, TraceSummary};
 
 /// Id of the name that stands for all that did not fit.
 pub(super) const OTHER: u32 = 0;
-const OTHER_NAME: &str = "<other>";
 
 /// Everything beyond a limit.
 const OTHER_PATH: Path = Path { far: OTHER, near: OTHER, service: OTHER, operation: OTHER, internal: false };
 
+/// What is known of a path: one cache line, since thousands of them are met in no order.
 #[derive(Debug)]
+#[repr(align(64))]
 struct PathEntry {
     path: Path,
     call: u32,
-    totals: Totals,
+    /// Calls since the last time that these counts were carried over; fewer than 2³², and so are errors.
+    calls: u64,
+    errors: u32,
+    own_errors: u32,
+    children: u64,
+    duration: u64,
+    own: u64,
+}
+
+impl PathEntry {
+    /// Whether the sums have room for one more call. Self time is at most the duration; children of 2³² calls fit.
+    #[inline]
+    fn has_room(&self, call: &Call) -> bool {
+        self.calls < u64::from(u32::MAX) && self.duration.checked_add(call.duration).is_some()
+    }
+
+    #[inline]
+    fn add(&mut self, call: &Call) {
+        self.calls += 1;
+        self.errors += u32::from(call.error);
+        self.own_errors += u32::from(call.own_error);
+        self.children += u64::from(call.children);
+        self.duration += call.duration;
+        self.own += call.own;
+    }
+
+    fn totals(&self) -> Totals {
+        Totals {
+            calls: self.calls,
+            errors: self.errors.into(),
+            own_errors: self.own_errors.into(),
+            children: self.children,
+            duration: self.duration.into(),
+            own: self.own.into(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -30,36 +68,6 @@ struct CallEntry {
     caller: u32,
     callee: u32,
     operation: u32,
-    per_trace: PerTrace,
-    pending: Vec<Times>,
-    times: Sketches,
-}
-
-/// Buckets of duration, self time and gap of one call; [`NO_TIME`] where it has none.
-type Times = [u16; 3];
-
-/// Beyond the last bucket.
-const NO_TIME: u16 = u16::MAX;
-
-/// Calls that wait before their times go into the sketches: the bins of thousands of call types do not fit a cache,
-/// the end of each list of those that wait does. They take 3 kB, less than bins would for as few calls.
-const MAX_PENDING: usize = 512;
-
-#[derive(Debug, Clone, Default)]
-struct Sketches {
-    duration: DurationSketch,
-    own: DurationSketch,
-    gap: DurationSketch,
-}
-
-impl Sketches {
-    #[cold]
-    fn push(&mut self, times: &[Times]) {
-        let some = |bucket: &u16| *bucket != NO_TIME;
-        self.duration.push_buckets(times.iter().map(|[duration, ..]| *duration).filter(some));
-        self.own.push_buckets(times.iter().map(|[_, own, _]| *own).filter(some));
-        self.gap.push_buckets(times.iter().map(|[.., gap]| *gap).filter(some));
-    }
 }
 
 /// How often something happens per trace.
@@ -93,9 +101,14 @@ pub(super) struct Tables {
     names: Vec<Arc<str>>,
     name_ids: HashMap<Arc<str>, u32, Folded>,
     paths: Vec<PathEntry>,
-    path_ids: HashMap<u128, u32, Folded>,
+    path_ids: Ids,
+    /// What was carried over from paths whose counts were full.
+    carried: BTreeMap<u32, Totals>,
     calls: Vec<CallEntry>,
-    call_ids: HashMap<u128, u32, Folded>,
+    /// For each of them.
+    calls_per_trace: Vec<PerTrace>,
+    call_ids: HashMap<(u32, u32, u32), u32, Folded>,
+    times: CallTimes,
     services: Vec<PerTrace>,
     skews: HashMap<u64, ClockSkew, Folded>,
     minutes: BTreeMap<i64, u64>,
@@ -107,15 +120,6 @@ pub(super) struct Tables {
     overflowed: u64,
 }
 
-/// Names are fewer than 2³¹, see `max_names`; the two ids above that are cut to distinct ones.
-const ID: u32 = u32::MAX >> 1;
-
-fn key(path: &Path) -> u128 {
-    let high = u64::from(path.far) << 32 | u64::from(path.near);
-    let operation = path.operation & ID | u32::from(path.internal) << 31;
-    u128::from(high) << 64 | u128::from(u64::from(path.service) << 32 | u64::from(operation))
-}
-
 impl Tables {
     pub(super) fn new(options: &TraceOptions) -> Self {
         let other: Arc<str> = OTHER_NAME.into();
@@ -123,9 +127,12 @@ impl Tables {
             name_ids: [(Arc::clone(&other), OTHER)].into_iter().collect(),
             names: vec![other],
             paths: Vec::new(),
-            path_ids: HashMap::default(),
+            path_ids: Ids::default(),
+            carried: BTreeMap::new(),
             calls: Vec::new(),
+            calls_per_trace: Vec::new(),
             call_ids: HashMap::default(),
+            times: CallTimes::default(),
             services: Vec::new(),
             skews: HashMap::default(),
             minutes: BTreeMap::new(),
@@ -172,31 +179,34 @@ impl Tables {
 
     #[inline]
     pub(super) fn add(&mut self, call: &Call) {
-        let id = match self.path_ids.get(&key(&call.path)) {
-            Some(id) => *id,
+        let id = match self.find(&call.path) {
+            Some(id) => id,
             None => self.admit(call.path),
         };
         let Some(path) = self.paths.get_mut(id as usize) else { return };
-        let totals = &mut path.totals;
-        totals.calls += 1;
-        totals.errors += u64::from(call.error);
-        totals.own_errors += u64::from(call.own_error);
-        totals.children += u64::from(call.children);
-        totals.duration = totals.duration.saturating_add(call.duration.into());
-        totals.own = totals.own.saturating_add(call.own.into());
+        if !path.has_room(call) {
+            let carried = self.carried.entry(id).or_default();
+            carried.merge(&path.totals());
+            (path.calls, path.errors, path.own_errors) = (0, 0, 0);
+            (path.children, path.duration, path.own) = (0, 0, 0);
+        }
+        path.add(call);
         if !path.path.internal
             && let Some(service) = self.services.get_mut(path.path.service as usize)
         {
             service.count(self.trace);
         }
-        let Some(entry) = self.calls.get_mut(path.call as usize) else { return };
-        entry.per_trace.count(self.trace);
-        if entry.pending.len() >= MAX_PENDING {
-            entry.times.push(&entry.pending);
-            entry.pending.clear();
+        if let Some(per_trace) = self.calls_per_trace.get_mut(path.call as usize) {
+            per_trace.count(self.trace);
         }
         let own = if call.waits { NO_TIME } else { bucket(call.own) };
-        entry.pending.push([bucket(call.duration), own, call.gap.map_or(NO_TIME, bucket)]);
+        self.times.push(path.call, [bucket(call.duration), own, call.gap.map_or(NO_TIME, bucket)]);
+    }
+
+    #[inline]
+    fn find(&self, path: &Path) -> Option<u32> {
+        let is = |id: u32| self.paths.get(id as usize).is_some_and(|entry| entry.path == *path);
+        self.path_ids.find(self.path_ids.hash(path), is)
     }
 
     /// A path not seen before. Too many: first without its operation, then all as one.
@@ -204,9 +214,9 @@ impl Tables {
     fn admit(&mut self, path: Path) -> u32 {
         let without = Path { operation: OTHER, ..path };
         for (path, share) in [(path, 1), (without, 2), (OTHER_PATH, usize::MAX)] {
-            if let Some(id) = self.path_ids.get(&key(&path)) {
+            if let Some(id) = self.find(&path) {
                 self.overflowed += u64::from(share > 1);
-                return *id;
+                return id;
             }
             if self.paths.len() >= self.max_paths.saturating_mul(share) {
                 continue;
@@ -214,8 +224,12 @@ impl Tables {
             let Some(call) = self.call(&path, share) else { continue };
             self.overflowed += u64::from(share > 1);
             let id = self.paths.len() as u32;
-            self.paths.push(PathEntry { path, call, totals: Totals::default() });
-            self.path_ids.insert(key(&path), id);
+            let (errors, own_errors) = (0, 0);
+            let empty =
+                PathEntry { path, call, calls: 0, errors, own_errors, children: 0, duration: 0, own: 0 };
+            self.paths.push(empty);
+            let Self { path_ids, paths, .. } = self;
+            path_ids.insert(id, |id| paths.get(id as usize).map(|entry| entry.path));
             let services = (path.service as usize).saturating_add(1).max(self.services.len());
             self.services.resize(services, PerTrace::default());
             return id;
@@ -226,7 +240,7 @@ impl Tables {
     /// The call type of a path; `None` when there are too many.
     fn call(&mut self, path: &Path, share: usize) -> Option<u32> {
         let caller = if path.internal { path.service } else { path.near };
-        let key = key(&Path { far: 0, near: caller, internal: false, ..*path });
+        let key = (caller, path.service, path.operation);
         if let Some(id) = self.call_ids.get(&key) {
             return Some(*id);
         }
@@ -234,14 +248,8 @@ impl Tables {
             return None;
         }
         let id = self.calls.len() as u32;
-        self.calls.push(CallEntry {
-            caller,
-            callee: path.service,
-            operation: path.operation,
-            per_trace: PerTrace::default(),
-            pending: Vec::new(),
-            times: Sketches::default(),
-        });
+        self.calls.push(CallEntry { caller, callee: path.service, operation: path.operation });
+        self.calls_per_trace.push(PerTrace::default());
         self.call_ids.insert(key, id);
         Some(id)
     }
@@ -257,73 +265,96 @@ impl Tables {
         skew.offset = skew.offset.saturating_add(lead.offset.into());
     }
 
-    fn name(&self, id: u32) -> Arc<str> {
-        self.names.get(id as usize).map_or_else(|| OTHER_NAME.into(), Arc::clone)
-    }
-
-    fn caller(&self, id: u32) -> Caller {
-        match id {
-            ROOT => Caller::Root,
-            UNKNOWN => Caller::Unknown,
-            id => Caller::Service(self.name(id)),
-        }
-    }
-
-    /// Everything added so far, by name.
+    /// Everything added so far, by name. O(p log p) for p paths, and O(bins) for the sketches.
     pub(super) fn summary(&self, quality: &TraceQuality) -> TraceSummary {
-        let mut summary = TraceSummary {
+        self.summary_with(self.times.clone().sketches(self.calls.len()), quality)
+    }
+
+    /// The same without a copy of the sketches.
+    pub(super) fn into_summary(mut self, quality: &TraceQuality) -> TraceSummary {
+        let times = std::mem::take(&mut self.times);
+        self.summary_with(times.sketches(self.calls.len()), quality)
+    }
+
+    fn summary_with(&self, times: Vec<Sketches>, quality: &TraceQuality) -> TraceSummary {
+        let names = Names::of(&self.names);
+        let mut of_calls = vec![Totals::default(); self.calls.len()];
+        let mut of_services = vec![ServiceStats::default(); self.services.len()];
+        let paths: Vec<(&Path, Totals)> = (0..)
+            .zip(&self.paths)
+            .map(|(id, entry)| {
+                let mut totals = entry.totals();
+                if let Some(carried) = self.carried.get(&id) {
+                    totals.merge(carried);
+                }
+                if let Some(of_call) = of_calls.get_mut(entry.call as usize) {
+                    of_call.merge(&totals);
+                }
+                if let Some(service) = of_services.get_mut(entry.path.service as usize) {
+                    service.totals.merge(&totals);
+                    service.entries += if entry.path.internal { 0 } else { totals.calls };
+                }
+                (&entry.path, totals)
+            })
+            .collect();
+        let services = of_services.into_iter().zip(&self.services).zip(0_u32..);
+        let services = services
+            .filter(|((stats, _), _)| stats.totals.calls > 0)
+            .map(|((stats, per_trace), id)| (id, ServiceStats { traces: per_trace.traces, ..stats }));
+        let calls = self.calls.iter().zip(&self.calls_per_trace).zip(of_calls).zip(times);
+        let calls = calls.map(|(((entry, per_trace), totals), times)| {
+            let stats = CallStats {
+                totals,
+                traces: per_trace.traces,
+                squares: per_trace.squared(),
+                duration: times.duration,
+                own: times.own,
+                gap: times.gap,
+            };
+            (entry, stats)
+        });
+        TraceSummary {
+            services: sorted(services, |id| names.rank(*id).into(), |id| names.name(*id)),
+            paths: sorted(
+                paths.into_iter(),
+                |path| {
+                    let end = u64::from(names.rank(path.operation)) << 1 | u64::from(path.internal);
+                    let hops = [path.far, path.near].map(|id| u128::from(names.caller_rank(id)));
+                    let [far, near] = hops;
+                    far << 97 | near << 65 | u128::from(names.rank(path.service)) << 33 | u128::from(end)
+                },
+                |path| CallPath {
+                    far: names.caller(path.far),
+                    near: names.caller(path.near),
+                    callee: names.name(path.service),
+                    operation: names.name(path.operation),
+                    internal: path.internal,
+                },
+            ),
+            calls: sorted(
+                calls,
+                |entry| {
+                    let ranks = [
+                        names.caller_rank(entry.caller),
+                        names.rank(entry.callee),
+                        names.rank(entry.operation),
+                    ];
+                    ranks.into_iter().fold(0, |key, rank| key << 32 | u128::from(rank))
+                },
+                |entry| CallType {
+                    caller: names.caller(entry.caller),
+                    callee: names.name(entry.callee),
+                    operation: names.name(entry.operation),
+                },
+            ),
+            skews: self
+                .skews
+                .iter()
+                .map(|(pair, skew)| ((names.name((pair >> 32) as u32), names.name(*pair as u32)), *skew))
+                .collect(),
             minutes: self.minutes.clone(),
             max_minutes: self.max_minutes,
             quality: TraceQuality { overflowed: self.overflowed, ..*quality },
-            ..TraceSummary::default()
-        };
-        let mut of_calls = vec![Totals::default(); self.calls.len()];
-        for PathEntry { path, call, totals } in &self.paths {
-            let callee = self.name(path.service);
-            let per_trace = self.services.get(path.service as usize).copied().unwrap_or_default();
-            let service = summary.services.entry(Arc::clone(&callee)).or_default();
-            service.totals.merge(totals);
-            service.traces = per_trace.traces;
-            service.entries += if path.internal { 0 } else { totals.calls };
-            if let Some(of_call) = of_calls.get_mut(*call as usize) {
-                of_call.merge(totals);
-            }
-            let path = CallPath {
-                far: self.caller(path.far),
-                near: self.caller(path.near),
-                callee,
-                operation: self.name(path.operation),
-                internal: path.internal,
-            };
-            summary.paths.entry(path).or_default().merge(totals);
         }
-        for (entry, totals) in self.calls.iter().zip(of_calls) {
-            let call = CallType {
-                caller: self.caller(entry.caller),
-                callee: self.name(entry.callee),
-                operation: self.name(entry.operation),
-            };
-            let mut times = entry.times.clone();
-            times.push(&entry.pending);
-            let stats = CallStats {
-                totals,
-                traces: entry.per_trace.traces,
-                squares: entry.per_trace.squared(),
-                duration: times.duration.trimmed(),
-                own: times.own.trimmed(),
-                gap: times.gap.trimmed(),
-            };
-            // Keys repeat only where a service is itself called `<other>`.
-            match summary.calls.entry(call) {
-                Entry::Vacant(place) => {
-                    place.insert(stats);
-                }
-                Entry::Occupied(mut known) => known.get_mut().merge(&stats),
-            }
-        }
-        for (pair, skew) in &self.skews {
-            summary.skews.insert((self.name((pair >> 32) as u32), self.name(*pair as u32)), *skew);
-        }
-        summary
     }
 }

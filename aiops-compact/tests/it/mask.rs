@@ -149,6 +149,20 @@ fn secrets_are_masked() {
         (r#"token="${API_KEY}x7""#.into(), "secret", r#"token="…""#),
         ("password=%secret% next".into(), "secret", "password=… next"),
         (r#"run --password "-hunter2" now"#.into(), "secret", r#"run --password "…" now"#),
+        ("db_pass=12345678 fail=0".into(), "secret", "db_pass=… fail=0"),
+        ("smtp.pass: 271828".into(), "secret", "smtp.pass: …"),
+        ("pass=31415926 user=ann".into(), "secret", "pass=… user=ann"),
+        (r#""pass": "1234""#.into(), "secret", r#""pass": "…""#),
+        (r#""password": ["x"], "n": 1"#.into(), "secret", r#""password": ["…"], "n": 1"#),
+        (r#"{"secret": ["a", "b c"], "n": ["d"]}"#.into(), "secret", r#"{"secret": ["…"], "n": ["d"]}"#),
+        (r#""token": [ "***", 'x',"y" ]"#.into(), "secret", r#""token": [ "***", '…" ]"#),
+        (r#"{\"pwd\":[\"a]b\"]}"#.into(), "secret", r#"{\"pwd\":[\"…\"]}"#),
+        ("\"Authorization\": [\n  \"Bearer abc\"\n]".into(), "secret", "\"Authorization\": [\n  \"…\"\n]"),
+        (r#""password": ["x"#.into(), "secret", r#""password": ["…"#),
+        ("password =                    hunter2 x".into(), "secret", "password =                    … x"),
+        ("password                      : hunter2".into(), "secret", "password                      : …"),
+        ("--password                    hunter2".into(), "secret", "--password                    …"),
+        ("got Bearer               abc12345 here".into(), "auth", "got Bearer               … here"),
         ("Cookie: sid=1; theme=dark".into(), "secret", "Cookie: …"),
         ("run --db-password hunter2 --verbose".into(), "secret", "run --db-password … --verbose"),
         ("run --token=abc".into(), "secret", "run --token=…"),
@@ -201,9 +215,11 @@ fn what_is_no_secret_stays() {
         "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
         "tokens=512 max_tokens: 4096 token_count=3 bypass=yes keyboard=us monkey: 3",
         "pass=12 fail=0",
+        "pass=1234567 fail=0 first_pass=2 test-pass: 99999 render.pass=0",
+        "\"password\": [], \"token\": [\"\", \"***\", \"${TOKEN}\"], \"tokens\": [\"a\"]",
         "password=*** token=<redacted> secret: null apikey=${API_KEY} pwd={{ vault }}",
         "password=${{ secrets.DB }} token=\"{{ .Values.token }}\" secret=%DB_PASSWORD% pwd=\"<>\" token=...",
-        "\"password\": {\"n\": 1}, \"secret\": [\"a\"]",
+        "\"password\": {\"n\": 1}, \"secret\": {\"a\": [\"b\"]}",
         "Invalid token: unexpected end of input",
         "invalid cookie: no value",
         "Authorization: Bearer",
@@ -439,6 +455,62 @@ proptest! {
     }
 }
 
+/// The check digit of ISO/IEC 7812-1, said otherwise than the rule says it.
+fn passes_luhn(digits: &str) -> bool {
+    let doubled = |d: u32| [0, 2, 4, 6, 8, 1, 3, 5, 7, 9][d as usize];
+    let digits = digits.chars().rev().map(|c| c.to_digit(10).unwrap());
+    digits.enumerate().map(|(i, d)| if i % 2 == 1 { doubled(d) } else { d }).sum::<u32>().is_multiple_of(10)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    /// The standard library decides what an address is; the documented exceptions are left alone.
+    #[test]
+    fn quads_are_masked_as_the_standard_library_reads_them(parts in prop::array::uniform4(0..300_u16)) {
+        let quad = parts.map(|part| part.to_string()).join(".");
+        let read: Option<std::net::Ipv4Addr> = quad.parse().ok();
+        let nobody = |ip: &std::net::Ipv4Addr| {
+            ip.is_loopback() || ip.is_unspecified() || matches!(ip.octets(), [255, 255, ..])
+        };
+        let masked = masker(MaskOptions::default()).mask(&format!("from {quad} port")).into_owned();
+        let expected = if read.is_some_and(|ip| !nobody(&ip)) { "from … port" } else { &format!("from {quad} port") };
+        prop_assert_eq!(outline(&masked).1, expected);
+    }
+
+    #[test]
+    fn cards_are_told_from_numbers_by_their_check_digit(number in "(4[0-9]{15}|5[1-5][0-9]{14}|3[47][0-9]{13})") {
+        let masked = masker(MaskOptions::default()).mask(&format!("paid {number}.")).into_owned();
+        let rest = if passes_luhn(&number) { "paid …." } else { &format!("paid {number}.") };
+        prop_assert_eq!(outline(&masked).1, rest);
+    }
+
+    /// Counters, sizes, ports, times and identifiers under ordinary names are what diagnosis reads.
+    #[test]
+    fn ordinary_numbers_stay(
+        name in "(count|size|port|took_ms|first_pass|pass|id|status|x|offset|tokens)", sign in "(=|: | = |:)", number in 0..10_000_u64,
+        fraction in 0..100_u32
+    ) {
+        let masker = masker(MaskOptions::default());
+        for text in [format!("{name}{sign}{number} of {fraction}"), format!("{name}{sign}{number}.{fraction}, next")] {
+            prop_assert_eq!(masker.mask(&text), text.as_str());
+        }
+    }
+
+    /// Lines masked one by one are the text masked at once, where nothing spans lines (keys in PEM, quotes, lists). // CMP-07
+    #[test]
+    fn line_by_line_is_at_once(lines in prop::collection::vec(prop::sample::select(vec![
+        "login of ann@example.com from 203.0.113.9", "password=hunter2", "GET /api/v1/orders/17 took 12.5 ms", "", " ",
+        "Authorization: Bearer abc", "Cookie: a=1; b=2", "card 4111 1111 1111 1111", "[worker-3] token: dGhpc0lzQ3p7Qx9Zk2LmPq8Rt4Vw",
+        "2026-11-21T12:34:56Z INFO kernel: eth0 up", "db_pass=12345678", "--password", "hunter2", "Bearer", "secret:",
+    ]), 0..12)) {
+        let masker = masker(everything());
+        let apart: Vec<String> = lines.iter().map(|line| masker.mask(line).into_owned()).collect();
+        let whole = lines.join("\n");
+        prop_assert_eq!(masker.mask(&whole), apart.join("\n"));
+    }
+}
+
 /// What stands beside a number in text that is not English.
 fn neighbour() -> impl Strategy<Value = String> {
     let mark = prop::sample::select(vec!["“", "”", "\u{a0}", "，", "…", "«", "\u{3000}", "🔥"]);
@@ -530,6 +602,13 @@ fn time_is_linear_on_hostile_input() {
         "session=!",
         "sig='",
         "pass=1",
+        "password=[\"",
+        "password=[\"\",",
+        "pwd = ",
+        "pwd=                                ",
+        "                                =",
+        "Bearer          ",
+        "--pwd           ",
     ] {
         let seconds = |bytes: usize| {
             // What follows the pieces may spoil what was taken for found.

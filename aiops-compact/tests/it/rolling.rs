@@ -165,6 +165,39 @@ proptest! {
         }
     }
 
+    /// However a stream is cut, appending the windows of its parts gives the window of the whole. // CMP-07
+    #[test]
+    fn appending_is_associative(slots in slots(), window in 2..40_usize, cuts in prop::array::uniform2(0..300_usize)) {
+        let config = RollingConfig::new(window).unwrap();
+        let [first, second] = cuts.map(|cut| cut.min(slots.len()));
+        let (first, second) = (first.min(second), first.max(second));
+        let mut exact = ExactWindow::new(window);
+        let part = |slots: &[Slot]| {
+            let (mut sigma, mut mad) = (RollingSigma::new(config), RollingMad::new(config));
+            for slot in slots {
+                match slot {
+                    Slot::Value(k) => { sigma.push(*k as f64); mad.push(*k as f64); }
+                    Slot::Gap => { sigma.push_gap(); mad.push_gap(); }
+                    Slot::Unusable(v) => { sigma.push(*v); mad.push(*v); }
+                }
+            }
+            (sigma, mad)
+        };
+        let append = |mut left: (RollingSigma, RollingMad), right: &(RollingSigma, RollingMad)| {
+            left.0.append(&right.0);
+            left.1.append(&right.1);
+            left
+        };
+        let [a, b, c] = [&slots[..first], &slots[first..second], &slots[second..]].map(part);
+        slots.iter().for_each(|slot| exact.push(if let Slot::Value(k) = slot { Some(*k) } else { None }));
+        let whole = part(&slots);
+        for (sigma, mad) in [append(append(a.clone(), &b), &c), append(a.clone(), &append(b.clone(), &c))] {
+            prop_assert_eq!((sigma.slots(), sigma.count()), (whole.0.slots(), whole.0.count()));
+            assert_within(sigma.variance(), exact.variance(), bound(window));
+            prop_assert_eq!(mad.baseline(), whole.1.baseline());
+        }
+    }
+
     /// Slices, masks and frames give the bits that pushing gives. // CMP-07
     #[test]
     fn batch_is_push(slots in slots(), window in 2..40_usize, chunk in 1..50_usize, floor in 0.0..0.2_f64) {
@@ -209,10 +242,62 @@ proptest! {
     }
 }
 
+/// Whole windows of a slice are scored side by side: the same bits, whatever stands between them.
+#[test]
+fn long_slices_give_the_bits_of_pushes() {
+    let mut rng = fastrand::Rng::with_seed(13);
+    for (window, floor) in [(2, 0.0), (3, 0.1), (16, 0.0), (37, 0.0), (64, 0.05), (5000, 0.0)] {
+        let config = RollingConfig::new(window).unwrap().with_relative_floor(floor).unwrap();
+        let dense: Vec<f64> = (0..11 * window + 5).map(|_| 1e6 + normal(&mut rng)).collect();
+        let spoilt = |at: &[usize], value: f64| {
+            let mut values = dense.clone();
+            at.iter().for_each(|at| values[*at] = value);
+            values
+        };
+        // In each of the windows of a group; the last sample, which is the pivot; several.
+        let cases = [
+            dense.clone(),
+            spoilt(&[3 * window], f64::NAN),
+            spoilt(&[5 * window - 1], f64::INFINITY),
+            spoilt(&[4 * window + 1, 9 * window], 1e200),
+            spoilt(&[window - 1, 6 * window], MAX_MAGNITUDE),
+            spoilt(&[2 * window - 1, 8 * window + 1], -3e149),
+            vec![0.1; dense.len()],
+            vec![0.0; dense.len()],
+            dense.iter().map(|value| value.floor()).collect(),
+        ];
+        for values in cases {
+            for cut in [0, 1, window, 2 * window + 1, values.len()] {
+                let (mut pushed, mut sliced) = (RollingSigma::new(config), RollingSigma::new(config));
+                let one_by_one: Vec<u64> =
+                    values.iter().map(|value| pushed.push(*value).to_f64().to_bits()).collect();
+                let mut scores = vec![0.0; values.len()];
+                let (first, second) = scores.split_at_mut(cut);
+                sliced.push_slice(&values[..cut], first).unwrap();
+                sliced.push_slice(&values[cut..], second).unwrap();
+                assert_eq!(scores.iter().map(|score| score.to_bits()).collect::<Vec<_>>(), one_by_one);
+                let state = |rolling: &RollingSigma| (rolling.count(), rolling.variance().map(f64::to_bits));
+                assert_eq!(state(&sliced), state(&pushed));
+                let next = values[0] + 1.0;
+                assert_eq!(sliced.push(next).to_f64().to_bits(), pushed.push(next).to_f64().to_bits());
+            }
+        }
+    }
+}
+
 /// Frames wider than a band, with and without gaps, longer and shorter than the window, or with nothing in them.
 #[test]
 fn frames_of_any_size_give_the_bits_of_their_columns() {
-    for (columns, rows, window) in [(530, 70, 9), (300, 12, 60), (3, 0, 5), (0, 20, 5), (1, 301, 7)] {
+    for (columns, rows, window) in [
+        (530, 70, 9),
+        (300, 12, 60),
+        (3, 0, 5),
+        (0, 20, 5),
+        (1, 301, 7),
+        (7, 99, 2),
+        (6, 64, 16),
+        (261, 57, 28),
+    ] {
         for gaps in [false, true] {
             let mut rng = fastrand::Rng::with_seed(11);
             let all: Vec<_> = (0..columns)

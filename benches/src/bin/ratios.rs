@@ -1,27 +1,32 @@
 //! Prints each algorithm's time as a ratio to its floor: medians over interleaved pairs, so that a busy or throttled
-//! machine slows both. `cargo run --release -p aiops-benches --bin ratios [PAIRS [PART OF A NAME]]`
+//! machine slows both; processor time of the thread. `cargo run --release -p aiops-benches --bin ratios [PAIRS [PART OF A NAME]]`
 #![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
 
 use std::hint::black_box;
-use std::time::Instant;
 
+use aiops_benches::clock::timed;
 use aiops_benches::deviation;
+use aiops_benches::mask::{log_lines, read_memory};
 use aiops_benches::rolling::{Welford, frame, fused_column_passes, fused_frame_pass, fused_pass, samples};
 use aiops_compact::deviation::{DeviationConfig, References, deviations, rank_entities, rank_metrics};
+use aiops_compact::mask::{MaskConfig, MaskKey, Masker};
 use aiops_compact::rolling::{RollingConfig, RollingMad, RollingSigma, score_frame_sigma};
 
 const N: usize = 10_000_000;
 
 /// Nanoseconds per sample of `samples`.
-fn time(samples: usize, mut work: impl FnMut()) -> f64 {
-    let start = Instant::now();
-    work();
-    start.elapsed().as_secs_f64() * 1e9 / samples as f64
+fn time(samples: usize, work: impl FnMut()) -> f64 {
+    timed(work).as_secs_f64() * 1e9 / samples as f64
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Whether a comparison is asked for.
+fn wanted(name: &str) -> bool {
+    std::env::args().nth(2).is_none_or(|part| name.contains(&part))
 }
 
 fn compare(name: &str, pairs: usize, floor: impl FnMut(), subject: impl FnMut()) {
@@ -35,7 +40,7 @@ fn compare_over(
     mut floor: impl FnMut(),
     mut subject: impl FnMut(),
 ) {
-    if std::env::args().nth(2).is_some_and(|wanted| !name.contains(&wanted)) {
+    if !wanted(name) {
         return;
     }
     let (mut floors, mut subjects, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
@@ -108,10 +113,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     );
     drop((values, gappy, scores));
     let columns = 1000;
-    let frame = frame(N / columns, columns)?;
+    let by_column = "score_frame_sigma, 1000 columns, window 288 / plain fused pass column by column";
+    let by_row = "score_frame_sigma, 1000 columns, window 288 / plain fused pass row by row";
+    // Making it takes longer than scoring it.
+    let rows = if wanted(by_column) || wanted(by_row) { N / columns } else { 1 };
+    let frame = frame(rows, columns)?;
     let rows = frame.values().as_slice().unwrap_or_default();
     compare(
-        "score_frame_sigma, 1000 columns, window 288 / plain fused pass column by column",
+        by_column,
         pairs,
         || {
             let mut scores = vec![0.0; N];
@@ -123,7 +132,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
     );
     compare(
-        "score_frame_sigma, 1000 columns, window 288 / plain fused pass row by row",
+        by_row,
         pairs,
         || {
             // The result is new memory on both sides.
@@ -136,6 +145,34 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
     );
     drop(frame);
+    let masker = Masker::new(&MaskConfig::default(), MaskKey::new([7; 32]))?;
+    for (name, every) in [("no secret", 0), ("a secret in 1 % of lines", 100), ("a secret in every line", 1)]
+    {
+        let text = log_lines(8 << 20, every);
+        let read = || {
+            black_box(read_memory(black_box(text.as_bytes())));
+        };
+        compare_over(
+            text.len(),
+            &format!("Masker line by line, {name}, per byte / memory read"),
+            pairs,
+            read,
+            || {
+                for line in black_box(&text).split_inclusive('\n') {
+                    black_box(masker.mask_bytes(line.as_bytes()));
+                }
+            },
+        );
+        compare_over(
+            text.len(),
+            &format!("Masker one text, {name}, per byte / memory read"),
+            pairs,
+            read,
+            || {
+                black_box(masker.mask_bytes(black_box(text.as_bytes())));
+            },
+        );
+    }
     let (series, length) = (10_000, 288);
     let window = deviation::window(series, length)?;
     let config = DeviationConfig::default();

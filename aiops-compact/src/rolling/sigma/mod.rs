@@ -1,7 +1,9 @@
-use super::lanes::{LANES, Lane, Lanes, Shared};
+mod batch;
+
+use super::lanes::Shared;
 use super::sums::{Reciprocals, Sums, deviation};
+use super::windows::Fronts;
 use super::{RollingConfig, Score, WindowStats, usable};
-use crate::error::LengthMismatch;
 
 /// Deviation of each sample from mean and standard deviation of the window before it. // CMP-01
 ///
@@ -21,8 +23,8 @@ use crate::error::LengthMismatch;
 /// of `u`.
 ///
 /// # Cost
-/// O(1) amortised per slot, O(w) for the one slot in `w` that turns the stack over; `24 w` bytes, `40 w` once slices
-/// longer than the window were pushed.
+/// O(1) amortised per slot, O(w) for the one slot in `w` that turns the stack over; `24 w` bytes. Slices of four windows and
+/// more are scored four windows at a time, in `64 w` bytes more (up to 4,096 slots; longer windows one at a time).
 ///
 /// ```
 /// use aiops_compact::rolling::{RollingConfig, RollingSigma, Score};
@@ -49,8 +51,8 @@ pub struct RollingSigma {
     pivot_slot: Option<usize>,
     back: Sums,
     front: Suffixes,
-    /// Becomes the front at the next turn-over when a slice brings a whole window.
-    spare: Suffixes,
+    /// Scratch memory of long slices.
+    fronts: Fronts,
 }
 
 /// For every slot the sums from there to the end of the ring; empty until the ring has been full once.
@@ -92,7 +94,7 @@ impl RollingSigma {
             pivot_slot: None,
             back: Sums::default(),
             front: Suffixes::default(),
-            spare: Suffixes::default(),
+            fronts: Fronts::default(),
         }
     }
 
@@ -128,56 +130,12 @@ impl RollingSigma {
         if usable(value) { self.score(value) } else { Score::OutOfRange }
     }
 
-    /// Pushes every sample of `values` and writes its deviation, NaN where there is none. Same bits as
-    /// [`push`](Self::push) one by one.
-    ///
-    /// Over stretches in which samples come as samples leave, the running sums come first and the scores in a second,
-    /// branch-free pass that the compiler vectorises.
-    ///
-    /// # Errors
-    /// When `scores` is not as long as `values`.
-    pub fn push_slice(&mut self, values: &[f64], scores: &mut [f64]) -> Result<(), LengthMismatch> {
-        LengthMismatch::check("scores", scores.len(), values.len())?;
-        let (mut values, mut scores) = (values, scores);
-        while let (Some(value), Some(score)) = (values.first(), scores.first_mut()) {
-            let block = self.block(values);
-            if block == 0 {
-                *score = self.push(*value).to_f64();
-            }
-            let (now, later) = values.split_at(block.max(1));
-            let (written, rest) = std::mem::take(&mut scores).split_at_mut(block.max(1));
-            if block > 0 {
-                self.push_block(now, written);
-            }
-            (values, scores) = (later, rest);
-        }
-        Ok(())
-    }
-
-    /// As [`push_slice`](Self::push_slice) with a validity mask: where `valid` is false the slot is a gap.
-    ///
-    /// # Errors
-    /// When `valid` or `scores` is not as long as `values`.
-    pub fn push_masked(
-        &mut self,
-        values: &[f64],
-        valid: &[bool],
-        scores: &mut [f64],
-    ) -> Result<(), LengthMismatch> {
-        LengthMismatch::check("scores", scores.len(), values.len())?;
-        LengthMismatch::check("valid", valid.len(), values.len())?;
-        for ((value, valid), score) in values.iter().zip(valid).zip(scores) {
-            *score = if *valid { self.push(*value) } else { self.push_gap() }.to_f64();
-        }
-        Ok(())
-    }
-
     /// Mean, floored standard deviation and count of the window; `None` below two samples.
     #[must_use]
     pub fn baseline(&self) -> Option<WindowStats> {
         let (mean, variance) = self.moments()?;
         let location = self.pivot + mean;
-        let scale = self.config.floored(variance.sqrt(), location);
+        let scale = self.config.raised(variance.sqrt(), location);
         Some(WindowStats { location, scale, count: self.count })
     }
 
@@ -242,87 +200,6 @@ impl RollingSigma {
         (self.count > 1).then(|| self.reciprocals.moments(self.sums()))
     }
 
-    /// How many of `values` can be pushed as one block: the window is full, each of them can be scored and replaces a
-    /// sample, so that the count stays, and so does the pivot. At least [`LEAST_BLOCK`], else 0.
-    fn block(&self, values: &[f64]) -> usize {
-        let window = self.config.window();
-        if self.slots.len() < window || self.count < self.config.warm_up() {
-            return 0;
-        }
-        let until = match self.pivot_slot {
-            // Evicting the pivot needs another one; the turn-over at the end of the ring brings it.
-            Some(slot) if slot >= self.next && slot + 1 < window => slot,
-            _ => window,
-        };
-        let leaving = self.slots.get(self.next..until).unwrap_or_default();
-        let most = leaving.len().min(values.len());
-        let (values, leaving) =
-            (values.get(..most).unwrap_or_default(), leaving.get(..most).unwrap_or_default());
-        let all = run_of(values, usable);
-        let block = if self.count == window { all } else { all.min(run_of(leaving, |old| !old.is_nan())) };
-        if block < LEAST_BLOCK { 0 } else { block }
-    }
-
-    /// Pushes a block that [`block`](Self::block) allows, in the very operations of [`push`](Self::push).
-    fn push_block(&mut self, values: &[f64], scores: &mut [f64]) {
-        let (from, to) = (self.next, self.next + values.len());
-        let (shared, pivot) = (self.shared(), self.pivot);
-        let mut back = self.back;
-        // A whole window at once: what the turn-over will need is summed along, two chains of additions side by side.
-        let whole = values.len() == self.config.window();
-        let turned = values.last().copied().unwrap_or_default();
-        let mut older = Sums::default();
-        self.spare.resize(if whole { values.len() } else { 0 });
-
-        let (chunks, last) = values.as_chunks::<LANES>();
-        let (written, last_written) = scores.as_chunks_mut::<LANES>();
-        let front = |sums| <[f64]>::get(sums, from..to).unwrap_or_default();
-        let (front_sum, last_front_sum) = front(&self.front.sum).as_chunks::<LANES>();
-        let (front_squares, last_front_squares) = front(&self.front.squares).as_chunks::<LANES>();
-        let (first, reversed) = values.as_rchunks::<LANES>();
-        let (first_sum, spare_sum) = self.spare.sum.as_rchunks_mut::<LANES>();
-        let (first_squares, spare_squares) = self.spare.squares.as_rchunks_mut::<LANES>();
-        let mut reversed =
-            reversed.iter().rev().zip(spare_sum.iter_mut().rev().zip(spare_squares.iter_mut().rev()));
-
-        let (mut back_sum, mut back_squares) = ([0.0; LANES], [0.0; LANES]);
-        for (((values, scores), front_sum), front_squares) in
-            chunks.iter().zip(written).zip(front_sum).zip(front_squares)
-        {
-            match reversed.next() {
-                Some((tail, (sums, squares))) => prefixes_and_suffixes(
-                    (values, pivot, &mut back, &mut back_sum, &mut back_squares),
-                    (tail, turned, &mut older, sums, squares),
-                ),
-                None => prefixes(values, pivot, &mut back, &mut back_sum, &mut back_squares),
-            }
-            let (back_sum, back_squares) = (&back_sum, &back_squares);
-            let lanes = Lanes { values, front_sum, front_squares, back_sum, back_squares };
-            shared.scores(pivot, &lanes, scores);
-        }
-        for (((value, score), sum), squares) in
-            last.iter().zip(last_written).zip(last_front_sum).zip(last_front_squares)
-        {
-            let window = Sums { sum: sum + back.sum, squares: squares + back.squares };
-            *score = shared.score(*value, pivot, window);
-            back.add(value - pivot);
-        }
-        suffixes(first, turned, &mut older, first_sum, first_squares);
-
-        self.back = back;
-        if let Some(slots) = self.slots.get_mut(from..to) {
-            slots.copy_from_slice(values);
-        }
-        self.next = to;
-        if whole {
-            std::mem::swap(&mut self.front, &mut self.spare);
-            (self.pivot, self.pivot_slot) = (turned, to.checked_sub(1));
-            (self.next, self.back) = (0, Sums::default());
-        } else if to == self.config.window() {
-            self.turn_over();
-        }
-    }
-
     /// Evicts the oldest slot of a full window and adds a new one; `value` is NaN for a slot without a sample.
     #[inline(always)]
     fn advance(&mut self, value: f64) {
@@ -377,49 +254,11 @@ impl RollingSigma {
     }
 }
 
-/// Fewest samples that are worth a block.
-const LEAST_BLOCK: usize = 4;
-
-/// How many samples at the beginning of `samples` are `good`, found in vectorisable steps.
-#[inline(always)]
-fn run_of(samples: &[f64], good: impl Fn(f64) -> bool) -> usize {
-    let all = |lane: &&Lane| lane.iter().fold(true, |all, sample| all & good(*sample));
-    let (lanes, _) = samples.as_chunks::<LANES>();
-    let whole = lanes.iter().take_while(all).count() * LANES;
-    whole + samples.iter().skip(whole).take_while(|sample| good(**sample)).count()
-}
-
-/// Writes what `sums` held before each of `values`, and adds them.
-#[inline(always)]
-fn prefixes(values: &Lane, pivot: f64, sums: &mut Sums, sum: &mut Lane, squares: &mut Lane) {
-    for ((value, sum), squares) in values.iter().zip(sum).zip(squares) {
-        (*sum, *squares) = (sums.sum, sums.squares);
-        sums.add(value - pivot);
-    }
-}
-
 /// Adds `slots` to `sums`, the last first, and writes what they hold after each.
 #[inline(always)]
 fn suffixes(slots: &[f64], pivot: f64, sums: &mut Sums, sum: &mut [f64], squares: &mut [f64]) {
     for ((slot, sum), squares) in slots.iter().zip(sum).zip(squares).rev() {
         sums.add(deviation(*slot, pivot));
         (*sum, *squares) = (sums.sum, sums.squares);
-    }
-}
-
-type Chain<'a> = (&'a Lane, f64, &'a mut Sums, &'a mut Lane, &'a mut Lane);
-
-/// [`prefixes`] and [`suffixes`] in one loop: each is a chain of additions that leaves the processor time for the other.
-#[inline(always)]
-fn prefixes_and_suffixes(prefix: Chain<'_>, suffix: Chain<'_>) {
-    let (values, pivot, sums, sum, squares) = prefix;
-    let (tail, tail_pivot, tail_sums, tail_sum, tail_squares) = suffix;
-    let forward = values.iter().zip(sum).zip(squares);
-    let backward = tail.iter().zip(tail_sum).zip(tail_squares).rev();
-    for (((value, sum), squares), ((slot, tail_sum), tail_squares)) in forward.zip(backward) {
-        (*sum, *squares) = (sums.sum, sums.squares);
-        sums.add(value - pivot);
-        tail_sums.add(slot - tail_pivot);
-        (*tail_sum, *tail_squares) = (tail_sums.sum, tail_sums.squares);
     }
 }
