@@ -14,7 +14,11 @@ pub(super) struct Running<const N: usize> {
     pub(super) squares: [f64; N],
 }
 
-#[allow(clippy::indexing_slicing, reason = "every lane is below the constant length of a row")]
+#[allow(
+    clippy::indexing_slicing,
+    clippy::needless_range_loop,
+    reason = "every lane is below the constant length of a row, and lanes of several rows go together"
+)]
 impl<const N: usize> Running<N> {
     /// Empty sums around `pivot`.
     #[inline(always)]

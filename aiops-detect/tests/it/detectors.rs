@@ -141,7 +141,6 @@ fn every_detector_keeps_its_contract() {
         fixture.normal = Some(window(FIRST, LEN, 4, u32::MAX, 0.0, 0.0));
         fixture.thin = Some(window(FIRST, 1, 5, u32::MAX, 0.0, 0.0));
         let report = block_on(conformance(detector.as_ref(), &fixture));
-        println!("{}", detector.id());
         report.assert_counts(11, 0);
         let found = find(detector.as_ref(), &fixture.anomalous);
         for entity in ["orders", "store"] {

@@ -282,7 +282,7 @@ fn constant_series_are_usual_until_they_change() {
 fn a_restored_engine_goes_on_bit_for_bit() {
     let mut engine = StreamEngine::new(config(|_| {}));
     let mut rng = fastrand::Rng::with_seed(8);
-    let mut push = |engine: &mut StreamEngine<String>, from: u32, to: u32, seed: u64| {
+    let push = |engine: &mut StreamEngine<String>, from: u32, to: u32, seed: u64| {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut said = Vec::new();
         for i in from..to {

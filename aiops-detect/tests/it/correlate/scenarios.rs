@@ -113,7 +113,6 @@ fn eight_hundred_and_forty_seven_alerts_are_four_incidents() {
     let lag = incidents.iter().find(|i| i.primary_service == service("kafka")).unwrap();
     assert_eq!(lag.members.len(), 2);
     assert!(lag.blast_radius.at_risk.contains(&service("reports")));
-    println!("{}", main.summary);
 }
 
 /// 47 alerts about 12 services: the pool of one database, with eight services downstream of it.
