@@ -1,4 +1,5 @@
-//! Prints how the cost of the fused localiser grows with entities and spans, beside one pass over the same telemetry.
+//! Prints how the cost of the fused localiser grows with entities and spans, beside one pass over the same telemetry; n counts
+//! spans, samples and entities.
 //! `cargo run --release -p aiops-benches --bin localise_scale [ENTITIES:SPANS]…`
 #![allow(clippy::print_stdout, reason = "a report on standard output is what this program is for")]
 
@@ -26,7 +27,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let incident = incident(entities, spans);
         let (_, pass) = seconds(|| one_pass(&incident));
         let (answer, took) = seconds(|| localizer.rank(&incident.reference, &incident.fault));
-        let n = (incident.reference.spans.len() + incident.fault.spans.len() + entities) as f64;
+        let windows = [&incident.reference, &incident.fault];
+        let samples: usize = windows.iter().map(|w| w.sample_count()).sum();
+        let n = (windows.iter().map(|w| w.spans.len()).sum::<usize>() + samples + entities) as f64;
         let first = answer.suspects.first().is_some_and(|s| s.entity == incident.root);
         println!(
             "| {entities} | {} | {took:.3} | {:.2} | {:.1} | {} |",
