@@ -303,7 +303,7 @@ impl WindowStream {
         findings.extend(others);
         let onset = onset(&findings);
 
-        let mut cuts = Vec::new();
+        let mut cuts = losses(&report, &config.deviation);
         for (signal, kind, count) in [
             (Signal::Logs, EvidenceKind::Log, self.lines - self.outside_lines),
             (Signal::Traces, EvidenceKind::Trace, self.spans - self.outside_spans),
@@ -316,9 +316,6 @@ impl WindowStream {
                 ));
             }
         }
-        let mut cuts_of_metrics = losses(&report, &config.deviation);
-        cuts_of_metrics.append(&mut cuts);
-        let mut cuts = cuts_of_metrics;
         let limit = "beyond the limits of what is held";
         let dropped = [before.dropped, now.dropped];
         let sum = |of: fn(&super::digest::Dropped) -> u64| dropped.iter().map(of).sum::<u64>();
@@ -327,6 +324,7 @@ impl WindowStream {
             ("samples", untaken.crowded, limit),
             ("samples", untaken.repeated, "of an instant that had one"),
             ("samples", untaken.unusable, "not a number, infinite or too large"),
+            ("series", untaken.averaged, "of many samples, averaged over slots of time"),
             ("spans", self.outside_spans, "outside the range"),
             ("lines", self.outside_lines, "outside the range"),
             ("spans and lines", sum(|d| d.entities), limit),

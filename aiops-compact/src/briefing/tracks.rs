@@ -46,7 +46,7 @@ pub(super) struct Untaken {
     /// Not a number, infinite or too large, in slots.
     pub(super) unusable: u64,
     /// Series whose samples were averaged by slot.
-    pub(super) averaged: usize,
+    pub(super) averaged: u64,
 }
 
 /// The series of a range of time: samples as they came as long as a series has few of them, beyond that one mean for each of so

@@ -348,6 +348,7 @@ fn long_series_are_averaged_by_slot() {
     assert!(whole.held() <= 512);
     let whole = whole.finish(Vec::new(), BUDGET).unwrap();
     assert!(whole.lines[0].text.starts_with("cpu: level shift up since 00:04:"), "{}", whole.lines[0].text);
+    assert_eq!(cut(&whole, "series", "averaged"), 1);
     let reverse = stream_of(&mut (0..60).rev().map(|i| (i * 100, i * 100 + 100)));
     assert_eq!(reverse.finish(Vec::new(), BUDGET).unwrap(), whole);
     let mut left = stream_of(&mut [(0, 3000)].into_iter());

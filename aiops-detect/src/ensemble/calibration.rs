@@ -151,6 +151,7 @@ fn pareto(excesses: &[f64]) -> (f64, f64) {
 pub fn fisher_statistic(p_values: impl Iterator<Item = f64>) -> f64 {
     let known = p_values.filter(|p| !p.is_nan()).map(|p| -p.clamp(LEAST, 1.0).ln());
     let (sum, count) = known.fold((0.0, 0.0), |(sum, count), x| (sum + x, count + 1.0));
+    let mean: f64 = sum / count;
     // −ln 1 is −0.
-    sum / count + 0.0
+    if mean == 0.0 { 0.0 } else { mean }
 }

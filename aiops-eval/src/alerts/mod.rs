@@ -1,9 +1,9 @@
 //! Alert correlation on streams whose truth is known. // COR-02, COR-03, SCN-01
 //!
 //! # How the truth is made
-//! [`harvest`] runs the rolling detector, learned on what each incident's set calls normal, over the minutes after each injection: every
+//! [`harvest()`] runs the rolling detector, learned on what each incident's set calls normal, over the minutes after each injection: every
 //! series that left its norm is an alert of that incident. The same over hours without a fault gives alerts that mean
-//! nothing. [`stream`] then lays all of them out as one monitoring would see them: the incidents of each system in random
+//! nothing; what fires there too is not held to be of any incident. [`stream()`] then lays all of them out as one monitoring would see them: the incidents of each system in random
 //! order with exponential gaps, so that many overlap; the meaningless ones one by one at random times; every alert sent
 //! again and again by two replicas until it ends, out of order, some notifications lost. An alert belongs to the incident
 //! it was harvested from; a meaningless one belongs to nothing.
@@ -25,10 +25,10 @@ use serde::Serialize;
 
 use crate::EvalError;
 
-pub use harvest::{Symptom, System, harvest};
+pub use harvest::{Raised, Symptom, System, harvest};
 pub use score::{Grouping, Score, correlate, no_grouping, one_for_all, sessions};
 pub use speed::{SpeedReport, measure};
-pub use stream::{Episode, Notification, Stream, StreamOptions, stream};
+pub use stream::{Episode, Notification, Stream, StreamOptions, Truth, stream};
 
 /// What is known of one system.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -99,7 +99,7 @@ pub struct StreamReport {
 /// Harvests the sets in `folders` and scores the correlator and the baselines on a stream for each of `seeds` seeds.
 ///
 /// # Errors
-/// Those of [`harvest`].
+/// Those of [`harvest()`].
 pub fn evaluate(
     folders: &[PathBuf],
     options: &StreamOptions,
