@@ -75,6 +75,12 @@ impl Run {
         Self { start, weight: 0.0, count: 0.0, mean: narrow(level), squares }
     }
 
+    /// Its first sample is its level: how far that lies from the level before says how probable the run is, and nothing of its
+    /// noise.
+    fn begin(&mut self, value: f64) {
+        (self.mean, self.count) = (narrow(value), 1.0);
+    }
+
     /// Variance of its noise, prior and samples.
     pub(crate) fn variance(&self, law: &Law) -> f64 {
         f64::from(self.squares) / (2.0 * law.noise_shape + f64::from(self.count))
@@ -187,7 +193,7 @@ impl Follow {
         let best = most_probable(runs.get(..live).unwrap_or_default());
         let Some(best) = best else {
             let mut first = Run::prior(now, value, usual_noise, law);
-            first.learn(value, 1.0, law);
+            first.begin(value);
             first.weight = 1.0;
             runs.iter_mut().take(1).for_each(|place| *place = first);
             (self.live, self.told, self.settled) = (1, now, narrow(value));
@@ -207,7 +213,7 @@ impl Follow {
             run.weight = narrow(weight);
             total += weight;
         }
-        new.learn(value, 1.0, law);
+        new.begin(value);
         let begun = law.hazard;
         total += begun;
 

@@ -190,7 +190,8 @@ fn an_event_is_not_learned_until_it_is_the_new_normal() {
     }
     // A sample before it may have deviated by chance.
     assert!(first.is_some_and(|at_| (at(20 * DAY - 4)..=at(20 * DAY)).contains(&at_)), "{first:?}");
-    assert!(alarms <= 5, "{alarms}");
+    // As the baseline does: less than one a day while the day is adopted cell by cell.
+    assert!(alarms <= 20, "{alarms}");
     assert!(sigmas[sigmas.len() - DAY as usize..].iter().filter(|s| **s > 4.0).count() < 12);
     // The window before it is cut, and follows all the same.
     let verdict = engine.push(slot, at(40 * DAY), 300.0).unwrap();

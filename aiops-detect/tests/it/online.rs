@@ -46,6 +46,12 @@ impl Hypothesis {
         log.exp()
     }
 
+    fn begin(&mut self, x: f64) {
+        self.mean = x;
+        self.kappa += 1.0;
+        self.alpha += 0.5;
+    }
+
     fn learn(&mut self, x: f64, w: f64) {
         let away = x - self.mean;
         self.beta += w * self.kappa * away * away / (2.0 * (self.kappa + w));
@@ -88,7 +94,7 @@ impl Whole {
         };
         let Some(best) = self.runs.iter().max_by(|a, b| a.weight.total_cmp(&b.weight)).cloned() else {
             let mut first = fresh(x, known);
-            first.learn(x, 1.0);
+            first.begin(x);
             self.runs.push(first);
             return;
         };
@@ -99,7 +105,7 @@ impl Whole {
             run.weight *= (1.0 - 1.0 / o.expected_run) * (usual + o.outliers);
             run.learn(x, usual / (usual + o.outliers));
         }
-        new.learn(x, 1.0);
+        new.begin(x);
         new.weight = 1.0 / o.expected_run;
         self.runs.push(new);
         let total: f64 = self.runs.iter().map(|r| r.weight).sum();
