@@ -6,7 +6,7 @@ use super::cluster::{self, Group, skeleton};
 use super::config::{Header, MinerConfig};
 use super::hash::{self, FxBuildHasher, KeyBuildHasher};
 use super::header::{self, HeaderPart};
-use super::mask;
+use super::mask::{self, Scan};
 use super::template::{Move, Template, TemplateId, render};
 use super::token::{Pieces, Token, Vocabulary};
 
@@ -97,6 +97,7 @@ pub struct LogMiner {
     groups: HashMap<TemplateId, Group, FxBuildHasher>,
     /// Skeleton → templates with a variable that was inferred from words.
     open: HashMap<u64, Vec<TemplateId>, FxBuildHasher>,
+    scan: Scan,
     scratch: Pieces,
     tokens: Vec<Token>,
     /// Number of patterns at which to settle next.
@@ -134,6 +135,7 @@ impl LogMiner {
             index: HashMap::default(),
             groups: HashMap::default(),
             open: HashMap::default(),
+            scan: Scan::default(),
             scratch: Pieces::default(),
             tokens: Vec::new(),
             due: FIRST_SETTLING,
@@ -155,7 +157,8 @@ impl LogMiner {
         }
         self.stats.lines += 1;
         let line = line.get(..self.config.options().max_line_bytes).unwrap_or(line);
-        let key = line_hash(line);
+        self.scan.read(line);
+        let key = line_hash(&self.scan, line);
         let slot = match self.cache.get(&key) {
             Some(slot) => *slot,
             None => self.learn(line, key),
@@ -182,7 +185,7 @@ impl LogMiner {
 
     #[cold]
     fn learn(&mut self, line: &[u8], key: u64) -> u32 {
-        self.scratch.read(line, self.config.options().max_tokens);
+        self.scratch.read(&self.scan, line, self.config.options().max_tokens);
         self.read_tokens();
         let known = self.index.get(self.tokens.as_slice()).copied();
         // Only a new pattern makes the miner grow or settle: what it does must not depend on what is cached.
@@ -682,14 +685,14 @@ pub(super) fn strip(parts: &[HeaderPart], tokens: &mut Vec<Token>, vocabulary: &
     }
 }
 
+/// Hash of the line that `scan` has read, but for its variables.
 #[inline]
-fn line_hash(line: &[u8]) -> u64 {
+fn line_hash(scan: &Scan, line: &[u8]) -> u64 {
     let mut state = 1;
     let mut done = 0;
-    mask::mask(line, |start, end, _| {
-        state = hash::add_bytes(state, line.get(done..start).unwrap_or_default()).wrapping_add(1);
+    mask::mask(scan, line, |start, end, _| {
+        state = scan.hash(state, done, start);
         done = end;
     });
-    state = hash::add_bytes(state, line.get(done..).unwrap_or_default());
-    hash::finish(state)
+    hash::finish(scan.hash(state, done, line.len()))
 }
