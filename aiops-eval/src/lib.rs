@@ -13,6 +13,7 @@
 
 pub mod briefing;
 pub mod cases;
+pub mod corpus;
 mod error;
 pub mod incidents;
 pub mod localise;

@@ -3,6 +3,7 @@
 
 mod briefing;
 mod cases;
+mod corpus;
 mod incidents;
 mod localise;
 mod logs;

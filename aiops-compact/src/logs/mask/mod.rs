@@ -166,7 +166,11 @@ impl<F: FnMut(usize, usize, VariableKind)> Masker<'_, F> {
             // The end is within the block, so that what is shifted out is no digit.
             let fraction = block.digit >> (end % 64) >> 1;
             let stop = end + 1 + fraction.trailing_ones() as usize;
-            if stop > end + 1 && stop % 64 > end % 64 && ends(self.scan.byte(stop)) && class(self.scan.byte(stop)) & CHUNK == 0 {
+            if stop > end + 1
+                && stop % 64 > end % 64
+                && ends(self.scan.byte(stop))
+                && class(self.scan.byte(stop)) & CHUNK == 0
+            {
                 return self.variable(self.signed(start), stop, VariableKind::Number);
             }
         }
@@ -310,8 +314,7 @@ impl<F: FnMut(usize, usize, VariableKind)> Masker<'_, F> {
             return;
         }
         let atom = self.atom(place);
-        let rooted =
-            place == atom || slice(self.line, atom, place).iter().all(|b| matches!(b, b'.' | b'~'));
+        let rooted = place == atom || slice(self.line, atom, place).iter().all(|b| matches!(b, b'.' | b'~'));
         if rooted && atom >= self.done {
             let end = places::path_end(self.line, place);
             if end > place + 1 {
@@ -419,9 +422,50 @@ mod tests {
     fn piece() -> impl Strategy<Value = Vec<u8>> {
         let marks: Vec<u8> = (0..=255).collect();
         let words = [
-            "true", "null", "Root", "false", "ADMIN", "Jun", "Sun", "Mon ", "://", "http", "C:\\", "dead", "beef", "face", "_-",
-            "0x", "12", "2031", "-10-18", ":34:56", "10.0.0.1", ":80", "/", "..", "~", "::", "a", "x", "_", "KB", "com", "name",
-            "1234", "54fadb41-096b-447d-96ea-a692162415ae", " 08:43:14", " 2005", " ", " ", "=", "(", ",", "-", "+", ".",
+            "true",
+            "null",
+            "Root",
+            "false",
+            "ADMIN",
+            "Jun",
+            "Sun",
+            "Mon ",
+            "://",
+            "http",
+            "C:\\",
+            "dead",
+            "beef",
+            "face",
+            "_-",
+            "0x",
+            "12",
+            "2031",
+            "-10-18",
+            ":34:56",
+            "10.0.0.1",
+            ":80",
+            "/",
+            "..",
+            "~",
+            "::",
+            "a",
+            "x",
+            "_",
+            "KB",
+            "com",
+            "name",
+            "1234",
+            "54fadb41-096b-447d-96ea-a692162415ae",
+            " 08:43:14",
+            " 2005",
+            " ",
+            " ",
+            "=",
+            "(",
+            ",",
+            "-",
+            "+",
+            ".",
         ];
         prop_oneof![
             8 => prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),
