@@ -44,7 +44,7 @@ pub struct CorpusSet {
     pub source_lines: usize,
     /// Of those, lines that do not fit their own label: they are repeated as they are.
     pub unvaried: usize,
-    /// Of the source lines, those whose raw line does not end with the message: they have no header.
+    /// Of the source lines, those whose raw line does not end with the message: they get the header of the line before.
     pub headless: usize,
     /// Distinct labels.
     pub templates: usize,
@@ -113,21 +113,16 @@ fn one(set: &LogSet, out: &Path, options: &CorpusOptions) -> Result<CorpusSet, E
         templates.entry(label).or_insert(next);
     }
     let mut headless = 0;
-    let sources: Vec<Source<'_>> = contents
-        .iter()
-        .zip(&labels)
-        .zip(&raw)
-        .map(|((content, label), raw)| {
-            let header = raw.trim_ascii_end().strip_suffix(content.trim_ascii_end());
-            headless += usize::from(header.is_none());
-            Source {
-                header: header.unwrap_or_default(),
-                content,
-                template: templates.get(label.as_slice()).copied().unwrap_or(0),
-                spans: align::spans(content, label),
-            }
-        })
-        .collect();
+    let mut header: &[u8] = b"";
+    let mut sources: Vec<Source<'_>> = Vec::with_capacity(contents.len());
+    for ((content, label), raw) in contents.iter().zip(&labels).zip(&raw) {
+        match raw.trim_ascii_end().strip_suffix(content.trim_ascii_end()) {
+            Some(own) => header = own,
+            None => headless += 1,
+        }
+        let template = templates.get(label.as_slice()).copied().unwrap_or(0);
+        sources.push(Source { header, content, template, spans: align::spans(content, label) });
+    }
     write(set, out, options, &sources, &labels)?;
     Ok(CorpusSet {
         name: set.name.clone(),
