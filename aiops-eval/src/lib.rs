@@ -16,6 +16,7 @@
 pub mod alerts;
 pub mod briefing;
 pub mod cases;
+pub mod corpus;
 pub mod diagnose;
 mod error;
 pub mod incidents;

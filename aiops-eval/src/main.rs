@@ -1,5 +1,6 @@
 //! `aiops-eval`: sums up recorded cases, replays recorded telemetry through the detector, compares rolling statistics with
-//! exact arithmetic, scores briefings of incidents, and measures one of a long window.
+//! exact arithmetic, scores detectors, localisers, diagnoses and briefings on labelled data, measures a long window, and makes and
+//! mines labelled logs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use aiops_eval::EvalError;
 use aiops_eval::alerts::{self, StreamOptions};
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
+use aiops_eval::corpus::{self, CorpusOptions, generate};
 use aiops_eval::diagnose::diagnose;
 use aiops_eval::incidents::IncidentSet;
 use aiops_eval::localise::{FaultTime, LocaliseOptions, Modalities, localise};
@@ -97,6 +99,8 @@ enum Command {
     },
     /// Mines the log sets of a folder (loghub's layout), writes predictions, and scores them where labels are.
     Logs(Logs),
+    /// Makes large labelled log sets from small ones by varying what is variable.
+    Corpus(Corpus),
     /// Runs the detectors over labelled data sets and prints how well they do.
     Metrics {
         /// Folder with a folder for each data set.
@@ -251,6 +255,30 @@ struct Alerts {
 }
 
 #[derive(Debug, Args)]
+struct Corpus {
+    /// Folder of labelled sets, one sub-folder each, or one set.
+    folder: PathBuf,
+    /// Folder for what is made, in the same layout.
+    #[arg(long)]
+    out: PathBuf,
+    /// Lines of each set.
+    #[arg(long, default_value_t = CorpusOptions::default().lines)]
+    lines: usize,
+    /// Seed of all draws.
+    #[arg(long, default_value_t = CorpusOptions::default().seed)]
+    seed: u64,
+    /// Labels to take over; a set that has only the others gives those.
+    #[arg(long, default_value = "corrected")]
+    labels: LabelSet,
+    /// Name of a set; repeat for more. Default: all.
+    #[arg(long = "set")]
+    sets: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 struct Incidents {
     /// Folders of labelled incidents, or one folder of such.
     #[arg(required = true)]
@@ -294,6 +322,15 @@ enum Feed {
 enum LabelSet {
     Corrected,
     Original,
+}
+
+impl From<LabelSet> for logs::Labels {
+    fn from(labels: LabelSet) -> Self {
+        match labels {
+            LabelSet::Corrected => Self::Corrected,
+            LabelSet::Original => Self::Original,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -493,15 +530,19 @@ fn run(command: &Command) -> Result<ExitCode, String> {
                 Feed::Content => logs::Input::Content,
                 Feed::Raw => logs::Input::Raw,
             };
-            let labels = match options.labels {
-                LabelSet::Corrected => logs::Labels::Corrected,
-                LabelSet::Original => logs::Labels::Original,
-            };
+            let labels = options.labels.into();
             let report = logs::evaluate(&options.folder, input, labels, &options.sets, &options.out)
                 .map_err(|e| e.chain())?;
             print(options.json, &report, || report.text())?;
             // An evaluation of nothing is no success.
             Ok(if report.sets.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        }
+        Command::Corpus(options) => {
+            let how =
+                CorpusOptions { lines: options.lines, seed: options.seed, labels: options.labels.into() };
+            let made = generate(&options.folder, &options.out, &options.sets, &how).map_err(|e| e.chain())?;
+            print(options.json, &made, || corpus::text(&made))?;
+            Ok(if made.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
         Command::Rolling { updates, window, seed, json } => {
             let options = RollingOptions { updates: *updates, window: *window, seed: *seed };

@@ -1,4 +1,4 @@
-use super::mask::VariableKind;
+use super::mask::{Scan, VariableKind};
 use super::miner::{LogMiner, strip};
 use super::template::TemplateId;
 use super::token::{Pieces, Token, WILD};
@@ -55,8 +55,9 @@ impl LogMiner {
     pub fn extract<'a>(&self, line: &'a [u8]) -> Option<Extraction<'a>> {
         let options = self.config.options();
         let seen = line.get(..options.max_line_bytes).unwrap_or(line);
-        let mut scratch = Pieces::default();
-        scratch.read(seen, options.max_tokens);
+        let (mut scan, mut scratch) = (Scan::default(), Pieces::default());
+        scan.read(seen);
+        scratch.read(&scan, seen, options.max_tokens);
         let mut tokens: Vec<Token> = Vec::with_capacity(scratch.pieces.len());
         for piece in &scratch.pieces {
             // A word never seen fits variables only.

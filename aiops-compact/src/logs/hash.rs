@@ -33,6 +33,16 @@ pub(super) fn add_bytes(mut hash: u64, bytes: &[u8]) -> u64 {
     add(hash, tail ^ length << 56)
 }
 
+/// Two words at a time: the halves of their product, one upon the other (the "mum" of wyhash). A bit of either word reaches
+/// all bits, which [`add`] does not do in one step.
+#[inline(always)]
+pub(super) fn fold(hash: u64, first: u64, second: u64) -> u64 {
+    const FIRST: u64 = 0xa076_1d64_78bd_642f;
+    const SECOND: u64 = 0xe703_7ed1_a0b4_28db;
+    let product = u128::from(first ^ FIRST) * u128::from(second ^ hash ^ SECOND);
+    product as u64 ^ (product >> 64) as u64
+}
+
 /// Spreads the entropy of the high bits over the low ones, which hash tables use.
 #[inline(always)]
 pub(super) fn finish(hash: u64) -> u64 {

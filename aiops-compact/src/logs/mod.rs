@@ -9,7 +9,6 @@
 //! token count and first words, decides greedily and never merges.
 
 mod changes;
-mod chunk;
 mod cluster;
 mod config;
 mod extract;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::hash::FxBuildHasher;
-use super::mask::{self, DELIMITER, JOINT, SLASH, SPACE, VariableKind, class};
+use super::mask::{self, DELIMITER, JOINT, SLASH, SPACE, Scan, VariableKind, class};
 
 /// How templates write a variable.
 pub(super) const WILDCARD: &[u8] = b"<*>";
@@ -174,13 +174,13 @@ pub(super) struct Pieces {
 }
 
 impl Pieces {
-    /// Splits `line` into at most `most` tokens, or one more; what follows becomes one more wildcard.
-    pub(super) fn read(&mut self, line: &[u8], most: usize) {
+    /// Splits `line`, which `scan` has read, into at most `most` tokens, or one more; what follows becomes one more wildcard.
+    pub(super) fn read(&mut self, scan: &Scan, line: &[u8], most: usize) {
         let Self { pieces, variables, text } = self;
         pieces.clear();
         variables.clear();
         text.clear();
-        mask::mask(line, |start, end, kind| variables.push((start, end, kind)));
+        mask::mask(scan, line, |start, end, kind| variables.push((start, end, kind)));
         let mut variables = variables.iter().peekable();
         let mut at = 0;
         let mut blank = false;

@@ -123,6 +123,30 @@ fn ids_stay_and_moves_are_recorded() {
     assert_eq!(miner.template(pushed[3]).unwrap().count, 7);
 }
 
+#[test]
+fn a_template_that_splits_is_recorded() {
+    let mut miner = content();
+    let fetch = |miner: &mut LogMiner, what: &str| miner.push(format!("fetch {what} from store").as_bytes());
+    let first = fetch(&mut miner, "db.main.west");
+    fetch(&mut miner, "mq.main.east");
+    fetch(&mut miner, "web.spare.north");
+    miner.settle();
+    assert_eq!(found(&miner), BTreeMap::from([("fetch <*> from store".to_owned(), 3)]), "three names");
+    // Words join at once, but five values of which two are no names are too few to be sure of a variable.
+    assert_eq!((fetch(&mut miner, "users"), fetch(&mut miner, "orders")), (first, first));
+    miner.settle();
+    let expected = ["db.main.west", "mq.main.east", "orders", "users", "web.spare.north"];
+    let expected = expected.map(|what| (format!("fetch {what} from store"), 1));
+    assert_eq!(found(&miner), BTreeMap::from(expected));
+    assert_eq!(miner.resolve(first), Some(first), "the oldest keeps the id");
+    let left: Vec<_> = miner.moves().iter().filter(|m| m.from == first).collect();
+    assert_eq!(left.len(), 4);
+    for moved in left {
+        assert_eq!((moved.into, moved.line), (moved.pattern, 5));
+        assert_eq!(miner.resolve(moved.pattern), Some(moved.into));
+    }
+}
+
 /// Lines of one message stream behind the header of one kind of system.
 fn with_header(header: impl Fn(usize) -> String) -> (usize, LogMiner) {
     let mut miner = miner(MinerOptions { header: Header::Infer, ..MinerOptions::default() });

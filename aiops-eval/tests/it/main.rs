@@ -4,6 +4,7 @@
 mod alerts;
 mod briefing;
 mod cases;
+mod corpus;
 mod diagnose;
 mod incidents;
 mod localise;

@@ -48,13 +48,33 @@ fn row(name: &str, corpus: &Corpus, [subject, reference, ratio]: [f64; 3]) {
     println!("| {name} | {:.2} | {:.2} | {ratio:.3} |", rate(subject), rate(reference));
 }
 
+/// What is measured; all of it when none is named.
+const PARTS: [&str; 3] = ["floor", "peers", "random"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let pairs = arguments.next().map_or(Ok(5), |pairs| pairs.parse())?;
     let lines = arguments.next().map_or(Ok(2_000_000), |lines| lines.parse())?;
-    let config = |header| -> Result<MinerConfig, ConfigError> {
-        MinerConfig::try_from(MinerOptions { header, ..MinerOptions::default() })
-    };
+    let parts: Vec<String> = arguments.collect();
+    if let Some(unknown) = parts.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        return Err(format!("{unknown} is none of {PARTS:?}").into());
+    }
+    let wanted = |part: &str| parts.is_empty() || parts.iter().any(|own| own == part);
+    if wanted("floor") {
+        floor(pairs, lines)?;
+    }
+    if wanted("peers") {
+        beside_peers(pairs, lines)?;
+    }
+    if wanted("random") {
+        random(lines);
+    }
+    Ok(())
+}
+
+/// The miner beside splitting and hashing, and many lines beside few.
+fn floor(pairs: usize, lines: usize) -> Result<(), ConfigError> {
+    let config = |header| MinerConfig::try_from(MinerOptions { header, ..MinerOptions::default() });
     let (content, raw) = (config(Header::None)?, config(Header::Infer)?);
     let large = mixed(lines);
     let small = mixed(lines / 10);
@@ -89,6 +109,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         rates.push(little / big);
     }
     println!("\nrate at {lines} lines / rate at {} lines: {:.3}", lines / 10, median(rates));
+    let mut miner = mine(&large, &content);
+    miner.settle();
+    println!(
+        "templates found: {}, patterns: {}, memory: {} bytes",
+        miner.templates().len(),
+        miner.patterns(),
+        miner.memory()
+    );
+    Ok(())
+}
+
+/// The miner beside other miners in Rust.
+fn beside_peers(pairs: usize, lines: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let (large, content) = (mixed(lines), MinerConfig::default());
     let text = std::str::from_utf8(&large.bytes)?;
     let makers: [(&str, MakePeer); 2] =
         [("drain3, no masking", peers::drain3), ("drain3, masking", peers::drain3_masked)];
@@ -108,30 +142,33 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{name}: takes {:.1} times as long, finds {clusters} templates", times[2]);
     }
     #[cfg(feature = "peer-drain-rs")]
-    let drain_rs = compare(
-        pairs.min(3),
-        || {
-            let mut peer = peers::drain_rs();
-            text.lines().for_each(|line| {
-                black_box(peer.add_log_line(line));
-            });
-        },
-        || drop(black_box(mine(&small, &content))),
-    );
-    #[cfg(feature = "peer-drain-rs")]
-    println!("drain-rs takes {:.1} times as long", drain_rs[2]);
-    let mut miner = mine(&large, &content);
-    miner.settle();
-    println!(
-        "templates found: {}, patterns: {}, memory: {} bytes",
-        miner.templates().len(),
-        miner.patterns(),
-        miner.memory()
-    );
+    {
+        // The same lines, or the ratio would be of two different amounts of work; few, for it is slow.
+        let few = mixed(lines / 100);
+        let text = std::str::from_utf8(&few.bytes)?;
+        let times = compare(
+            pairs,
+            || {
+                let mut peer = peers::drain_rs();
+                text.lines().for_each(|line| {
+                    black_box(peer.add_log_line(line));
+                });
+            },
+            || drop(black_box(mine(&few, &content))),
+        );
+        println!("drain-rs, {} lines: takes {:.1} times as long", few.lines, times[2]);
+    }
+    Ok(())
+}
+
+/// Lines of which each is new.
+fn random(lines: usize) {
+    let content = MinerConfig::default();
     let mut rng = fastrand::Rng::with_seed(1);
     let mut hostile = LogMiner::new(content.clone());
     let mut most = 0;
     let mut line = String::new();
+    let before = peak();
     let took = seconds(|| {
         for _ in 0..lines {
             line.clear();
@@ -149,5 +186,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         hostile.stats().evicted_patterns,
         lines as f64 / took / 1e6
     );
-    Ok(())
+    if let (Some(before), Some(after)) = (before, peak()) {
+        println!("peak of resident memory: from {before} to {after} KiB");
+    }
+}
+
+/// Peak of resident memory so far in KiB, where the system tells.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
 }
