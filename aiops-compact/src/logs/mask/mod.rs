@@ -348,6 +348,6 @@ impl Form {
     fn fits(&self, bytes: u64) -> bool {
         // Six more than nine is carried out of the four bits.
         let carried = (bytes & self.low) + self.low / 15 * 6;
-        bytes & !self.low == self.bytes & !self.low && carried & self.low / 15 * 16 == 0
+        bytes & !self.low == self.bytes & !self.low && carried & (self.low / 15 * 16) == 0
     }
 }
