@@ -8,7 +8,7 @@ use super::intake::Intake;
 use super::measured::references;
 use super::{IntakeConfig, WeightConfig};
 use crate::deviation::{DeviationConfig, DeviationOptions, References};
-use crate::logs::{LogMiner, MinerConfig, MinerOptions};
+use crate::logs::{LogMiner, MinerConfig};
 use crate::shape::Persistence;
 use crate::traces::TraceConfig;
 
@@ -24,7 +24,7 @@ pub struct WindowConfig {
     pub deviation: DeviationConfig,
     /// Limits of spans.
     pub traces: TraceConfig,
-    /// Templates of log lines. Default: 16,384 patterns and 64 MiB, a quarter of what a miner by itself may hold.
+    /// Templates of log lines.
     pub miner: MinerConfig,
     /// How much is held at once.
     pub intake: IntakeConfig,
@@ -41,12 +41,11 @@ impl Default for WindowConfig {
         let persistence = Persistence { sigma: 2.0, hits: 2, ..Persistence::default() };
         let deviation =
             DeviationOptions { persistence, finding_sigma: 2.0, novelty: 1.0, ..DeviationOptions::default() };
-        let miner = MinerOptions { max_patterns: 1 << 14, max_bytes: 1 << 26, ..MinerOptions::default() };
         Self {
             // Constants that a test checks.
             deviation: DeviationConfig::try_from(deviation).unwrap_or_default(),
             traces: TraceConfig::default(),
-            miner: MinerConfig::try_from(miner).unwrap_or_default(),
+            miner: MinerConfig::default(),
             intake: IntakeConfig::default(),
             weights: WeightConfig::default(),
             change_lag: Duration::from_secs(60),

@@ -110,7 +110,6 @@ fn the_default_thresholds_are_those_documented() {
     );
     assert_eq!((config.weights.options().min_calls, config.weights.options().min_sigma), (3, 2.0));
     assert_eq!(config.intake.options().max_samples, 512);
-    assert_eq!((config.miner.options().max_patterns, config.miner.options().max_bytes), (1 << 14, 1 << 26));
     let text = serde_json::to_string(&config).unwrap();
     assert_eq!(serde_json::from_str::<WindowConfig>(&text).unwrap(), config);
     assert!(serde_json::from_str::<WindowConfig>(r#"{"weight": {}}"#).is_err());
