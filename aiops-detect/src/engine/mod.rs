@@ -3,8 +3,8 @@
 //!
 //! # What is followed
 //! Each series has, in flat arrays:
-//! - the contextual baseline of [`baseline`](crate::baseline) without weekdays, by the same rules ([`ContextualBaseline::push`](
-//!   crate::baseline::ContextualBaseline::push)), with cells packed into twelve bytes;
+//! - the contextual baseline of [`baseline`](crate::baseline) without weekdays, by the same rules
+//!   ([`push`](crate::baseline::ContextualBaseline::push)), with cells packed into twelve bytes;
 //! - mean and standard deviation of the [`WINDOW`] samples before, with sums that are made anew each time the window has gone
 //!   by, so that no error accumulates; a sample far away enters cut, so that an event widens its own window slowly;
 //! - Bayesian online change points ([`OnlineChangePoints`](crate::changepoint::OnlineChangePoints)) of the deviation from the
