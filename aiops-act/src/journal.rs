@@ -21,8 +21,8 @@ use crate::ledger::{Appender, Fold, Keeper, Link, payload};
 /// # Errors
 /// As the [`Journal`] seam, and [`ErrorKind::Malformed`] with [`Damage`](crate::ledger::Damage) as its source when the file is not as it
 /// was written. A call that has begun to wait for the disk is not interrupted by its context, or its entry would be in doubt.
-/// After a failed sync nobody knows what is on disk, and the journal answers nothing any more
-/// ([`ErrorKind::Unavailable`]) until it is opened anew.
+/// After a failed sync nobody knows what is on disk: the journal answers nothing any more ([`ErrorKind::Unavailable`]), and the disk
+/// should be looked at before it is opened anew. So it is when another file stands in its place.
 #[derive(Debug, Clone)]
 pub struct FileJournal(Keeper<Actions>);
 

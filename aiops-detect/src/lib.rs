@@ -9,7 +9,6 @@
 //! | [`drift`] | inputs and hits of a model that are no longer what they were: a request to learn anew |
 //! | [`engine`] | hundreds of thousands of series on one core, in bounded state |
 //! | [`forecast`] | what a series will do, how sure that is, when it reaches a limit |
-//! | [`ensemble`] | several models of the same rows, combined into a p-value |
 //! | [`forest`] | isolation forest: rows, sliding, alerts, and as a detector |
 //! | [`gpu`] | incident classes of GPU fleets, with tables of XIDs, DCGM fields and log lines |
 //! | [`group`] | detectors over all metrics of an entity |
@@ -32,7 +31,6 @@ mod clock;
 pub mod correlate;
 pub mod drift;
 pub mod engine;
-pub mod ensemble;
 mod error;
 mod events;
 pub mod forecast;

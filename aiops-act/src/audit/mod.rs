@@ -51,7 +51,8 @@ impl Default for AuditConfig {
 ///
 /// # Errors
 /// As the [`AuditSink`] seam, and [`ErrorKind::Malformed`] with [`Damage`](crate::ledger::Damage) as its source when the file is not as it
-/// was written. After a failed sync it answers nothing any more ([`ErrorKind::Unavailable`]) until it is opened anew.
+/// was written. After a failed sync, or when another file stands in its place, it answers nothing any more
+/// ([`ErrorKind::Unavailable`]).
 #[derive(Debug, Clone)]
 pub struct FileAudit(Keeper<Sum>);
 

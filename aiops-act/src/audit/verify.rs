@@ -65,7 +65,8 @@ pub fn verify(path: impl AsRef<Path>, kept: &[Checkpoint]) -> Result<AuditReport
 }
 
 /// Checks the audit log at `path` as [`verify`] does without checkpoints from elsewhere, and gives every event to `each` with the
-/// chain up to it, oldest first. This is the way to export a log, as JSON lines or otherwise.
+/// chain up to it, oldest first. This is the way to export a log, as JSON lines or otherwise. Writers wait meanwhile, ten seconds at most:
+/// `each` must not wait for one.
 ///
 /// # Errors
 /// As [`verify`], and [`ErrorKind::Malformed`] for an entry that is no event. What was given to `each` before was intact.

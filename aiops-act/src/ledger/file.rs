@@ -1,12 +1,18 @@
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::LONGEST_LINE;
 use super::line::{Damage, Flaw, Link};
+
+/// How long a writer waits for the lock; what is held longer is held by somebody who does not write a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often it tries.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// Line 0.
 #[derive(Serialize, Deserialize)]
@@ -56,9 +62,11 @@ impl LedgerFile {
             return Ok(0);
         }
         self.file.lock_shared().map_err(|e| io_error(&self.path, "cannot be locked", e))?;
-        let read = self.catch_up(each);
+        let read = self.check_place().and_then(|()| self.catch_up(each));
         self.unlock()?;
-        read.map(|tail| tail.len())
+        let tail = read?;
+        self.check_end(&tail)?;
+        Ok(tail.len())
     }
 
     /// Takes the ledger for itself, reads what is new as [`read`](Self::read) does, mends what a crash left of a line, and
@@ -72,10 +80,41 @@ impl LedgerFile {
         each: impl FnMut(&[u8], &Link) -> Result<()>,
         write: impl FnOnce(&mut Appender) -> R,
     ) -> Result<R> {
-        self.file.lock().map_err(|e| io_error(&self.path, "cannot be locked", e))?;
-        let done = self.append_locked(each, write);
+        self.lock()?;
+        let done = self.check_place().and_then(|()| self.append_locked(each, write));
         self.unlock()?;
         done
+    }
+
+    fn lock(&self) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            match self.file.try_lock() {
+                Ok(()) => return Ok(()),
+                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => std::thread::sleep(RETRY),
+                Err(e) => return Err(io_error(&self.path, "cannot be locked", e.into())),
+            }
+        }
+    }
+
+    /// Whether the path still leads to the file that is open. Another file in its place, after a rename or a restored copy, would
+    /// split the history in two.
+    fn check_place(&self) -> Result<()> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt as _;
+            let place = std::fs::metadata(&self.path).ok().map(|m| (m.dev(), m.ino()));
+            let open = self.file.metadata().ok().map(|m| (m.dev(), m.ino()));
+            if place.is_none() || place != open {
+                return Err(Error::new(
+                    ErrorKind::Unavailable,
+                    "another file, or none, stands in the ledger's place",
+                )
+                .with("file", self.path.display())
+                .permanent());
+            }
+        }
+        Ok(())
     }
 
     fn append_locked<R>(
@@ -145,17 +184,28 @@ impl LedgerFile {
 
     /// Removes the beginning of a line, completes a line that lacks its line break, and refuses anything else.
     fn mend(&mut self, tail: &[u8], mut each: impl FnMut(&[u8], &Link) -> Result<()>) -> Result<()> {
-        let Some((_, shorter)) = tail.split_last() else { return Ok(()) };
-        let intact = |line: &[u8]| self.link.clone().read(line).is_ok();
-        if intact(tail) {
+        if tail.is_empty() {
+            return Ok(());
+        }
+        if self.is_intact(tail) {
             self.write(b"\n")?;
             return self.take(tail, tail.len() + 1, &mut each);
         }
-        // A whole line and one byte more: the byte was the line break, of a line that may have been acknowledged.
-        if intact(shorter) {
-            return Err(self.damaged(Flaw::End));
-        }
+        self.check_end(tail)?;
         self.cut()
+    }
+
+    fn is_intact(&self, line: &[u8]) -> bool {
+        let mut link = self.link;
+        link.read(line).is_ok()
+    }
+
+    /// A whole line and one byte more: the byte was the line break, of a line that may have been acknowledged.
+    fn check_end(&self, tail: &[u8]) -> Result<()> {
+        match tail.split_last() {
+            Some((_, shorter)) if self.is_intact(shorter) => Err(self.damaged(Flaw::End)),
+            _ => Ok(()),
+        }
     }
 
     fn commit(&mut self, appender: &Appender) -> Result<()> {
@@ -174,7 +224,11 @@ impl LedgerFile {
             self.cut()?;
             return Err(io_error(&self.path, "cannot be written", e));
         }
-        self.file.sync_data().map_err(|e| in_doubt(&self.path, e))
+        self.file.sync_data().map_err(|e| {
+            // Nobody builds on what may not be on disk: a later sync would not write it either.
+            let _ = self.file.set_len(self.end);
+            in_doubt(&self.path, e)
+        })
     }
 
     /// Makes the file's name durable. Where a header stands, this was done.

@@ -116,6 +116,8 @@ impl<F: Fold> Worker<F> {
             let (mut requests, mut answers) = (Vec::new(), Vec::new());
             for message in std::iter::once(first).chain(queue.try_iter().take(BATCH - 1)) {
                 match message {
+                    // Whoever gave up was told that nothing was written.
+                    Message::Write(_, answer) if answer.is_canceled() => {}
                     Message::Write(request, answer) => {
                         requests.push(request);
                         answers.push(answer);
@@ -146,8 +148,10 @@ impl<F: Fold> Worker<F> {
         let Err(failure) = self.check().and_then(|()| self.append(requests, &mut admitted)) else {
             return admitted;
         };
-        if admitted.iter().any(Result::is_ok) {
-            self.recover(failure.kind());
+        if failure.kind() == ErrorKind::InDoubt {
+            self.in_doubt = true;
+        } else if admitted.iter().any(Result::is_ok) {
+            self.recover();
         }
         // What was refused was refused for a reason of its own; the rest shares the failure.
         let mut admitted = admitted.into_iter();
@@ -170,19 +174,22 @@ impl<F: Fold> Worker<F> {
         )
     }
 
-    /// Memory is ahead of the file. Where the file is known to be without what was admitted, it is read again.
-    fn recover(&mut self, failure: ErrorKind) {
+    /// Memory is ahead of the file, from which what was admitted was taken back: the file is read again.
+    fn recover(&mut self) {
         match Self::open(self.ledger.path(), self.blank.clone()) {
-            Ok(afresh) if failure == ErrorKind::Unavailable => *self = afresh,
-            _ => self.in_doubt = true,
+            Ok(afresh) => *self = afresh,
+            Err(_) => self.in_doubt = true,
         }
     }
 
     fn check(&self) -> Result<()> {
         if self.in_doubt {
-            return Err(Error::new(ErrorKind::Unavailable, "the ledger could not be written; open it anew")
-                .with("file", self.ledger.path().display())
-                .permanent());
+            return Err(Error::new(
+                ErrorKind::Unavailable,
+                "the ledger could not be synced: what is on disk must be looked at",
+            )
+            .with("file", self.ledger.path().display())
+            .permanent());
         }
         Ok(())
     }

@@ -11,11 +11,12 @@
 //! of the line before (zeros for the first), `NUMBER` as eight bytes little endian, and `PAYLOAD`. Line 0 is the header
 //! `{"ledger":KIND,"version":1}`.
 //!
-//! So any changed bit, missing, added or moved line is found and its line named ([`Damage`]); only what was cut off at the end leaves no trace
-//! in the file itself. Against that, and against somebody who computes the chain anew, stand signed checkpoints kept elsewhere (see the audit log).
+//! So any changed bit, missing, repeated or moved line is found and its line named ([`Damage`]); only what was cut off or added at the end
+//! leaves no trace in the file itself. Against that, and against somebody who computes the chain anew, stand signed checkpoints kept elsewhere (see the audit log).
 //!
-//! A line is acknowledged once it is on disk with its line break. What a crash leaves of an unacknowledged line is the beginning of one at the end of the
-//! file; the next writer removes it, or completes it when only the line break is missing. Anything else refuses to open.
+//! A line is acknowledged once it is on disk with its line break. What the end of a process leaves of an unacknowledged line is the beginning of one at
+//! the end of the file; the next writer removes it, or completes it when only the line break is missing. Anything else refuses to open. A power cut may
+//! leave the last unacknowledged lines with pages of zeros among them, if the disk wrote a later page first: that is refused too, and cut by hand.
 //!
 //! Writers exclude each other by a lock on the file, across processes, and first read what the others wrote.
 

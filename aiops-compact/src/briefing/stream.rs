@@ -28,9 +28,10 @@ use crate::logs::{LogMiner, TemplateId};
 /// # Memory
 /// Series keep at most [`IntakeOptions::max_samples`](super::IntakeOptions::max_samples) samples each. Spans, and the lines
 /// written in them, are held until their trace is idle for [`TraceOptions::idle_ms`](crate::traces::TraceOptions::idle_ms) by
-/// the latest instant seen, or until too much is open; what stays are counts, sums and sketches by operation, call type and
-/// template. All of it is bounded by the configuration, whatever the length of the window; what a limit cost is said among the
-/// briefing's cuts.
+/// the latest start of a span or instant of a line seen, or until too much is open; what stays are counts, sums and sketches by
+/// operation, call type and template. What is open is bounded by the configuration, whatever the length of the window; call types and paths by
+/// it for each 65,536 spans, so that over a window they may add up to what really differs; the topology by what is pushed. What a limit
+/// cost is said among the briefing's cuts.
 ///
 /// # Order and shards
 /// How modalities interleave and how a modality is cut into batches decides nothing, as long as every trace is complete within the
@@ -125,9 +126,6 @@ impl WindowStream {
     /// those of its first.
     pub fn push_metrics(&mut self, series: &MetricSeries) {
         self.tracks.push(series);
-        if let Some(last) = series.times().last() {
-            self.pass(last);
-        }
     }
 
     /// Adds a span; the start says whether it is of the recent part.
@@ -149,7 +147,8 @@ impl WindowStream {
         if !self.hold {
             intake.keep_bounds();
         }
-        self.pass(time::after(span.start, span.duration));
+        // Its end is no news of time: a span that claims to be endless must not stop the closing of traces.
+        self.pass(span.start);
     }
 
     /// Adds a log line. A line that names its span is told from other lines of the operation.
@@ -224,13 +223,26 @@ impl WindowStream {
     /// Adds what a shard saw of the same range.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when its range is another one; nothing is added then.
+    /// [`ErrorKind::Invalid`] when its range or configuration is another one, or when it does not share this one's baseline; nothing is
+    /// added then.
     pub fn merge(&mut self, other: Self) -> Result<()> {
-        if other.range != self.range || other.recent != self.recent {
-            return Err(Error::new(ErrorKind::Invalid, "streams of different ranges cannot be joined")
-                .at("WindowStream::merge")
-                .with("range", self.range)
-                .with("other", other.range));
+        let same_baseline = match (&self.compactor.baseline, &other.compactor.baseline) {
+            (None, None) => true,
+            (Some(mine), Some(others)) => std::sync::Arc::ptr_eq(mine, others),
+            _ => false,
+        };
+        if other.range != self.range
+            || other.recent != self.recent
+            || other.compactor.config != self.compactor.config
+            || !same_baseline
+        {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "streams of different ranges, settings or baselines cannot be joined",
+            )
+            .at("WindowStream::merge")
+            .with("range", self.range)
+            .with("other", other.range));
         }
         self.tracks.merge(other.tracks);
         self.evicted += other.evicted + other.earlier.evicted() + other.now.evicted();

@@ -14,7 +14,6 @@ mod correlate;
 mod detectors;
 mod drift;
 mod engine;
-mod ensemble;
 mod forecast;
 mod forest;
 mod gpu;

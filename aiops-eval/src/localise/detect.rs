@@ -129,7 +129,7 @@ impl Watch<'_> {
     }
 
     /// The first alarm from a minute before `injected` up to four minutes after it: the time the fault is then said to have begun,
-    /// and how long after `injected` it was raised, in seconds. The recording is looked at from its beginning on, so that an alarm
+    /// and how long after `injected` it was raised, in seconds. It is looked at from two minutes before, so that an alarm
     /// that was under way already is no detection.
     pub(super) fn detect(
         &self,

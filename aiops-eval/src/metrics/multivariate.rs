@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
 use aiops_detect::Rows;
-use aiops_detect::ensemble::{EnsembleConfig, EnsembleModel};
 use aiops_detect::forest::{ForestConfig, ForestModel, ForestModelConfig, IsolationForest};
 use aiops_detect::group::RowModel;
 use aiops_detect::multivariate::{DailyProfile, MultivariateConfig, MultivariateModel};
@@ -88,11 +87,6 @@ fn score(train: Rows<'_>, test: Rows<'_>, set: &str, step: Duration) -> Result<V
             method: "broken relations behind a daily profile",
             folder: format!("{set}/relation"),
             scores: RelationModel::learn(learned, &RelationConfig::default())?.judge(judged)?,
-        },
-        Scored {
-            method: "ensemble of multivariate, forest and relations behind a daily profile",
-            folder: format!("{set}/ensemble"),
-            scores: EnsembleModel::learn(learned, &EnsembleConfig::default())?.judge(judged)?,
         },
         Scored { method: "isolation forest", folder: format!("{set}/forest"), scores: forest.judge(test)? },
         Scored {

@@ -33,7 +33,10 @@ fn base(mechanism: &str) -> f64 {
 /// Claims about everything but changes.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     let Some(group) = scene.picture.groups.get(&scene.system) else {
-        return dependency_without_telemetry(scene).into_iter().collect();
+        // Known by spans and lines alone, or not at all.
+        let mut claims = observed::claims(scene);
+        claims.extend(dependency_without_telemetry(scene));
+        return claims;
     };
     let load = load(scene, group);
     let overloaded = load.iter().map(|c| c.support).fold(0.0, f64::max);

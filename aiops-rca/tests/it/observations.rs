@@ -113,6 +113,18 @@ fn each_modality_tells_its_cause_and_is_cited() {
     }
 }
 
+/// Where nothing is measured, spans and lines are evidence all the same.
+#[test]
+fn spans_and_lines_alone_tell_their_causes() {
+    for (fault, who, kind) in
+        [(delayed("stock"), "stock", FaultType::Network), (silent("cart"), "cart", FaultType::Code)]
+    {
+        let (_, diagnosis) = diagnosed(without(whole(&fault), Signal::Metrics));
+        let h = cause(&diagnosis);
+        assert_eq!((&h.system, h.fault), (&service(who), kind), "{diagnosis:#?}");
+    }
+}
+
 #[test]
 fn what_programs_say_decides_the_kind_and_its_neighbour_is_not_said() {
     for (text, fault, mechanism) in [
