@@ -54,7 +54,8 @@ use crate::logs::{LogMiner, TemplateId};
 ///     }
 /// }
 /// let briefing = stream.finish(Vec::new(), TokenBudget(300))?;
-/// assert!(briefing.to_markdown().contains("**service/cart** new error line, 0 → 199: pool exhausted"));
+/// let text = briefing.to_markdown();
+/// assert!(text.contains("**service/cart**\n  - [l1] new error line, 0 → 199: pool exhausted"), "{text}");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
