@@ -7,6 +7,7 @@
 //! | [`journal`] | what was done, written down before it is done |
 //! | [`ledger`] | the files behind journal and audit log |
 //! | [`planner`] | from a diagnosed case to typed proposals |
+//! | [`policy`] | who may do what, where and when, as data |
 //! | [`verifier`] | whether it is over |
 
 pub mod audit;
@@ -15,9 +16,11 @@ pub mod guards;
 pub mod journal;
 pub mod ledger;
 pub mod planner;
+pub mod policy;
 pub mod verifier;
 
 pub use audit::{AuditConfig, FileAudit};
 pub use journal::FileJournal;
 pub use planner::{PlannerConfig, RemedyPlanner};
+pub use policy::{Policy, PolicyTable};
 pub use verifier::{LivenessCheck, TelemetryVerifier, TrafficCheck, VerifierConfig};

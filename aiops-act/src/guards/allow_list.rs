@@ -29,6 +29,12 @@ impl Pattern {
         Ok(Self(text))
     }
 
+    /// The pattern as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `name` fits. Names are compared byte by byte: a look-alike in another script does not fit.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
@@ -39,7 +45,7 @@ impl Pattern {
     }
 
     /// Whether everything that fits `other` fits this.
-    fn covers(&self, other: &Self) -> bool {
+    pub(crate) fn covers(&self, other: &Self) -> bool {
         match (self.0.strip_suffix('*'), other.0.strip_suffix('*')) {
             (Some(mine), Some(others)) => others.starts_with(mine),
             (Some(mine), None) => other.0.starts_with(mine),

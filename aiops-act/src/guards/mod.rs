@@ -40,7 +40,7 @@ pub use rollback::RollbackRequired;
 use aiops_core::action::{ActionTrace, GuardId};
 use aiops_core::seam::Review;
 
-fn is_own_revert(review: &Review<'_>) -> bool {
+pub(crate) fn is_own_revert(review: &Review<'_>) -> bool {
     review.reverts_own_action().is_some()
 }
 
@@ -51,6 +51,6 @@ fn was_own_revert(review: &Review<'_>, action: &ActionTrace) -> bool {
     review.history.undone_by(&intent.proposal, intent.at, review.revert_window, Some(action.fence)).is_some()
 }
 
-fn guard_id(name: &str) -> GuardId {
+pub(crate) fn guard_id(name: &str) -> GuardId {
     GuardId(name.to_owned())
 }

@@ -17,6 +17,7 @@ mod guards;
 mod journal;
 mod oracle;
 mod planner;
+mod policy;
 mod rationing;
 mod support;
 mod verifier;
