@@ -92,7 +92,8 @@ pub struct MeanShift {
 /// let outcome = |i: u32| f64::from(u8::from(if i < 1000 { i % 10 == 0 } else { i % 2 == 0 }));
 /// assert!((0..1000).all(|i| rate.push(outcome(i)).is_none()));
 /// let shift = (1000..1200).find_map(|i| rate.push(outcome(i))).ok_or("not seen")?;
-/// assert!(shift.before < 0.2 && shift.after > 0.3);
+/// // Told early, when what is kept still holds some of what was before.
+/// assert!(shift.before < 0.11 && shift.after > 0.2);
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
