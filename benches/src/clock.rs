@@ -1,4 +1,4 @@
-//! Time that does not count what others do on the machine.
+//! Time that does not count what others do on the machine, and what repeated runs say.
 
 use std::time::Duration;
 
@@ -16,4 +16,11 @@ pub fn timed(work: impl FnOnce()) -> Duration {
     let start = processor_time();
     work();
     processor_time().saturating_sub(start)
+}
+
+/// The upper median; NaN of nothing.
+pub fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

@@ -70,7 +70,7 @@ impl Baseline {
     pub fn learn(window: &TelemetryWindow, config: &WindowConfig) -> Self {
         let references = references(window, config);
         let mut miner = LogMiner::new(config.miner.clone());
-        let mut intake = Intake::new(config);
+        let mut intake = Intake::new(config, true);
         window.spans.iter().for_each(|span| intake.push_span(span));
         for line in &window.logs {
             let template = miner.push(line.body.as_bytes());

@@ -56,7 +56,8 @@ pub(super) struct Dropped {
 }
 
 /// What is kept of the spans and lines of a stretch of time: counts, sums and sketches by operation and by template, however
-/// long the stretch was. Merging adds: exact, associative, commutative.
+/// long the stretch was. Merging adds: exact, associative, commutative. It keeps all that either of the two holds, so that
+/// `n` shards hold at most `n` times what the limits allow one of.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Digest {
     pub(super) traces: TraceSummary,

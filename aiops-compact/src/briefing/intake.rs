@@ -11,7 +11,7 @@ use super::digest::{Digest, Dropped, Lines, Work, earliest};
 use super::names::{NONE, Names, OTHER};
 use super::{IntakeOptions, WindowConfig};
 use crate::logs::TemplateId;
-use crate::traces::{NameId, SpanColumns, SpanRecord, TraceCompactor, TraceConfig, TraceSummary};
+use crate::traces::{NameId, SpanColumns, SpanRecord, TraceCompactor, TraceOptions};
 
 /// One span of an open trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,15 +59,15 @@ struct Seen {
 /// Later siblings that are looked at to tell how long a span waited.
 const MOST_SIBLINGS: usize = 64;
 
-/// Complete traces wait until there are so many spans: their summary is made at once.
+/// Complete traces wait until there are so many spans: they are assembled at once.
 const BATCH: usize = 1 << 16;
 
 /// Takes in the spans and lines of a stretch of time. Memory: the open traces, [`BATCH`] spans, and what the limits allow of
-/// entities, operations and templates.
+/// entities, operations, call types, paths and templates, however long the stretch is.
 #[derive(Debug)]
 pub(super) struct Intake {
     limits: IntakeOptions,
-    traces: TraceConfig,
+    traces: TraceOptions,
     names: Names,
     open: HashMap<u128, Open>,
     queue: VecDeque<(u128, u64)>,
@@ -76,7 +76,7 @@ pub(super) struct Intake {
     columns: SpanColumns,
     /// Names of the columns by operation.
     column_names: Vec<(NameId, NameId)>,
-    summary: TraceSummary,
+    compactor: TraceCompactor,
     work: Vec<Work>,
     with_child: HashMap<(u32, u32), u64>,
     seen: HashMap<(u32, TemplateId), Seen>,
@@ -92,10 +92,16 @@ pub(super) struct Intake {
 }
 
 impl Intake {
-    pub(super) fn new(config: &WindowConfig) -> Self {
+    /// With `hold` every trace stays open to the end, however long.
+    pub(super) fn new(config: &WindowConfig, hold: bool) -> Self {
+        let mut traces = *config.traces.options();
+        if hold {
+            let most = usize::MAX;
+            (traces.max_open_traces, traces.max_open_spans, traces.max_spans_per_trace) = (most, most, most);
+        }
         Self {
             limits: *config.intake.options(),
-            traces: config.traces,
+            traces,
             names: Names::default(),
             open: HashMap::new(),
             queue: VecDeque::new(),
@@ -103,7 +109,7 @@ impl Intake {
             held: 0,
             columns: SpanColumns::new(),
             column_names: Vec::new(),
-            summary: TraceSummary::new(),
+            compactor: TraceCompactor::new(config.traces),
             work: Vec::new(),
             with_child: HashMap::new(),
             seen: HashMap::new(),
@@ -123,7 +129,7 @@ impl Intake {
             self.dropped.entities += 1;
             return;
         };
-        let operation = self.names.operation(entity, &span.operation, self.traces.options().max_names);
+        let operation = self.names.operation(entity, &span.operation, self.traces.max_names);
         self.first_span = earliest(self.first_span, Some(span.start));
         let row = Row {
             span: span.span_id.0,
@@ -139,7 +145,9 @@ impl Intake {
         open.rows.push(row);
         let end = time::after(span.start, span.duration);
         open.touched = open.touched.max(Some(end));
+        let full = open.rows.len();
         self.held += 1;
+        self.keep_bounds(span.trace_id.0, full);
     }
 
     pub(super) fn push_line(&mut self, line: &LogRecord, template: TemplateId) {
@@ -168,7 +176,9 @@ impl Intake {
                 let open = self.trace(trace.0);
                 open.lines.push(Written { span: span.0, entity, template });
                 open.touched = open.touched.max(Some(line.time));
+                let full = open.lines.len();
                 self.held += 1;
+                self.keep_bounds(trace.0, full);
             }
             _ => self.count_line(entity, NONE, template),
         }
@@ -184,7 +194,7 @@ impl Intake {
     }
 
     fn count_line(&mut self, entity: u32, operation: &str, template: TemplateId) {
-        let most = self.traces.options().max_names;
+        let most = self.traces.max_names;
         let operation = self.names.operation(entity, operation, most);
         if let Some(lines) = self.under.get_mut(&(operation, template)) {
             *lines += 1;
@@ -196,9 +206,16 @@ impl Intake {
         *self.under.entry((operation, template)).or_default() += 1;
     }
 
-    /// Closes the traces opened first while there are too many.
-    pub(super) fn keep_bounds(&mut self) {
-        let options = *self.traces.options();
+    /// Closes `trace` when it holds as many spans or lines as one may, so that what comes later opens it anew; then those opened
+    /// first while there are too many.
+    fn keep_bounds(&mut self, trace: u128, held: usize) {
+        let options = self.traces;
+        if held >= options.max_spans_per_trace
+            && let Some(open) = self.open.remove(&trace)
+        {
+            self.evicted += open.len() as u64;
+            self.close(trace, open);
+        }
         while self.open.len() > options.max_open_traces || self.held > options.max_open_spans {
             let Some((trace, opening)) = self.queue.pop_front() else { break };
             if self.open.get(&trace).is_some_and(|open| open.opening == opening)
@@ -248,7 +265,7 @@ impl Intake {
             });
         }
         if self.columns.len() >= BATCH {
-            self.summarize();
+            self.assemble();
         }
         // Spans with the id of another one are left out, as the summary leaves them out.
         rows.dedup_by(|later, first| later.span == first.span && first.span != 0);
@@ -277,7 +294,7 @@ impl Intake {
             }
             for kind in siblings.chunk_by(|a, b| a.1 == b.1) {
                 let Some((_, child)) = kind.first() else { continue };
-                let full = self.with_child.len() >= self.traces.options().max_paths;
+                let full = self.with_child.len() >= self.traces.max_paths;
                 match self.with_child.get_mut(&(parent.operation, *child)) {
                     Some(spans) => *spans += 1,
                     None if full => self.dropped.links += 1,
@@ -349,8 +366,8 @@ impl Intake {
         last.unwrap_or_else(|| (self.columns.intern(OTHER), self.columns.intern(OTHER)))
     }
 
-    fn summarize(&mut self) {
-        self.summary.merge(&TraceCompactor::summarize(self.traces, &self.columns));
+    fn assemble(&mut self) {
+        self.compactor.push_complete(&self.columns);
         self.columns.clear();
     }
 
@@ -373,10 +390,11 @@ impl Intake {
                 self.close(trace, open);
             }
         }
-        self.summarize();
-        let Self { names, summary, work, with_child, seen, under, first_span, first_line, dropped, .. } =
+        self.assemble();
+        let Self { names, compactor, work, with_child, seen, under, first_span, first_line, dropped, .. } =
             self;
-        let mut digest = Digest { traces: summary, first_span, first_line, dropped, ..Digest::default() };
+        let mut digest =
+            Digest { traces: compactor.finish(), first_span, first_line, dropped, ..Digest::default() };
         for (operation, work) in (0_u32..).zip(work) {
             if work.spans > 0
                 && let Some(operation) = names.named(operation)
@@ -400,6 +418,9 @@ impl Intake {
         digest
     }
 }
+
+#[cfg(test)]
+mod tests;
 
 /// The element at `at`, which comes into being.
 fn slot(work: &mut Vec<Work>, at: u32) -> Option<&mut Work> {

@@ -19,6 +19,8 @@ pub struct IntakeOptions {
     /// Changes, and alerts; 1 to 10⁶ of each. Of further ones the latest are kept, the others counted as lost.
     /// Default 10,000.
     pub max_events: usize,
+    /// Pairs of caller and callee told by topologies; 1 to 10⁷. Further ones are counted as lost. Default 100,000.
+    pub max_edges: usize,
 }
 
 impl Default for IntakeOptions {
@@ -29,6 +31,7 @@ impl Default for IntakeOptions {
             max_series: 100_000,
             max_samples: 512,
             max_events: 10_000,
+            max_edges: 100_000,
         }
     }
 }
@@ -68,6 +71,7 @@ impl TryFrom<IntakeOptions> for IntakeConfig {
             ("max_series", options.max_series, 1..=10_000_000, "1 to 10000000 series"),
             ("max_samples", options.max_samples, 16..=1_000_000, "16 to 1000000 samples"),
             ("max_events", options.max_events, 1..=1_000_000, "1 to 1000000 changes"),
+            ("max_edges", options.max_edges, 1..=10_000_000, "1 to 10000000 calls"),
         ] {
             if !range.contains(&value) {
                 return Err(ConfigError::new(field, value, allowed));

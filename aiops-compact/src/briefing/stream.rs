@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
-    Alert, Briefing, Change, Cut, EdgeKind, EvidenceKind, LogRecord, MetricSeries, Severity, Signal, Span,
-    TimeRange, TokenBudget, Topology, time,
+    Alert, Briefing, Change, Cut, EdgeKind, EntityId, EvidenceKind, LogRecord, MetricSeries, Severity,
+    Signal, Span, TimeRange, TokenBudget, Topology, time,
 };
 use aiops_core::{Error, ErrorKind, Result};
 
@@ -29,15 +29,14 @@ use crate::logs::{LogMiner, TemplateId};
 /// Series keep at most [`IntakeOptions::max_samples`](super::IntakeOptions::max_samples) samples each. Spans, and the lines
 /// written in them, are held until their trace is idle for [`TraceOptions::idle_ms`](crate::traces::TraceOptions::idle_ms) by
 /// the latest start of a span or instant of a line seen, or until too much is open; what stays are counts, sums and sketches by
-/// operation, call type and template. What is open is bounded by the configuration, whatever the length of the window; call types and paths by
-/// it for each 65,536 spans, so that over a window they may add up to what really differs; the topology by what is pushed. What a limit
-/// cost is said among the briefing's cuts.
+/// operation, call type, path and template. All of it is bounded by the configuration, whatever the length of the window; after a
+/// [`merge`](Self::merge) the counts of `n` shards are kept, at most `n` times as many. What a limit cost is said among the briefing's cuts.
 ///
 /// # Order and shards
 /// How modalities interleave and how a modality is cut into batches decides nothing, as long as every trace is complete within the
 /// idle time. Shards that were cut between traces [`merge`](Self::merge) into what one stream over everything gives: exactly for
 /// counts, sums and sketches, up to the rounding of sums for averaged samples, and up to the ids' order for log templates (see
-/// [`LogMiner`]).
+/// [`LogMiner`]). Where a limit is reached, what comes first is kept, so that order and shards decide what is counted as lost.
 ///
 /// ```
 /// use aiops_compact::briefing::WindowCompactor;
@@ -72,7 +71,9 @@ pub struct WindowStream {
     evicted: u64,
     changes: BTreeMap<(Timestamp, String), Change>,
     alerts: BTreeMap<(Timestamp, String), Alert>,
-    topology: Topology,
+    /// Caller and callee, as topologies tell.
+    edges: BTreeSet<(EntityId, EntityId)>,
+    lost_edges: u64,
     /// Latest instant seen, and when idle traces were closed last.
     latest: Option<Timestamp>,
     closed: Option<Timestamp>,
@@ -97,14 +98,15 @@ impl WindowStream {
             range,
             recent: recent_part(range, &config.deviation),
             tracks: Tracks::new(range, *config.intake.options()),
-            earlier: Intake::new(config),
-            now: Intake::new(config),
+            earlier: Intake::new(config, hold),
+            now: Intake::new(config, hold),
             miner,
             merged: (Digest::default(), Digest::default()),
             evicted: 0,
             changes: BTreeMap::new(),
             alerts: BTreeMap::new(),
-            topology: Topology::new(),
+            edges: BTreeSet::new(),
+            lost_edges: 0,
             latest: None,
             closed: None,
             hold,
@@ -145,9 +147,6 @@ impl WindowStream {
             return;
         };
         intake.push_span(span);
-        if !self.hold {
-            intake.keep_bounds();
-        }
         // Its end is no news of time: a span that claims to be endless must not stop the closing of traces.
         self.pass(span.start);
     }
@@ -168,9 +167,6 @@ impl WindowStream {
         };
         let template = self.miner.push(line.body.as_bytes());
         intake.push_line(line, template);
-        if !self.hold {
-            intake.keep_bounds();
-        }
         self.pass(line.time);
     }
 
@@ -195,7 +191,18 @@ impl WindowStream {
 
     /// Adds who calls whom, beside what spans say.
     pub fn push_topology(&mut self, topology: &Topology) {
-        self.topology.merge(topology.clone());
+        for edge in topology.edges().filter(|edge| edge.kind == EdgeKind::Calls) {
+            self.push_edge((edge.from.clone(), edge.to.clone()));
+        }
+    }
+
+    fn push_edge(&mut self, edge: (EntityId, EntityId)) {
+        let full = self.edges.len() >= self.compactor.config.intake.options().max_edges;
+        if full && !self.edges.contains(&edge) {
+            self.lost_edges += 1;
+        } else {
+            self.edges.insert(edge);
+        }
     }
 
     /// Time passes: idle traces are closed, now and then.
@@ -266,7 +273,10 @@ impl WindowStream {
         for alert in other.alerts.values() {
             self.push_alert(alert);
         }
-        self.topology.merge(other.topology);
+        for edge in other.edges {
+            self.push_edge(edge);
+        }
+        self.lost_edges += other.lost_edges;
         self.spans += other.spans;
         self.lines += other.lines;
         self.outside_spans += other.outside_spans;
@@ -301,7 +311,7 @@ impl WindowStream {
         let references = compactor.baseline.as_ref().map_or(&none, |baseline| &baseline.references);
         let compared = Compared::new(range, metrics);
         let report = compared.report(references, config);
-        let calls = callers([&before, &now], &self.topology);
+        let calls = callers([&before, &now], &self.edges);
         let spans_tell: BTreeSet<_> = if before.work.is_empty() {
             BTreeSet::new()
         } else {
@@ -345,6 +355,7 @@ impl WindowStream {
             ("calls", sum(|d| d.links), limit),
             ("spans and lines", evicted, "of traces cut short, since too much was open"),
             ("changes and alerts", self.lost_events, limit),
+            ("calls told by topologies", self.lost_edges, limit),
         ] {
             cuts.extend(cut(what, count, why));
         }
@@ -359,10 +370,10 @@ fn cut(what: &str, count: u64, why: &str) -> Option<Cut> {
 }
 
 /// Who calls whom, by spans and as is known otherwise.
-fn callers(digests: [&Digest; 2], topology: &Topology) -> Callers {
+fn callers(digests: [&Digest; 2], edges: &BTreeSet<(EntityId, EntityId)>) -> Callers {
     let mut calls = Callers::default();
-    for edge in topology.edges().filter(|edge| edge.kind == EdgeKind::Calls) {
-        calls.add(&edge.from, &edge.to);
+    for (from, to) in edges {
+        calls.add(from, to);
     }
     for digest in digests {
         for (parent, children) in &digest.with_child {

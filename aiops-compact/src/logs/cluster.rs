@@ -87,7 +87,8 @@ impl Group {
 
     /// A group over two skeletons: their variables are lists of different lengths.
     fn folded_with(self, other: Self, vocabulary: &Vocabulary) -> Self {
-        let tokens = fold(&self.tokens, vocabulary);
+        let mut tokens = Vec::with_capacity(self.tokens.len());
+        fold(&self.tokens, vocabulary, &mut tokens);
         let mut members = self.members;
         members.extend(other.members);
         Self::list(&tokens, members)
@@ -216,6 +217,7 @@ impl Judge<'_> {
                 }
             }
         }
+        keep_shared(&mut contexts);
         contexts.sort_unstable();
         // The most shared context first: it is the best evidence. Ties by place and first member, so that the result
         // does not depend on the hash.
@@ -355,33 +357,59 @@ fn is_word(look: Look) -> bool {
 
 /// Joins groups that differ only in how long their lists of variables are.
 fn lists(groups: Vec<Group>, vocabulary: &Vocabulary) -> Vec<Group> {
-    let mut order: Vec<Vec<Token>> = Vec::new();
-    let mut same: HashMap<Vec<Token>, Vec<Group>, FxBuildHasher> = HashMap::default();
+    // Most groups have no list, and most of those that have are alone: only what others have too is held against them.
+    let mut folded: Vec<Token> = Vec::new();
+    let mut first: HashMap<u64, usize, FxBuildHasher> = HashMap::default();
+    let mut same: Vec<(Group, Vec<Group>)> = Vec::with_capacity(groups.len());
     for group in groups {
-        let folded = fold(&group.tokens, vocabulary);
-        let entry = same.entry(folded.clone()).or_default();
-        if entry.is_empty() {
-            order.push(folded);
+        fold(&group.tokens, vocabulary, &mut folded);
+        let next = same.len();
+        let slot = *first.entry(whole(&folded)).or_insert(next);
+        match same.get_mut(slot) {
+            Some((_, others)) => others.push(group),
+            None => same.push((group, Vec::new())),
         }
-        entry.push(group);
     }
-    let mut joined = Vec::new();
-    for folded in order {
-        let Some(mut groups) = same.remove(&folded) else { continue };
-        let words = folded.iter().filter(|token| is_word(vocabulary.look(token.symbol()))).count();
-        if groups.len() < 2 || words == 0 {
-            joined.append(&mut groups);
+    let mut joined = Vec::with_capacity(same.len());
+    for (group, others) in same {
+        if others.is_empty() {
+            joined.push(group);
             continue;
         }
-        let all = groups.into_iter().reduce(|group, other| group.folded_with(other, vocabulary));
-        joined.extend(all);
+        fold(&group.tokens, vocabulary, &mut folded);
+        if folded.iter().any(|token| is_word(vocabulary.look(token.symbol()))) {
+            joined.push(others.into_iter().fold(group, |group, other| group.folded_with(other, vocabulary)));
+        } else {
+            joined.push(group);
+            joined.extend(others);
+        }
     }
     joined
 }
 
+/// Leaves out contexts that no two groups share, as far as that can be told by counting them in a table without collision
+/// lists: most are met once, and to sort those is what would cost.
+fn keep_shared(contexts: &mut Vec<(u64, [u32; 2], u32)>) {
+    if contexts.len() < 2 {
+        contexts.clear();
+        return;
+    }
+    let slots = (contexts.len() * 4).next_power_of_two();
+    let shift = 64 - slots.trailing_zeros();
+    // Contexts are sums of products: their upper bits are mixed once more.
+    let slot = |context: u64| (context.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> shift) as usize;
+    let mut met = vec![0_u8; slots];
+    for (context, ..) in contexts.iter() {
+        if let Some(count) = met.get_mut(slot(*context)) {
+            *count = count.saturating_add(1);
+        }
+    }
+    contexts.retain(|(context, ..)| met.get(slot(*context)).is_some_and(|count| *count > 1));
+}
+
 /// `tokens` with each run of variables between blanks or commas made one.
-fn fold(tokens: &[Token], vocabulary: &Vocabulary) -> Vec<Token> {
-    let mut folded: Vec<Token> = Vec::with_capacity(tokens.len());
+fn fold(tokens: &[Token], vocabulary: &Vocabulary, folded: &mut Vec<Token>) {
+    folded.clear();
     let mut tokens = tokens.iter().copied().peekable();
     while let Some(token) = tokens.next() {
         let after_wild = folded.last().is_some_and(|last| last.is_wild());
@@ -395,7 +423,6 @@ fn fold(tokens: &[Token], vocabulary: &Vocabulary) -> Vec<Token> {
         }
         folded.push(token);
     }
-    folded
 }
 
 /// Hash of tokens in their places; a sum, so that one place is exchanged in O(1).

@@ -86,7 +86,15 @@ impl TraceCompactor {
     #[must_use]
     pub fn summarize(config: TraceConfig, columns: &SpanColumns) -> TraceSummary {
         let mut compactor = Self::new(config);
-        compactor.translate(columns);
+        compactor.push_complete(columns);
+        compactor.finish()
+    }
+
+    /// Adds columns whose traces are complete and come in no other columns: nothing of them is held. A trace that is
+    /// open from [`push`](Self::push) stays so, and is another one. O(n) where the spans of a trace lie together in
+    /// order of their starts.
+    pub fn push_complete(&mut self, columns: &SpanColumns) {
+        self.translate(columns);
         let mut slots: HashMap<u128, u32, Folded> = HashMap::default();
         let mut of_run = Vec::new();
         let runs: Vec<Range<usize>> = runs(&columns.trace)
@@ -101,11 +109,10 @@ impl TraceCompactor {
         for range in grouped(&of_run, slots.len(), &runs) {
             rows.clear();
             for run in range {
-                compactor.gather(columns, run, &mut rows);
+                self.gather(columns, run, &mut rows);
             }
-            compactor.assemble_whole(&mut rows);
+            self.assemble_whole(&mut rows);
         }
-        compactor.finish()
     }
 
     /// Assembles every span of one trace, in parts if it is longer than is held.

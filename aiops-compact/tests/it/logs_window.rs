@@ -1,7 +1,7 @@
 //! Ranking of a window's templates.
 
 use aiops_compact::logs::window::{
-    LogWindow, Novelty, RankConfig, RankOptions, WindowConfig, WindowOptions, rank,
+    LogWindow, LogWindowConfig, LogWindowOptions, Novelty, RankConfig, RankOptions, rank,
 };
 use aiops_compact::logs::{LogMiner, MinerConfig, TemplateId};
 use aiops_core::jiff::Timestamp;
@@ -93,7 +93,9 @@ fn severity_ranks_whatever_the_words() {
 }
 
 fn bounded(max_templates: usize, max_minutes: usize) -> LogWindow {
-    LogWindow::with_config(WindowConfig::try_from(WindowOptions { max_templates, max_minutes }).unwrap())
+    LogWindow::with_config(
+        LogWindowConfig::try_from(LogWindowOptions { max_templates, max_minutes }).unwrap(),
+    )
 }
 
 /// So many ids, by number.
@@ -131,10 +133,10 @@ fn the_templates_seen_longest_ago_go_and_are_counted() {
     assert_eq!(top.iter().map(|t| t.count).sum::<u64>() + window.dropped(), 200);
     assert!(top.iter().any(|t| t.id == ids[0] && t.count == 101), "what is seen stays");
     for (field, options) in [
-        ("max_templates", WindowOptions { max_templates: 0, ..WindowOptions::default() }),
-        ("max_minutes", WindowOptions { max_minutes: 1_000_001, ..WindowOptions::default() }),
+        ("max_templates", LogWindowOptions { max_templates: 0, ..LogWindowOptions::default() }),
+        ("max_minutes", LogWindowOptions { max_minutes: 1_000_001, ..LogWindowOptions::default() }),
     ] {
-        assert_eq!(WindowConfig::try_from(options).unwrap_err().field(), field);
+        assert_eq!(LogWindowConfig::try_from(options).unwrap_err().field(), field);
     }
 }
 

@@ -258,8 +258,14 @@ fn cut(briefing: &Briefing, what: &str, why: &str) -> usize {
 #[test]
 fn what_the_limits_cost_is_said() {
     let window = window(5);
-    let intake =
-        IntakeOptions { max_entities: 3, max_line_kinds: 2, max_series: 2, max_samples: 16, max_events: 1 };
+    let intake = IntakeOptions {
+        max_entities: 3,
+        max_line_kinds: 2,
+        max_series: 2,
+        max_samples: 16,
+        max_events: 1,
+        max_edges: 1,
+    };
     let traces = TraceOptions { max_open_traces: 4, max_open_spans: 16, ..TraceOptions::default() };
     let config = WindowConfig {
         intake: IntakeConfig::try_from(intake).unwrap(),
@@ -273,6 +279,9 @@ fn what_the_limits_cost_is_said() {
         // 16 samples each of two series, and 16 spans and lines in either part.
         assert!(stream.held() <= 2 * 17 + 2 * 16, "{}", stream.held());
     }
+    let mut topology = window.topology.clone();
+    topology.connect(EntityId::service("shop"), EntityId::service("stock"), EdgeKind::Calls);
+    stream.push_topology(&topology);
     stream.push_alert(&Alert::new("Older", EntityId::service("cart"), at(0), Severity::Info));
     let briefing = stream.finish(Vec::new(), BUDGET).unwrap();
     for (what, why) in [
@@ -281,6 +290,7 @@ fn what_the_limits_cost_is_said() {
         ("lines", "beyond the limits"),
         ("spans and lines", "cut short"),
         ("changes and alerts", "beyond the limits"),
+        ("calls told by topologies", "beyond the limits"),
     ] {
         assert!(cut(&briefing, what, why) > 0, "{what} {why}: {:?}", briefing.cuts);
     }

@@ -5,12 +5,8 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use aiops_benches::clock::median;
 use aiops_benches::engine::Load;
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 /// Resident memory of this process in bytes, where the system says it.
 fn resident() -> Option<f64> {

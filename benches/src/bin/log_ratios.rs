@@ -5,6 +5,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
+use aiops_benches::clock::median;
 use aiops_benches::logs::{Corpus, TEMPLATES, block_store, mixed, split_and_hash};
 use aiops_benches::peers;
 use aiops_compact::ConfigError;
@@ -16,11 +17,6 @@ fn seconds(mut work: impl FnMut()) -> f64 {
     let start = Instant::now();
     work();
     start.elapsed().as_secs_f64()
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Median seconds of the subject, of the reference, and of their ratio within a pair (reference / subject).

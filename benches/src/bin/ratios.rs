@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use aiops_benches::clock::timed;
+use aiops_benches::clock::{median, timed};
 use aiops_benches::deviation;
 use aiops_benches::mask::{log_lines, read_memory};
 use aiops_benches::rolling::{Welford, frame, fused_column_passes, fused_frame_pass, fused_pass, samples};
@@ -17,11 +17,6 @@ const N: usize = 10_000_000;
 /// Nanoseconds per sample of `samples`.
 fn time(samples: usize, work: impl FnMut()) -> f64 {
     timed(work).as_secs_f64() * 1e9 / samples as f64
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// Whether a comparison is asked for.

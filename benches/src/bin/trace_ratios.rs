@@ -4,15 +4,9 @@
 
 use std::hint::black_box;
 
-use aiops_benches::clock::timed;
+use aiops_benches::clock::{median, timed};
 use aiops_benches::traces::{Layout, by_call, by_callee, by_callee_and_path, spans};
 use aiops_compact::traces::{SpanColumns, TraceCompactor, TraceConfig};
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
 
 /// Nanoseconds per span. Small inputs are repeated, so that a run takes some milliseconds.
 fn time(columns: &SpanColumns, work: impl Fn(&SpanColumns)) -> f64 {

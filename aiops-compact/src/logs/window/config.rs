@@ -86,45 +86,45 @@ impl TryFrom<RankOptions> for RankConfig {
 }
 
 /// How much a [`LogWindow`](super::LogWindow) keeps. Plain fields with the defaults that are documented on each;
-/// [`WindowConfig`] holds a checked set.
+/// [`LogWindowConfig`] holds a checked set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct WindowOptions {
+pub struct LogWindowOptions {
     /// Most templates kept; 1 to 10⁶. Beyond it an eighth of them, seen longest ago, is forgotten. Default 16384.
     pub max_templates: usize,
     /// Most distinct minutes with lines kept; 1 to 10⁶. Beyond it the oldest are forgotten. Default 1440: a day.
     pub max_minutes: usize,
 }
 
-impl Default for WindowOptions {
+impl Default for LogWindowOptions {
     fn default() -> Self {
         Self { max_templates: 1 << 14, max_minutes: 1440 }
     }
 }
 
-/// Checked [`WindowOptions`].
+/// Checked [`LogWindowOptions`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "WindowOptions", into = "WindowOptions")]
-pub struct WindowConfig(WindowOptions);
+#[serde(try_from = "LogWindowOptions", into = "LogWindowOptions")]
+pub struct LogWindowConfig(LogWindowOptions);
 
-impl WindowConfig {
+impl LogWindowConfig {
     /// The limits.
     #[must_use]
-    pub fn options(&self) -> &WindowOptions {
+    pub fn options(&self) -> &LogWindowOptions {
         &self.0
     }
 }
 
-impl From<WindowConfig> for WindowOptions {
-    fn from(config: WindowConfig) -> Self {
+impl From<LogWindowConfig> for LogWindowOptions {
+    fn from(config: LogWindowConfig) -> Self {
         config.0
     }
 }
 
-impl TryFrom<WindowOptions> for WindowConfig {
+impl TryFrom<LogWindowOptions> for LogWindowConfig {
     type Error = ConfigError;
 
-    fn try_from(options: WindowOptions) -> Result<Self, ConfigError> {
+    fn try_from(options: LogWindowOptions) -> Result<Self, ConfigError> {
         for (field, value) in [("max_templates", options.max_templates), ("max_minutes", options.max_minutes)]
         {
             if !(1..=1_000_000).contains(&value) {

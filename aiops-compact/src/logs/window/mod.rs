@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::TemplateId;
 use super::hash;
 
-pub use config::{RankConfig, RankOptions, WindowConfig, WindowOptions};
+pub use config::{LogWindowConfig, LogWindowOptions, RankConfig, RankOptions};
 pub use rank::{LogSummary, Novelty, rank};
 
 /// Examples kept of each template.
@@ -57,7 +57,7 @@ impl Seen {
 /// Lines of a window by template and minute. // ING-09
 ///
 /// Memory: one entry per template and minute in which it was seen, and three examples of at most 1 KiB per template: a
-/// reservoir by template, so that however rare a line is, its template keeps it. [`WindowConfig`] bounds both: the oldest
+/// reservoir by template, so that however rare a line is, its template keeps it. [`LogWindowConfig`] bounds both: the oldest
 /// minutes go, and the templates seen longest ago; [`dropped`](Self::dropped) counts their lines.
 ///
 /// [`merge`](Self::merge) is associative and commutative, and exact as long as nothing was dropped. Where minutes were, the
@@ -86,7 +86,7 @@ impl Seen {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Parts")]
 pub struct LogWindow {
-    config: WindowConfig,
+    config: LogWindowConfig,
     templates: BTreeMap<TemplateId, Seen>,
     /// Lines of the minutes kept, those of dropped templates included.
     minutes: BTreeMap<i64, u64>,
@@ -98,7 +98,7 @@ pub struct LogWindow {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Parts {
-    config: WindowConfig,
+    config: LogWindowConfig,
     templates: BTreeMap<TemplateId, Seen>,
     minutes: BTreeMap<i64, u64>,
     lines: u64,
@@ -154,13 +154,13 @@ impl LogWindow {
 
     /// An empty window.
     #[must_use]
-    pub fn with_config(config: WindowConfig) -> Self {
+    pub fn with_config(config: LogWindowConfig) -> Self {
         Self { config, ..Self::default() }
     }
 
     /// The limits.
     #[must_use]
-    pub fn config(&self) -> &WindowConfig {
+    pub fn config(&self) -> &LogWindowConfig {
         &self.config
     }
 
