@@ -221,6 +221,9 @@ struct Logs {
     /// Folder for the predictions, `<set>.csv` each.
     #[arg(long)]
     out: PathBuf,
+    /// Another folder, for `<set>.csv` with the templates that cost accuracy, the costliest first.
+    #[arg(long)]
+    failing: Option<PathBuf>,
     /// Name of a set; repeat for more. Default: all.
     #[arg(long = "set")]
     sets: Vec<String>,
@@ -531,7 +534,8 @@ fn run(command: &Command) -> Result<ExitCode, String> {
                 Feed::Raw => logs::Input::Raw,
             };
             let labels = options.labels.into();
-            let report = logs::evaluate(&options.folder, input, labels, &options.sets, &options.out)
+            let costs = options.failing.as_deref();
+            let report = logs::evaluate(&options.folder, input, labels, &options.sets, &options.out, costs)
                 .map_err(|e| e.chain())?;
             print(options.json, &report, || report.text())?;
             // An evaluation of nothing is no success.

@@ -1,5 +1,5 @@
 use super::mask::{Scan, VariableKind};
-use super::miner::{LogMiner, strip};
+use super::miner::{LogMiner, line_hash, strip};
 use super::template::TemplateId;
 use super::token::{Pieces, Token, WILD};
 
@@ -68,7 +68,9 @@ impl LogMiner {
         if let Some(parts) = &self.header {
             strip(parts, &mut tokens, &self.vocabulary);
         }
-        let (template, group) = self.group_of(&tokens)?;
+        // A pattern that was dropped, its template having enough of them, is known by the hash of its line alone.
+        let by_hash = || self.group_of_hash(line_hash(&scan, seen));
+        let (template, group) = self.group_of(&tokens).or_else(by_hash)?;
         let skipped = all - tokens.len();
         let start = scratch.pieces.get(skipped).filter(|_| skipped > 0).map_or(0, |piece| piece.start);
         let mut out = Cutter { line, done: start, segments: Vec::new() };

@@ -48,7 +48,7 @@ impl CallTimes {
     /// Takes the waiting times into the sketches, call type by call type: a counting sort.
     #[cold]
     #[inline(never)]
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         let calls = self.waiting.iter().map(|(call, _)| *call as usize + 1).max().unwrap_or(0);
         let mut ends = vec![0_usize; calls + 1];
         for (call, _) in &self.waiting {

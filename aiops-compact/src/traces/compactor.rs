@@ -113,6 +113,7 @@ impl TraceCompactor {
             }
             self.assemble_whole(&mut rows);
         }
+        self.tables.settle();
     }
 
     /// Assembles every span of one trace, in parts if it is longer than is held.

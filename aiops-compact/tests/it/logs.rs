@@ -278,6 +278,27 @@ fn a_line_that_keeps_its_header_costs_no_other_line() {
 }
 
 #[test]
+fn a_line_of_a_full_template_is_taken_apart_too() {
+    let options =
+        MinerOptions { header: Header::None, max_patterns_per_template: 8, ..MinerOptions::default() };
+    let mut miner = LogMiner::new(MinerConfig::try_from(options).unwrap());
+    let lines: Vec<String> = (1..=12).map(|values| format!("freed{}", " 7".repeat(values))).collect();
+    for line in &lines {
+        miner.push(line.as_bytes());
+    }
+    // One list, of which the oldest patterns are kept.
+    miner.settle();
+    assert_eq!((miner.templates().len(), miner.patterns()), (1, 8));
+    for (values, line) in (1..).zip(&lines) {
+        let id = miner.push(line.as_bytes());
+        let parts = miner.extract(line.as_bytes()).unwrap();
+        assert_eq!(Some(parts.template), miner.resolve(id));
+        assert_eq!(parts.parameters().count(), values);
+    }
+    assert_eq!(miner.extract(b"freed 7 7 7 7 7 7 7 7 7 7 7 7 7"), None);
+}
+
+#[test]
 fn extraction_takes_a_line_apart() {
     let mut miner = content();
     miner.push(b"job 7 of /srv/a took 12 ms");

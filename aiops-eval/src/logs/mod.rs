@@ -4,6 +4,7 @@
 //! the final assignment, so each line's template id is resolved after the last line (merges of the miner are retroactive),
 //! and templates are what they are then.
 
+mod failing;
 mod score;
 mod sets;
 
@@ -13,6 +14,7 @@ use std::path::Path;
 use aiops_compact::logs::{Header, LogMiner, MinerConfig, MinerOptions};
 use serde::Serialize;
 
+pub use failing::{Failing, failing};
 pub use score::{Scores, score};
 pub use sets::{Labels, LogSet};
 
@@ -50,7 +52,8 @@ pub struct LogReport {
 }
 
 /// Mines every set of `folder` (only those named in `only`, unless it is empty), writes `<set>.csv` with the columns
-/// `line_id,template_id,template` to `out`, then scores.
+/// `line_id,template_id,template` to `out`, then scores. What [fails](failing) is written to `costs`, if given, as
+/// `<set>.csv`.
 ///
 /// # Errors
 /// When files cannot be read or written, or a set has not as many lines as line ids or labels.
@@ -60,11 +63,12 @@ pub fn evaluate(
     labels: Labels,
     only: &[String],
     out: &Path,
+    costs: Option<&Path>,
 ) -> Result<LogReport, EvalError> {
     std::fs::create_dir_all(out).map_err(|source| EvalError::Write { path: out.to_owned(), source })?;
     let mut sets = LogSet::find(folder, labels)?;
     sets.retain(|set| only.is_empty() || only.contains(&set.name));
-    let reports = sets.iter().map(|set| mine(set, input, out)).collect::<Result<Vec<_>, _>>()?;
+    let reports = sets.iter().map(|set| mine(set, input, out, costs)).collect::<Result<Vec<_>, _>>()?;
     let scored: Vec<Scores> = reports.iter().filter_map(|report| report.scores).collect();
     let over = |of: fn(&Scores) -> f64| scored.iter().map(of).sum::<f64>() / scored.len() as f64;
     let mean = (!scored.is_empty()).then(|| Scores {
@@ -76,7 +80,7 @@ pub fn evaluate(
     Ok(LogReport { sets: reports, mean })
 }
 
-fn mine(set: &LogSet, input: Input, out: &Path) -> Result<SetReport, EvalError> {
+fn mine(set: &LogSet, input: Input, out: &Path, costs: Option<&Path>) -> Result<SetReport, EvalError> {
     let lines = match input {
         Input::Content => set.contents()?,
         Input::Raw => set.raw_lines()?,
@@ -104,6 +108,9 @@ fn mine(set: &LogSet, input: Input, out: &Path) -> Result<SetReport, EvalError> 
         && truth.len() != lines.len()
     {
         return Err(EvalError::LineCount { set: set.name.clone(), lines: lines.len(), labels: truth.len() });
+    }
+    if let (Some(truth), Some(costs)) = (&truth, costs) {
+        failing::write(&set.name, &failing(truth, &groups, &templates), costs)?;
     }
     let scores = truth.map(|truth| score(&truth, &groups, &templates));
     Ok(SetReport { name: set.name.clone(), lines: lines.len(), templates: distinct.len(), scores })

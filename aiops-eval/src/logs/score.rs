@@ -71,7 +71,7 @@ fn f1(right: usize, predicted: usize, actual: usize) -> f64 {
     if sum == 0 { 0.0 } else { 2.0 * right as f64 / sum as f64 }
 }
 
-fn blanks_joined(text: &[u8]) -> Vec<u8> {
+pub(super) fn blanks_joined(text: &[u8]) -> Vec<u8> {
     let words = text.split(u8::is_ascii_whitespace).filter(|w| !w.is_empty());
     words.collect::<Vec<_>>().join(&b' ')
 }

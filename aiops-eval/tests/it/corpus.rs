@@ -94,7 +94,7 @@ fn what_is_made_can_be_mined_and_scored() {
     small(&from);
     make(&from, &to, 1);
     for input in [Input::Content, Input::Raw] {
-        let report = evaluate(&to, input, Labels::Corrected, &[], &data.path().join("out")).unwrap();
+        let report = evaluate(&to, input, Labels::Corrected, &[], &data.path().join("out"), None).unwrap();
         let scores = report.sets[0].scores.unwrap();
         // Two users are no variable yet, and what does not fit its label cannot be right.
         assert!(scores.ga > 0.6 && scores.pa > 0.45 && scores.pa < 0.9, "{input:?} {scores:?}");

@@ -264,7 +264,7 @@ pub(super) fn strip(parts: &[HeaderPart], tokens: &mut Vec<Token>, vocabulary: &
 
 /// Hash of the line that `scan` has read, but for its variables.
 #[inline]
-fn line_hash(scan: &Scan, line: &[u8]) -> u64 {
+pub(super) fn line_hash(scan: &Scan, line: &[u8]) -> u64 {
     let mut state = 1;
     let mut done = 0;
     mask::mask(scan, line, |start, end, _| {

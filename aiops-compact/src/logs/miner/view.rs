@@ -81,4 +81,10 @@ impl LogMiner {
         ids.iter()
             .find_map(|id| self.groups.get(id).filter(|group| group.fits(tokens)).map(|group| (*id, group)))
     }
+
+    /// The template that lines of this hash were given.
+    pub(in crate::logs) fn group_of_hash(&self, hash: u64) -> Option<(TemplateId, &Group)> {
+        let pattern = self.patterns.get(*self.cache.get(&hash)? as usize)?;
+        self.groups.get(&pattern.template).map(|group| (pattern.template, group))
+    }
 }
