@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::config::EngineConfig;
-use super::series::{Packed, Place, Refused, Rules, Series, Verdict};
+use super::packed::Packed;
+use super::rules::{Place, Rules};
+use super::series::Series;
+use super::verdict::{Refused, Verdict};
 use crate::clock::LocalClock;
 
 /// Place of a series in the engine. One whose series was dropped is known no more, though the place is used again.

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 
 use super::config::EngineConfig;
 use super::core::StreamEngine;
-use super::series::{Place, Refused, Rules, Verdict};
+use super::rules::{Place, Rules};
 use super::snapshot::{EngineSnapshot, Stored};
+use super::verdict::{Refused, Verdict};
 use crate::clock::LocalClock;
 use crate::events::{Event, Finder, sort};
 

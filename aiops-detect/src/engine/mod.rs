@@ -31,14 +31,18 @@
 mod config;
 mod core;
 mod detector;
+mod packed;
+mod rules;
 mod series;
 mod snapshot;
+mod verdict;
 
 pub use self::core::{Slot, StreamEngine};
 pub use config::{EngineConfig, EngineOptions};
 pub use detector::{EngineDetector, EngineFit};
-pub use series::{LevelChange, Refused, Verdict};
+
 pub use snapshot::{ENGINE_VERSION, EngineSnapshot};
+pub use verdict::{LevelChange, Refused, Verdict};
 
 /// Samples in the rolling window.
 pub const WINDOW: usize = 32;

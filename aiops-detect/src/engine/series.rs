@@ -4,10 +4,12 @@ use aiops_core::model::{Baseline, Severity};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::config::EngineOptions;
+use super::packed::{Packed, narrow_signed};
+use super::rules::{Place, Rules};
+use super::verdict::{LevelChange, Refused, Verdict};
 use super::{MOST, RESYNC, RUNS, WINDOW};
-use crate::baseline::{Alarm, BaselineOptions, Cell, smallest_scale};
-use crate::changepoint::runs::{Follow, Law, Run, Tell};
+use crate::baseline::{Alarm, Cell, smallest_scale};
+use crate::changepoint::runs::{Follow, Run};
 
 /// No instant.
 const NEVER: i64 = i64::MIN;
@@ -19,45 +21,6 @@ const SPREAD_CLIP: f64 = 8.0;
 const LONGEST_STEP: f64 = 3600.0;
 
 const MICROS: f64 = 1e6;
-
-/// Location, scale and weight of a time of day; the location relative to the series' origin, so that four bytes are enough.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "(f32, f32, u16)", into = "(f32, f32, u16)")]
-pub(super) struct Packed {
-    offset: f32,
-    scale: f32,
-    weight: u16,
-}
-
-impl From<(f32, f32, u16)> for Packed {
-    fn from((offset, scale, weight): (f32, f32, u16)) -> Self {
-        Self { offset, scale, weight }
-    }
-}
-
-impl From<Packed> for (f32, f32, u16) {
-    fn from(cell: Packed) -> Self {
-        (cell.offset, cell.scale, cell.weight)
-    }
-}
-
-impl Packed {
-    fn cell(self, origin: f64) -> Cell {
-        Cell { center: origin + f64::from(self.offset), scale: self.scale, weight: self.weight }
-    }
-
-    fn of(cell: Cell, origin: f64) -> Self {
-        Self { offset: narrow_signed(cell.center - origin), scale: cell.scale, weight: cell.weight }
-    }
-
-    pub(super) fn usable(&self) -> bool {
-        self.offset.is_finite() && self.scale.is_finite() && self.scale >= 0.0
-    }
-}
-
-fn narrow_signed(value: f64) -> f32 {
-    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
-}
 
 /// Everything about a series but its cells.
 ///
@@ -130,124 +93,6 @@ impl Default for Series {
             rejected: 0,
             window: [0.0; WINDOW],
         }
-    }
-}
-
-/// Why a sample was not taken in. It is counted by its series, and changes nothing else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum Refused {
-    /// NaN, ±∞, or beyond [`MOST`].
-    #[error("not a number that can be compared")]
-    OutOfRange,
-    /// Out of order, or a second sample of one instant.
-    #[error("not later than the sample before")]
-    NotLater,
-    /// The slot holds no series, or another one by now. Not counted.
-    #[error("no series has this slot")]
-    Unknown,
-    /// There is no room for another series. Not counted.
-    #[error("{max_series} series are followed, and no more may be")]
-    Full {
-        /// Series at most.
-        max_series: usize,
-    },
-}
-
-/// A change of level that became certain.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[non_exhaustive]
-pub struct LevelChange {
-    /// When the new level began, to the second.
-    pub onset: Timestamp,
-    /// Probability that the level changed since the last change that was told.
-    pub confidence: f64,
-    /// Deviation from what is usual before, in σ of the baseline, of samples cut at 8.
-    pub before: f64,
-    /// Deviation from what is usual since the onset, likewise.
-    pub after: f64,
-}
-
-/// What a sample is.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// Deviation from what is usual at this time of day, in σ with the restlessness in it; `None` while nothing is known.
-    pub sigma: Option<f64>,
-    /// What it was compared with.
-    pub baseline: Option<Baseline>,
-    /// What this sample is by itself against the baseline.
-    pub severity: Option<Severity>,
-    /// Deviation from the samples right before, in σ; `None` while they are too few.
-    pub rolling: Option<f64>,
-    /// Whether it belongs to an event that was raised and did not end yet.
-    pub in_event: bool,
-    /// An event that this sample made certain; one for each event.
-    pub alarm: Option<Alarm>,
-    /// A change of level that this sample made certain.
-    pub change: Option<LevelChange>,
-}
-
-/// The configuration in the form a push needs.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    pub(super) baseline: BaselineOptions,
-    pub(super) cells: usize,
-    rolling_warm_up: u8,
-    rolling_floor: f64,
-    rolling_clip: f64,
-    forget: i64,
-    hold_off: i64,
-    adopt: i64,
-    restlessness: f64,
-    hits_mask: u32,
-    law: Law,
-    tell: Tell,
-    places: usize,
-}
-
-impl Rules {
-    pub(super) fn of(options: &EngineOptions) -> Self {
-        let baseline = options.baseline.options().clone();
-        let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
-        Self {
-            cells: options.baseline.cells(),
-            rolling_warm_up: options.rolling_warm_up as u8,
-            rolling_floor: options.rolling_floor,
-            rolling_clip: options.rolling_clip,
-            forget: micros(options.forget_after),
-            hold_off: micros(baseline.hold_off),
-            adopt: micros(baseline.adopt_after),
-            restlessness: baseline.restlessness.as_secs_f64(),
-            hits_mask: u32::MAX >> (32 - baseline.of.clamp(1, 32)),
-            law: options.changes.law(),
-            tell: options.changes.tell(),
-            places: options.changes.options().run_lengths.min(RUNS),
-            baseline,
-        }
-    }
-
-    fn memory(&self, step: f64) -> u16 {
-        let cell = f64::from(self.baseline.cell_minutes) * 60.0;
-        let per_visit = (cell / step.max(1.0)).max(1.0) * (2 * self.baseline.neighbours + 1) as f64;
-        (per_visit * f64::from(self.baseline.memory_days)) as u16
-    }
-}
-
-/// Where an instant lies in the local day.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
-    cell: usize,
-    day: i32,
-}
-
-impl Place {
-    pub(super) fn of(local_second: i64, cells: usize) -> Self {
-        const DAY: i64 = 86_400;
-        let (day, into) = (local_second.div_euclid(DAY), local_second.rem_euclid(DAY));
-        // `into` is less than a day, so the cell is one of them.
-        let cell = into * cells as i64 / DAY;
-        Self { cell: cell as usize, day: day as i32 }
     }
 }
 

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::config::EngineConfig;
 use super::core::StreamEngine;
-use super::series::{Packed, Series};
+use super::packed::Packed;
+use super::series::Series;
 
 /// Version of a stored [`EngineSnapshot`].
 pub const ENGINE_VERSION: u32 = 1;
