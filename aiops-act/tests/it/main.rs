@@ -10,6 +10,7 @@
 mod allow_list;
 mod audit;
 mod chains;
+mod cheats;
 mod config;
 mod conformance;
 mod feed;
