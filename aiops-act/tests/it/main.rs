@@ -7,6 +7,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod adversary;
 mod allow_list;
 mod audit;
 mod chains;
