@@ -14,6 +14,7 @@ mod chains;
 mod cheats;
 mod config;
 mod conformance;
+mod disk;
 mod feed;
 mod guards;
 mod journal;
