@@ -18,6 +18,7 @@ mod disk;
 mod feed;
 mod guards;
 mod journal;
+mod model;
 mod oracle;
 mod planner;
 mod policy;
