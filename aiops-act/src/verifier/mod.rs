@@ -49,7 +49,8 @@ pub struct VerifierConfig {
     /// A signal is silent when its newest sample is older than this many steps; default 2, at least 1.
     pub silent_after: u32,
     /// Time before the action within which the signals are looked at as well: if all of them were back then, it was over before the
-    /// action began, and the action gets no credit. Default 1 min; zero credits whatever came before a recovery.
+    /// action began, and the action gets no credit. Never further back than the last onset. Default 1 min; zero credits the action in
+    /// any case.
     #[serde(with = "aiops_core::model::duration")]
     pub before: Duration,
     /// How to see that the target lives; without it liveness is not checked.
@@ -157,12 +158,16 @@ impl TelemetryVerifier {
         last: Timestamp,
         ctx: &Context,
     ) -> Result<RecoveryReport> {
-        if self.config.before.is_zero() {
+        // From the last onset at the earliest: before it all was well, and that proves nothing.
+        let onset = detected.iter().map(|a| a.onset).max();
+        let age = onset.map_or(Duration::ZERO, |onset| time::elapsed(onset, receipt.started_at));
+        let before = self.config.before.min(age);
+        if before.is_zero() {
             return Ok(report);
         }
         let look = Look {
             source: &*self.source,
-            range: TimeRange::ending_at(receipt.started_at, self.config.before),
+            range: TimeRange::ending_at(receipt.started_at, before),
             limited: ctx.with_timeout(time::elapsed(ctx.now(), last).max(self.config.poll)),
             silent_after: self.config.silent_after,
         };

@@ -216,6 +216,10 @@ fn healing_by_itself_before_the_action() {
     let half =
         at_peace(-90).with(other.clone(), orders(), |t, _| if (-120..0).contains(&t) { BAD } else { GOOD });
     assert_eq!(said(half, &[slow(), slow_on(other, orders())]), Recovered);
+    // Acted on at once: that all was well before it began proves nothing.
+    let mut sudden = slow();
+    sudden.onset = at(-20);
+    assert_eq!(said(at_peace(-120), &[sudden]), Recovered);
     let credited = VerifierConfig { before: secs(0), ..watchful() };
     let verifier = TelemetryVerifier::new(at_peace(-90), credited).unwrap();
     assert_eq!(block_on(verifier.verify(&receipt(), &[slow()], &context())).unwrap().recovery, Recovered);
