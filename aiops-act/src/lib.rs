@@ -15,6 +15,7 @@ mod config;
 pub mod guards;
 pub mod journal;
 pub mod ledger;
+mod names;
 pub mod planner;
 pub mod policy;
 pub mod verifier;

@@ -4,13 +4,14 @@ mod checkpoint;
 mod verify;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use aiops_core::seam::{AuditEvent, AuditSink};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Appender, Fold, Keeper, Link, Tree, payload};
+use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, Tree, payload};
 
 pub use checkpoint::Checkpoint;
 pub use verify::{AuditReport, events, verify};
@@ -62,8 +63,16 @@ impl FileAudit {
     /// # Errors
     /// [`ErrorKind::Malformed`] for a damaged file, naming the place; [`ErrorKind::Unavailable`] for one that cannot be read.
     pub fn open(path: impl AsRef<Path>, config: AuditConfig) -> Result<Self> {
+        Self::open_on(path, config, Arc::new(MachineDisk))
+    }
+
+    /// The same on another [`Disk`], for tests of what a failing one does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(path: impl AsRef<Path>, config: AuditConfig, disk: Arc<dyn Disk>) -> Result<Self> {
         let blank = Sum { tree: Tree::default(), events: 0, every: config.checkpoint_every };
-        Keeper::open(path.as_ref(), blank).map(Self)
+        Keeper::open(path.as_ref(), blank, disk).map(Self)
     }
 
     /// The file.

@@ -28,6 +28,7 @@ mod risk;
 mod rollback;
 
 pub use allow_list::{AllowList, AllowRule, Pattern};
+pub(crate) use blast_radius::touched;
 pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig};
 pub use breaker::{BreakerConfig, CircuitBreaker};
 pub use confidence::{BandsConfig, ConfidenceBands};

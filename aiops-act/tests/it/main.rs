@@ -4,17 +4,22 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail by panicking"
+    clippy::print_stdout,
+    reason = "tests fail by panicking, and some say how much they covered"
 )]
 
+mod adversary;
 mod allow_list;
 mod audit;
 mod chains;
+mod cheats;
 mod config;
 mod conformance;
+mod disk;
 mod feed;
 mod guards;
 mod journal;
+mod model;
 mod oracle;
 mod planner;
 mod policy;
