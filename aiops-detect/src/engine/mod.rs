@@ -40,7 +40,6 @@ mod verdict;
 pub use self::core::{Slot, StreamEngine};
 pub use config::{EngineConfig, EngineOptions};
 pub use detector::{EngineDetector, EngineFit};
-
 pub use snapshot::{ENGINE_VERSION, EngineSnapshot};
 pub use verdict::{LevelChange, Refused, Verdict};
 
