@@ -1,6 +1,5 @@
 //! How often a briefing shows the service at fault among its first entities.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use aiops_compact::briefing::{
@@ -8,11 +7,11 @@ use aiops_compact::briefing::{
 };
 use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Briefing, EntityId, Span, TelemetryWindow, TimeRange, TokenBudget};
+use aiops_core::model::{Briefing, EntityId, TelemetryWindow, TimeRange, TokenBudget};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{Incident, IncidentCase, IncidentSet};
+use crate::incidents::{Incident, IncidentCase, IncidentSet, NormalSpans};
 
 /// Entities that a reader looks at first.
 pub const FIRST: usize = 5;
@@ -122,7 +121,7 @@ pub fn score(
     let mut scores: Vec<BudgetScore> =
         budgets.iter().map(|budget| BudgetScore { budget: *budget, cases: Vec::new() }).collect();
     let config = looking_at_the_fault(config)?;
-    let spans = set.normal_spans()?;
+    let spans = NormalSpans::of(set)?;
     for (done, case) in set.cases().iter().enumerate() {
         let incident = load(set, case, &spans)?;
         let briefer = Briefer::new(&incident, &config);
@@ -164,19 +163,15 @@ pub fn show(
         value: case.to_owned(),
         allowed: "the id of an incident of the set",
     })?;
-    Briefer::new(&load(set, case, &set.normal_spans()?)?, &looking_at_the_fault(config)?)
+    Briefer::new(&load(set, case, &NormalSpans::of(set)?)?, &looking_at_the_fault(config)?)
         .briefing(TokenBudget(budget))
 }
 
 /// An incident; what is normal of its spans from another one of the day where it has none of its own.
-fn load(
-    set: &IncidentSet,
-    case: &IncidentCase,
-    normal: &BTreeMap<String, Vec<Span>>,
-) -> Result<Incident, EvalError> {
+fn load(set: &IncidentSet, case: &IncidentCase, normal: &NormalSpans) -> Result<Incident, EvalError> {
     let mut incident = set.load(case)?;
     if incident.reference.spans.is_empty() {
-        incident.reference.spans = normal.get(&case.reference).cloned().unwrap_or_default();
+        incident.reference.spans = normal.for_case(case).to_vec();
     }
     Ok(incident)
 }

@@ -1,7 +1,7 @@
 //! The whole way from telemetry to a diagnosis on labelled incidents, and whether its confidence keeps what it says.
 //! // RCA-01, RCA-02
 //!
-//! A case is made of each incident as a pipeline would make it: what was read, who is suspected and what was seen of them,
+//! The time of the fault is given, good to a minute. A case is made of each incident as a pipeline would make it: what was read, who is suspected and what was seen of them,
 //! then the diagnosis. Confidence is judged where it was not fitted: on every incident by a fit on all the others, and on every
 //! set by a fit on the other sets.
 
@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use aiops_core::action::{IncidentId, Mode};
 use aiops_core::model::{Diagnosis, DiagnosisStatus, FaultType, SeriesKey, Signal, SignalSet, mechanism};
 use aiops_core::{Case, Error};
-use aiops_rca::{CalibrationConfig, Calibrator, FindingKind, FusedLocalizer, RuleRca};
+use aiops_rca::{CalibrationConfig, Calibrator, FindingKind, FittedOn, FusedLocalizer, RuleRca};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{Incident, IncidentCase, IncidentSet, Layout};
+use crate::incidents::{IncidentCase, IncidentSet, Layout, NormalSpans, Recording};
 use crate::localise::{Calibration, Share, class_in_words_of_the_set};
 
 /// The first hypothesis about one incident, against its label.
@@ -93,16 +93,22 @@ pub fn diagnose(
     let outcomes =
         |set: &DiagnosedSet| -> Vec<(f64, bool)> { set.answers.iter().map(|a| (a.raw, a.right())).collect() };
     let all: Vec<Vec<(f64, bool)>> = sets.iter().map(outcomes).collect();
+    let names: Vec<String> = sets.iter().map(|set| set.set.clone()).collect();
+    let configuration = rca.configuration(&localizer.id());
     let mut across = Vec::new();
     for (i, set) in sets.iter_mut().enumerate() {
         let own = all.get(i).map(Vec::as_slice).unwrap_or_default();
         let others: Vec<(f64, bool)> =
             all.iter().enumerate().filter(|(j, _)| *j != i).flat_map(|(_, o)| o.iter().copied()).collect();
         set.leave_one_out = Calibration::leave_one_out(own);
-        let Ok(fitted) = Calibrator::fit(&others, &CalibrationConfig::default()) else { continue };
+        let names = names.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, name)| name.clone());
+        let on = FittedOn::new(configuration.clone(), others.len()).with_sets(names);
+        let Ok(fitted) = Calibrator::fit(&others, on, &CalibrationConfig::default()) else { continue };
         let told: Vec<(f64, bool)> = own
             .iter()
-            .filter_map(|(raw, right)| Some((fitted.confidence(*raw).ok()?.probability(), *right)))
+            .filter_map(|(raw, right)| {
+                Some((fitted.confidence(*raw, &configuration).ok()?.probability(), *right))
+            })
             .collect();
         set.leave_set_out = Some(Calibration::of(&told));
         across.extend(told);
@@ -118,18 +124,14 @@ fn one_set(
     progress: &mut impl FnMut(usize, usize),
 ) -> Result<DiagnosedSet, EvalError> {
     let set = IncidentSet::open(folder)?;
-    let spans = set.normal_spans()?;
+    let spans = NormalSpans::of(&set)?;
     let usable: Vec<&IncidentCase> = set.cases().iter().filter(|c| c.comparable).collect();
     let mut answers = Vec::with_capacity(usable.len());
     for (i, case) in usable.iter().enumerate() {
         progress(i, usable.len());
-        let mut incident = set.load(case)?;
-        if incident.reference.spans.is_empty() {
-            // Who calls whom is known though nobody traced the fault.
-            incident.reference.spans = spans.get(&case.reference).cloned().unwrap_or_default();
-        }
+        let recording = spans.complete(set.recording(case)?, case);
         let failed = |source| EvalError::Case { path: folder.join(&case.id), source };
-        answers.push(answer(set.layout(), case, incident, localizer, rca).map_err(failed)?);
+        answers.push(answer(set.layout(), case, recording, localizer, rca).map_err(failed)?);
     }
     Ok(DiagnosedSet {
         set: folder.file_name().and_then(|n| n.to_str()).unwrap_or_default().to_owned(),
@@ -143,15 +145,16 @@ fn one_set(
 fn answer(
     layout: Layout,
     labelled: &IncidentCase,
-    incident: Incident,
+    recording: Recording,
     localizer: &FusedLocalizer,
     rca: &RuleRca,
 ) -> Result<Diagnosed, Error> {
     let symptom = labelled.target.as_ref().map(|t| (&t.entity, SeriesKey::new(&t.metric)));
     let symptom = symptom.as_ref().map(|(e, k)| (*e, k));
-    let ranking = localizer.rank_for(&incident.reference, &incident.fault, symptom);
-    let onset = incident.fault.range.start();
-    let mut window = incident.fault;
+    let stated = recording.onset(layout, labelled);
+    let ranking = localizer.rank_near(Some(&recording.normal), &recording.window, stated, symptom);
+    let since = ranking.onset.unwrap_or(stated);
+    let mut window = recording.window;
     let read = [
         (Signal::Metrics, !window.metrics.is_empty()),
         (Signal::Traces, !window.spans.is_empty()),
@@ -162,7 +165,7 @@ fn answer(
     let begun = Instant::now();
     let mut case = Case::open(IncidentId::new("incident"), end, Mode::Suggest);
     case.observe(end, window);
-    case.localize(end, ranking.ranking(Some(onset)));
+    case.localize(end, ranking.ranking(Some(since)).by(localizer.id()));
     let diagnosis = rca.analyze(&case)?;
     Ok(judged(layout, labelled, diagnosis, begun.elapsed()))
 }

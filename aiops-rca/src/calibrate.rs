@@ -1,13 +1,86 @@
 //! From a score to the frequency with which such scores were right.
 
+use std::fmt;
+
 use aiops_core::model::{Confidence, FittedHash};
 use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{out_of_range, within};
 
-/// Version of the format of a [`Calibrator`].
-pub const CALIBRATOR_VERSION: u32 = 1;
+/// Version of the format of a [`Calibrator`]. Version 1 did not say what it was fitted on; it stays readable and applies to nothing.
+pub const CALIBRATOR_VERSION: u32 = 2;
+
+/// What a [`Calibrator`] was fitted on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct FittedOn {
+    /// Whose raw scores: [`RuleRca::configuration`](crate::RuleRca::configuration) for confidences of diagnoses.
+    pub configuration: FittedHash,
+    /// Cases the outcomes are of, 1 or more; a case may have several outcomes, one a hypothesis.
+    pub cases: usize,
+    /// Names of the sets of cases, as the caller calls them.
+    pub sets: Vec<String>,
+}
+
+impl FittedOn {
+    /// `cases` cases diagnosed by `configuration`.
+    #[must_use]
+    pub fn new(configuration: FittedHash, cases: usize) -> Self {
+        Self { configuration, cases, sets: Vec::new() }
+    }
+
+    /// The same with the names of the sets.
+    #[must_use]
+    pub fn with_sets<S: Into<String>>(mut self, sets: impl IntoIterator<Item = S>) -> Self {
+        self.sets = sets.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+/// Why a [`Calibrator`] tells no confidence.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum CalibrationError {
+    /// The raw score is outside 0..=1 or NaN.
+    RawScore(f64),
+    /// The score is another configuration's: how often those were right is not known.
+    OtherConfiguration {
+        /// What it was fitted on; `None` where its file does not say.
+        fitted_on: Option<FittedHash>,
+        /// Whose score it was asked about; `None` where the ranking does not name its localiser.
+        asked_about: Option<FittedHash>,
+    },
+}
+
+impl fmt::Display for CalibrationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name =
+            |hash: &Option<FittedHash>| hash.as_ref().map_or("one unnamed".to_owned(), |h| h.0.clone());
+        match self {
+            Self::RawScore(raw) => write!(f, "the raw score {raw} lies outside 0..=1"),
+            Self::OtherConfiguration { fitted_on, asked_about } => write!(
+                f,
+                "the calibrator was fitted on scores of another configuration ({}, asked about {})",
+                name(fitted_on),
+                name(asked_about)
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CalibrationError {}
+
+impl From<CalibrationError> for Error {
+    fn from(e: CalibrationError) -> Self {
+        let kind = match e {
+            CalibrationError::RawScore(_) => ErrorKind::Invalid,
+            CalibrationError::OtherConfiguration { .. } => ErrorKind::Unsupported,
+        };
+        Self::new(kind, "no calibrated confidence").caused_by(e)
+    }
+}
 
 /// Settings of [`Calibrator::fit`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,20 +113,28 @@ struct Knot {
 /// Isotonic calibration (Zadrozny & Elkan 2002): bins of equal count, pooled until the smoothed frequency rises with the
 /// score (pool adjacent violators), linear in between, flat outside.
 ///
-/// Serialisable; what is read back is checked. Its id, a hash of its bins, stands in every [`Confidence`] it gives.
+/// It holds for scores of the configuration it was fitted on, and refuses those of any other. Serialisable; what is read back is
+/// checked. Its id, a hash of its bins and of what it was fitted on, stands in every [`Confidence`] it gives.
 ///
 /// ```
-/// use aiops_rca::{CalibrationConfig, Calibrator};
+/// use aiops_rca::{CalibrationConfig, CalibrationError, Calibrator, FittedOn, FusedLocalizer, RuleRca};
 /// let outcomes: Vec<(f64, bool)> = (0..100).map(|i| (f64::from(i) / 100.0, i % 10 < i / 10)).collect();
-/// let calibrator = Calibrator::fit(&outcomes, &CalibrationConfig::default())?;
-/// let (low, high) = (calibrator.confidence(0.1)?, calibrator.confidence(0.9)?);
+/// let ours = RuleRca::default().configuration(&FusedLocalizer::default().id());
+/// let on = FittedOn::new(ours.clone(), 100).with_sets(["drills of spring"]);
+/// let calibrator = Calibrator::fit(&outcomes, on, &CalibrationConfig::default())?;
+/// let (low, high) = (calibrator.confidence(0.1, &ours)?, calibrator.confidence(0.9, &ours)?);
 /// assert!(low.probability() < high.probability() && high.is_calibrated());
+///
+/// let theirs = RuleRca::default().configuration(&aiops_rca::TopologyLocalizer::default().id());
+/// let refused = calibrator.confidence(0.9, &theirs);
+/// assert!(matches!(refused, Err(CalibrationError::OtherConfiguration { .. })));
 /// # Ok::<(), aiops_core::Error>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Parts", into = "Parts")]
 pub struct Calibrator {
     knots: Vec<Knot>,
+    fitted_on: Option<FittedOn>,
     id: String,
 }
 
@@ -62,23 +143,31 @@ pub struct Calibrator {
 struct Parts {
     version: u32,
     knots: Vec<Knot>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fitted_on: Option<FittedOn>,
 }
 
 impl From<Calibrator> for Parts {
     fn from(c: Calibrator) -> Self {
-        Self { version: CALIBRATOR_VERSION, knots: c.knots }
+        let version = if c.fitted_on.is_some() { CALIBRATOR_VERSION } else { 1 };
+        Self { version, knots: c.knots, fitted_on: c.fitted_on }
     }
 }
 
 impl TryFrom<Parts> for Calibrator {
     type Error = Error;
     fn try_from(p: Parts) -> Result<Self> {
-        if p.version != CALIBRATOR_VERSION {
-            return Err(Error::new(ErrorKind::Unsupported, "a calibrator of another version")
-                .with("version", p.version)
-                .with("known", CALIBRATOR_VERSION));
+        match (p.version, p.fitted_on) {
+            (1, None) => Self::of(p.knots, None),
+            (CALIBRATOR_VERSION, Some(on)) => Self::of(p.knots, Some(on)),
+            (1 | CALIBRATOR_VERSION, _) => {
+                Err(Error::new(ErrorKind::Malformed, "what it was fitted on does not go with its version")
+                    .with("version", p.version))
+            }
+            (version, _) => Err(Error::new(ErrorKind::Unsupported, "a calibrator of another version")
+                .with("version", version)
+                .with("known", CALIBRATOR_VERSION)),
         }
-        Self::of(p.knots)
     }
 }
 
@@ -110,11 +199,13 @@ fn count(n: usize) -> f64 {
 }
 
 impl Calibrator {
-    /// Fits on pairs of raw score and whether the answer was right. The order of pairs does not matter. O(n log n).
+    /// Fits on pairs of raw score, 0..=1, and whether the answer was right; `on` says whose they are. The order of pairs does not
+    /// matter. O(n log n).
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] for fewer pairs than `least_outcomes`, scores outside 0..=1, or a configuration out of range.
-    pub fn fit(outcomes: &[(f64, bool)], config: &CalibrationConfig) -> Result<Self> {
+    /// [`ErrorKind::Invalid`] for fewer pairs than `least_outcomes`, more cases than pairs or none, scores outside 0..=1, or a
+    /// configuration out of range.
+    pub fn fit(outcomes: &[(f64, bool)], on: FittedOn, config: &CalibrationConfig) -> Result<Self> {
         if config.least_outcomes < 10 {
             return Err(out_of_range("least_outcomes", config.least_outcomes, "10 or more"));
         }
@@ -126,6 +217,9 @@ impl Calibrator {
             return Err(Error::new(ErrorKind::Invalid, "too few outcomes to calibrate on")
                 .with("outcomes", outcomes.len())
                 .with("least_outcomes", config.least_outcomes));
+        }
+        if !(1..=outcomes.len()).contains(&on.cases) {
+            return Err(out_of_range("cases", on.cases, "1 to the number of outcomes"));
         }
         for (raw, _) in outcomes {
             within("raw score", *raw, 0.0, 1.0)?;
@@ -152,11 +246,11 @@ impl Calibrator {
         let mut knots: Vec<Knot> = pooled.iter().map(knot).collect();
         // Bins closer than the digits kept are one.
         knots.dedup_by(|b, a| a.raw >= b.raw);
-        Self::of(knots)
+        Self::of(knots, Some(on))
     }
 
     /// Checks the bins and names them.
-    fn of(knots: Vec<Knot>) -> Result<Self> {
+    fn of(knots: Vec<Knot>, fitted_on: Option<FittedOn>) -> Result<Self> {
         let bad = |why: &str| Err(Error::new(ErrorKind::Malformed, format!("not a calibrator: {why}")));
         if knots.is_empty() {
             return bad("no bins");
@@ -169,9 +263,12 @@ impl Calibrator {
         if !knots.windows(2).all(rises) {
             return bad("bins do not rise");
         }
-        let text = serde_json::to_vec(&knots)
-            .map_err(|e| Error::new(ErrorKind::Internal, "a calibrator cannot be serialised").caused_by(e))?;
-        Ok(Self { knots, id: format!("isotonic-{}", FittedHash::of(&text).0) })
+        let text = match &fitted_on {
+            Some(on) => serde_json::to_vec(&(&knots, on)),
+            None => serde_json::to_vec(&knots),
+        }
+        .map_err(|e| Error::new(ErrorKind::Internal, "a calibrator cannot be serialised").caused_by(e))?;
+        Ok(Self { knots, fitted_on, id: format!("isotonic-{}", FittedHash::of(&text).0) })
     }
 
     /// Names this fit.
@@ -186,12 +283,36 @@ impl Calibrator {
         self.knots.iter().map(|k| k.outcomes).sum()
     }
 
-    /// Frequency with which answers of this raw score were right.
+    /// What it was fitted on; `None` for files of version 1, which do not say.
+    #[must_use]
+    pub fn fitted_on(&self) -> Option<&FittedOn> {
+        self.fitted_on.as_ref()
+    }
+
+    /// Whether it holds for scores of `configuration`; `None` is one that is not known.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] outside 0..=1 or for NaN.
-    pub fn confidence(&self, raw: f64) -> Result<Confidence> {
-        within("raw score", raw, 0.0, 1.0)?;
+    /// [`CalibrationError::OtherConfiguration`].
+    pub fn check(&self, configuration: Option<&FittedHash>) -> Result<(), CalibrationError> {
+        let fitted_on = self.fitted_on.as_ref().map(|on| &on.configuration);
+        if fitted_on.is_some() && fitted_on == configuration {
+            return Ok(());
+        }
+        Err(CalibrationError::OtherConfiguration {
+            fitted_on: fitted_on.cloned(),
+            asked_about: configuration.cloned(),
+        })
+    }
+
+    /// Frequency with which answers of this raw score, 0..=1, of `configuration` were right.
+    ///
+    /// # Errors
+    /// [`CalibrationError::RawScore`] outside 0..=1 or for NaN; [`CalibrationError::OtherConfiguration`] for scores of a configuration
+    /// it was not fitted on.
+    pub fn confidence(&self, raw: f64, configuration: &FittedHash) -> Result<Confidence, CalibrationError> {
+        self.check(Some(configuration))?;
+        let outside = |_| CalibrationError::RawScore(raw);
+        within("raw score", raw, 0.0, 1.0).map_err(outside)?;
         let above = self.knots.partition_point(|k| k.raw < raw);
         let (low, high) = (above.checked_sub(1).and_then(|i| self.knots.get(i)), self.knots.get(above));
         let probability = match (low, high) {
@@ -202,7 +323,7 @@ impl Calibrator {
             (Some(only), None) | (None, Some(only)) => only.probability,
             (None, None) => raw,
         };
-        Confidence::calibrated(probability.clamp(0.0, 1.0), self.id.clone())
+        Confidence::calibrated(probability.clamp(0.0, 1.0), self.id.clone()).map_err(outside)
     }
 }
 

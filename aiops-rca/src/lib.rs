@@ -16,7 +16,7 @@ mod rule;
 mod windows;
 
 pub use baseline::Baseline;
-pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, Calibrator};
+pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, CalibrationError, Calibrator, FittedOn};
 pub use fusion::{Finding, FindingKind, FusedLocalizer, FusedRanking, FusedSuspect, FusionConfig};
 pub use localize::{LocalizerConfig, RoleWeight, TopologyLocalizer};
 pub use memory::{IncidentMemory, MEMORY_VERSION, MemoryConfig, PastIncident, SimilarIncident, Triage};

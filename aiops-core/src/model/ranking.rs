@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::anomaly::FittedHash;
 use crate::model::entity::EntityId;
 use crate::model::evidence::{EvidenceId, EvidenceKind};
 use crate::model::window::Signal;
@@ -101,6 +102,10 @@ pub struct Ranking {
     /// What the localiser could not see, in words.
     #[serde(default)]
     pub unseen: Vec<String>,
+    /// Kind and configuration of the localiser, as a hash: scores of different ones do not compare, nor does a confidence that was
+    /// fitted on the scores of one hold for those of another. `None` where it does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub localizer: Option<FittedHash>,
 }
 
 impl Ranking {
@@ -111,7 +116,14 @@ impl Ranking {
             let key = |s: &Suspect| if s.score.is_nan() { f64::NEG_INFINITY } else { s.score };
             key(b).total_cmp(&key(a)).then_with(|| a.entity.cmp(&b.entity))
         });
-        Self { suspects, unseen: Vec::new() }
+        Self { suspects, unseen: Vec::new(), localizer: None }
+    }
+
+    /// The same, by the localiser of this kind and configuration.
+    #[must_use]
+    pub fn by(mut self, localizer: FittedHash) -> Self {
+        self.localizer = Some(localizer);
+        self
     }
 
     /// The first suspect.

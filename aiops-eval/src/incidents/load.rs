@@ -17,7 +17,7 @@ use super::{Incident, IncidentCase, Layout, Recording};
 use crate::EvalError;
 
 /// How long before the injection nobody knows what is normal (Nezha's clocks of injection are that good).
-const UNSURE: Duration = Duration::from_secs(60);
+pub(super) const UNSURE: Duration = Duration::from_secs(60);
 
 pub(super) fn incident(folder: &Path, layout: Layout, case: &IncidentCase) -> Result<Incident, EvalError> {
     match layout {

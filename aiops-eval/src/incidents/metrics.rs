@@ -77,6 +77,8 @@ fn name(layout: Layout, column: &str, side: &str) -> (EntityId, SeriesKey) {
     let (head, last) = column.rsplit_once('/').unwrap_or((column, ""));
     let (entity, key) = match (layout, head.rsplit_once('/')) {
         (Layout::PetShop, Some((node, metric))) => (node, SeriesKey::new(metric).with("aggregation", last)),
+        // The source's word for requests a second.
+        (Layout::SockShop, _) if last == "lod" => (head, SeriesKey::new("workload")),
         _ => (head, SeriesKey::new(last)),
     };
     (if entity == "_edge" { front_door() } else { EntityId::service(entity) }, key)

@@ -23,17 +23,19 @@ mod events;
 mod labels;
 mod load;
 mod metrics;
+mod normal;
 mod table;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{EntityId, EntityKind, Span, TelemetryWindow, TimeRange};
+use aiops_core::model::{EntityId, EntityKind, TelemetryWindow, TimeRange};
 use serde::Serialize;
 
 use crate::EvalError;
+
+pub use normal::NormalSpans;
 
 /// How a data set is laid out on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -128,6 +130,15 @@ pub struct Recording {
     pub window: TelemetryWindow,
 }
 
+impl Recording {
+    /// When the fault of `case` is said to have begun: as its label says, or with the recording where nothing else was recorded
+    /// (PetShop).
+    #[must_use]
+    pub fn onset(&self, layout: Layout, case: &IncidentCase) -> Timestamp {
+        if layout == Layout::PetShop { self.window.range.start() } else { case.onset }
+    }
+}
+
 impl Default for Recording {
     fn default() -> Self {
         let nothing = || TelemetryWindow::new(TimeRange::ending_at(Timestamp::UNIX_EPOCH, Duration::ZERO));
@@ -178,27 +189,6 @@ impl IncidentSet {
     /// [`EvalError::Read`], [`EvalError::Table`].
     pub fn load(&self, case: &IncidentCase) -> Result<Incident, EvalError> {
         load::incident(&self.folder, self.layout, case)
-    }
-
-    /// For every reference (a day) the spans of its first incident that has some from before its fault: what is normal for
-    /// incidents without spans of their own from before, where the set has no reference of spans (Nezha's Online Boutique).
-    ///
-    /// # Errors
-    /// As [`load`](Self::load).
-    pub fn normal_spans(&self) -> Result<BTreeMap<String, Vec<Span>>, EvalError> {
-        let mut normal: BTreeMap<String, Vec<Span>> = BTreeMap::new();
-        if self.layout != Layout::Nezha {
-            return Ok(normal);
-        }
-        for case in &self.cases {
-            if !normal.contains_key(&case.reference) {
-                let spans = self.load(case)?.reference.spans;
-                if !spans.is_empty() {
-                    normal.insert(case.reference.clone(), spans);
-                }
-            }
-        }
-        Ok(normal)
     }
 
     /// Reads the telemetry of one incident without using when its fault began, but for sets that record nothing else.

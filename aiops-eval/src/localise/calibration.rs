@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use aiops_rca::{CalibrationConfig, Calibrator};
+use aiops_core::model::FittedHash;
+use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
 use serde::Serialize;
 
 /// Answers whose confidence fell between two tenths.
@@ -48,12 +49,14 @@ impl Calibration {
         }
         let mut config = CalibrationConfig::default();
         config.least_outcomes = 15;
+        // Whose answers they are does not matter here: they are all of one.
+        let same = FittedHash::of(b"leave one out");
         let mut told = Vec::with_capacity(answers.len());
         for (i, (raw, right)) in answers.iter().enumerate() {
             let others = answers.iter().enumerate().filter(|(j, _)| *j != i);
             let others: Vec<(f64, bool)> = others.map(|(_, a)| *a).collect();
-            let fitted = Calibrator::fit(&others, &config).ok()?;
-            told.push((fitted.confidence(*raw).ok()?.probability(), *right));
+            let fitted = Calibrator::fit(&others, FittedOn::new(same.clone(), others.len()), &config).ok()?;
+            told.push((fitted.confidence(*raw, &same).ok()?.probability(), *right));
         }
         Some(Self::of(&told))
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Share;
 use crate::EvalError;
-use crate::incidents::{IncidentSet, Layout};
+use crate::incidents::{IncidentSet, Layout, Recording};
 
 /// How faults are looked for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,10 @@ pub struct WatchConfig {
     pub history: Duration,
     /// Score of the first suspect from which there is an alarm; default 2, more than 0.
     pub limit: f64,
+    /// How long after the alarm the suspect is told, from what was recorded by then; default 60 s (a pipeline confirms at its next
+    /// look), 0 s or more.
+    #[serde(with = "duration")]
+    pub wait: Duration,
 }
 
 impl Default for WatchConfig {
@@ -40,6 +44,7 @@ impl Default for WatchConfig {
             length: Duration::from_secs(180),
             history: Duration::from_secs(3600),
             limit: 2.0,
+            wait: Duration::from_secs(60),
         }
     }
 }
@@ -128,25 +133,44 @@ impl Watch<'_> {
         Ok(looks)
     }
 
-    /// The first alarm from a minute before `injected` up to four minutes after it: the time the fault is then said to have begun,
-    /// and how long after `injected` it was raised, in seconds. It is looked at from two minutes before, so that an alarm
+    /// The first alarm from a minute before `injected` up to four minutes after it. It is looked at from two minutes before, so that an alarm
     /// that was under way already is no detection.
     pub(super) fn detect(
         &self,
         normal: &TelemetryWindow,
         window: &TelemetryWindow,
         injected: Timestamp,
-    ) -> Result<Option<(Timestamp, f64)>, EvalError> {
+    ) -> Result<Option<Alarm>, EvalError> {
         let earliest = time::before(injected, BEFORE);
         let from = time::before(earliest, self.config.interval);
         let looks = self.looks(normal, window, (from, time::after(injected, AFTER)))?;
         let under_way = looks.alarmed.first() == Some(&from);
         let first = looks.alarmed.iter().find(|at| **at >= earliest).filter(|_| !under_way);
-        Ok(first.map(|at| {
-            let stated = time::before(*at, self.config.length / 2);
-            (stated, at.duration_since(injected).as_secs_f64())
+        Ok(first.map(|at| Alarm {
+            at: *at,
+            stated: time::before(*at, self.config.length / 2),
+            delay: at.duration_since(injected).as_secs_f64(),
         }))
     }
+
+    /// What was recorded when the suspect is told.
+    pub(super) fn until_told(&self, recording: &Recording, alarm: &Alarm) -> Result<Recording, EvalError> {
+        let end = time::after(alarm.at, self.config.wait);
+        let mut told = recording.clone();
+        told.window = part(&recording.window, recording.window.range.start(), end)?;
+        Ok(told)
+    }
+}
+
+/// A fault that was noticed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Alarm {
+    /// When it was raised.
+    pub(super) at: Timestamp,
+    /// When the fault is then said to have begun.
+    pub(super) stated: Timestamp,
+    /// Seconds from the injection to the alarm.
+    pub(super) delay: f64,
 }
 
 /// An alarm that begins so long before the injection …

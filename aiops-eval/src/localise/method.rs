@@ -12,7 +12,13 @@ use crate::incidents::{IncidentCase, Layout, Recording};
 /// A method under test.
 #[derive(Debug, Clone)]
 pub(super) enum Method {
-    Fused { name: String, localizer: Box<FusedLocalizer>, modalities: Modalities },
+    Fused {
+        name: String,
+        localizer: Box<FusedLocalizer>,
+        modalities: Modalities,
+        /// Whether it answers from all that was recorded, however long after an alarm.
+        waits: bool,
+    },
     Baseline(Baseline),
 }
 
@@ -30,6 +36,8 @@ pub(super) struct Shown<'a> {
 /// What a method answers.
 #[derive(Default)]
 struct Answer {
+    /// Whether the method tells classes of faults at all.
+    classifies: bool,
     suspects: Vec<FusedSuspect>,
     /// Of methods that say no more.
     plain: Vec<Suspect>,
@@ -41,7 +49,17 @@ struct Answer {
 impl Method {
     pub(super) fn fused(localizer: &FusedLocalizer, modalities: Modalities) -> Self {
         let name = format!("fused/{modalities}");
-        Self::Fused { name, localizer: Box::new(localizer.clone()), modalities }
+        Self::Fused { name, localizer: Box::new(localizer.clone()), modalities, waits: false }
+    }
+
+    /// The same, from all that was recorded, however long after an alarm.
+    pub(super) fn patient(localizer: &FusedLocalizer, modalities: Modalities) -> Self {
+        let name = format!("fused/{modalities}, to the end");
+        Self::Fused { name, localizer: Box::new(localizer.clone()), modalities, waits: true }
+    }
+
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Fused { waits: true, .. })
     }
 
     pub(super) fn name(&self) -> String {
@@ -69,6 +87,7 @@ impl Method {
                 let symptom = symptom.as_ref().map(|(e, k)| (*e, k));
                 let answer = localizer.rank_near(Some(&normal), &window, shown.stated, symptom);
                 Answer {
+                    classifies: true,
                     suspects: answer.suspects,
                     plain: Vec::new(),
                     unseen: answer.unseen,
@@ -83,6 +102,14 @@ impl Method {
             }
         };
         outcome(shown, answer, begun.elapsed(), floor)
+    }
+
+    /// Who does not notice does not answer, and is wrong.
+    pub(super) fn silence(&self, layout: Layout, case: &IncidentCase) -> Outcome {
+        let nobody = Recording::default();
+        let shown = Shown { layout, case, recording: &nobody, stated: case.onset, unsure: Duration::ZERO };
+        let answer = Answer { classifies: matches!(self, Self::Fused { .. }), ..Answer::default() };
+        outcome(&shown, answer, Duration::ZERO, Duration::ZERO)
     }
 }
 
@@ -126,14 +153,15 @@ fn outcome(shown: &Shown<'_>, answer: Answer, took: Duration, floor: Duration) -
         Layout::SockShop => label.fault_type.clone(),
         _ => label.fault_class.clone(),
     };
-    let answered = ranking.first().and_then(|r| r.2.clone());
-    let class_right = match (&answered, &truth) {
-        (Some(a), Some(t)) => Some(a == t),
-        _ => None,
-    };
+    // Of several first ones none is preferred.
+    let first = |r: &&(_, f64, _)| ranking.first().is_some_and(|best| r.1 >= best.1);
+    let mut classes = ranking.iter().filter(first).map(|r| r.2.clone());
+    let answered = classes.next().flatten().filter(|class| classes.all(|c| c.as_ref() == Some(class)));
+    let class_right = truth.as_ref().filter(|_| answer.classifies).map(|t| answered.as_ref() == Some(t));
     let of_target = || shown.case.target.as_ref().map(|t| t.metric.clone());
     Outcome {
         case: shown.case.id.clone(),
+        draw: None,
         class: truth.or_else(of_target).unwrap_or_default(),
         rank,
         answered,
@@ -147,11 +175,4 @@ fn outcome(shown: &Shown<'_>, answer: Answer, took: Duration, floor: Duration) -
         suspects: answer.suspects.into_iter().take(5).collect(),
         unseen: answer.unseen,
     }
-}
-
-/// Who does not notice does not answer.
-pub(super) fn silence(layout: Layout, case: &IncidentCase) -> Outcome {
-    let nobody = Recording::default();
-    let shown = Shown { layout, case, recording: &nobody, stated: case.onset, unsure: Duration::ZERO };
-    outcome(&shown, Answer::default(), Duration::ZERO, Duration::ZERO)
 }

@@ -10,19 +10,18 @@ mod method;
 mod modalities;
 mod report;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use aiops_core::jiff::{SignedDuration, Timestamp};
-use aiops_core::model::{EntityId, FaultType, Signal, Span, SpanId, TelemetryWindow};
+use aiops_core::model::{EntityId, FaultType, Signal, TelemetryWindow};
 use aiops_rca::{Baseline, FindingKind, FusedLocalizer, FusedSuspect};
 use detect::Watch;
-use method::{Method, Shown, silence};
+use method::{Method, Shown};
 use serde::Serialize;
 
 use crate::EvalError;
-use crate::incidents::{IncidentCase, IncidentSet, Layout, Recording};
+use crate::incidents::{IncidentCase, IncidentSet, Layout, NormalSpans};
 
 pub use calibration::{Calibration, ReliabilityBin};
 pub use detect::{QuietReport, WatchConfig};
@@ -40,7 +39,8 @@ pub enum FaultTime {
         /// Draws.
         seeds: u32,
     },
-    /// Not at all: the fault is looked for, and who does not find it does not answer.
+    /// Not at all: the fault is looked for, who does not find it does not answer, and who does answers from what was recorded by then
+    /// and [`WatchConfig::wait`] later.
     Detected,
 }
 
@@ -50,13 +50,17 @@ pub enum FaultTime {
 pub struct Outcome {
     /// Id of the incident.
     pub case: String,
+    /// Which of several draws of a wrong time, from 0; `None` where there is one time only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub draw: Option<u32>,
     /// Class of the fault in the set's words, for grouping.
     pub class: String,
     /// Rank of the root, ties against the localiser; `None` where it was not ranked.
     pub rank: Option<usize>,
-    /// Class answered for the first suspect, in the set's words, where the method gives one.
+    /// Class answered for the first suspect, in the set's words; `None` where the method has none, nobody is suspected, or several are
+    /// first and differ.
     pub answered: Option<String>,
-    /// Whether that was right; `None` where the set or the method has none.
+    /// Whether that was right, no answer being wrong; `None` where the set or the method has no classes.
     pub class_right: Option<bool>,
     /// How far the first stands out, 0..=1; 0 for methods that do not say.
     pub margin: f64,
@@ -152,12 +156,15 @@ pub fn localise(
     };
     let watch = Watch { localizer, config: &options.watch };
     let mut methods = vec![Method::fused(localizer, options.modalities)];
+    if time == FaultTime::Detected {
+        methods.push(Method::patient(localizer, options.modalities));
+    }
     if options.ablate {
         let others = Modalities::CHOICES.into_iter().filter(|m| *m != options.modalities);
         methods.extend(others.map(|m| Method::fused(localizer, m)));
         for (name, without) in ablation::without_each(localizer)? {
             let localizer = Box::new(without);
-            methods.push(Method::Fused { name, localizer, modalities: options.modalities });
+            methods.push(Method::Fused { name, localizer, modalities: options.modalities, waits: false });
         }
     }
     let baselines: &[Baseline] = if time == FaultTime::Given { &Baseline::ALL } else { &[Baseline::Baro] };
@@ -168,36 +175,37 @@ pub fn localise(
         FaultTime::Given | FaultTime::Detected => vec![None],
         FaultTime::Jitter { seeds } => (0..seeds).map(Some).collect(),
     };
-    let spans = normal_spans(&set)?;
+    let spans = NormalSpans::of(&set)?;
     for (i, case) in usable.iter().enumerate() {
         progress(i, usable.len());
-        let recording = with_normal_spans(set.recording(case)?, case, &spans);
+        let recording = spans.complete(set.recording(case)?, case);
         for draw in &draws {
             let off = SignedDuration::from_millis(draw.map_or(0, |draw| jitter(i, draw)));
-            // PetShop recorded nothing but the fault.
-            let onset = match set.layout() {
-                Layout::PetShop => recording.window.range.start(),
-                _ => case.onset,
-            };
+            let onset = recording.onset(set.layout(), case);
             let mut stated = onset.saturating_add(off).unwrap_or(onset);
-            let mut delay = None;
+            let (mut delay, mut seen) = (None, None);
             if time == FaultTime::Detected {
                 let see = |window| options.modalities.part(window, set.layout());
-                match watch.detect(&see(&recording.normal), &see(&recording.window), case.onset)? {
-                    Some((at, after)) => (stated, delay) = (at, Some(after)),
-                    None => {
-                        outcomes.iter_mut().for_each(|o| o.push(silence(set.layout(), case)));
-                        continue;
-                    }
-                }
+                let (normal, window) = (see(&recording.normal), see(&recording.window));
+                let Some(alarm) = watch.detect(&normal, &window, case.onset)? else {
+                    let silent = methods.iter().map(|m| m.silence(set.layout(), case));
+                    outcomes.iter_mut().zip(silent).for_each(|(o, silent)| o.push(silent));
+                    continue;
+                };
+                (stated, delay) = (alarm.stated, Some(alarm.delay));
+                seen = Some(watch.until_told(&recording, &alarm)?);
             }
             let unsure =
                 if set.layout() == Layout::Nezha { localizer.config().guard } else { Duration::ZERO };
-            let shown = Shown { layout: set.layout(), case, recording: &recording, stated, unsure };
             for (method, outcomes) in methods.iter().zip(&mut outcomes) {
+                let recording = seen.as_ref().filter(|_| !method.waits()).unwrap_or(&recording);
+                let shown = Shown { layout: set.layout(), case, recording, stated, unsure };
                 // Nobody is asked to answer from what was not recorded.
                 if sees_any(method.modalities(), &recording.window, stated) {
-                    outcomes.push(Outcome { delay, ..method.answer(&shown) });
+                    outcomes.push(Outcome { delay, draw: *draw, ..method.answer(&shown) });
+                } else if time == FaultTime::Detected {
+                    // There was an alarm, so that somebody has to be told.
+                    outcomes.push(Outcome { delay, ..method.silence(set.layout(), case) });
                 }
             }
         }
@@ -223,53 +231,6 @@ fn sees_any(modalities: Modalities, window: &TelemetryWindow, since: Timestamp) 
     };
     [Signal::Metrics, Signal::Traces, Signal::Logs].into_iter().any(|s| modalities.sees(s) && there(s))
 }
-
-/// The recording with the normal spans of its day, where the set has none: who calls whom is known though nobody traced the
-/// fault.
-fn with_normal_spans(
-    mut recording: Recording,
-    case: &IncidentCase,
-    days: &BTreeMap<String, Day>,
-) -> Recording {
-    if let Some(day) =
-        days.get(&case.reference).filter(|d| recording.normal.spans.is_empty() && d.of != case.id)
-    {
-        recording.normal.spans.clone_from(&day.spans);
-    }
-    recording
-}
-
-/// Spans of a day's normal time, and the incident they were recorded with.
-struct Day {
-    of: String,
-    spans: Vec<Span>,
-}
-
-/// For every reference (a day) of which the set has no spans (Nezha's Online Boutique) those of its first incident that has
-/// some from before its fault.
-fn normal_spans(set: &IncidentSet) -> Result<BTreeMap<String, Day>, EvalError> {
-    let mut normal: BTreeMap<String, Day> = BTreeMap::new();
-    if set.layout() != Layout::Nezha {
-        return Ok(normal);
-    }
-    for case in set.cases() {
-        if !normal.contains_key(&case.reference) {
-            let mut spans = set.load(case)?.reference.spans;
-            for span in &mut spans {
-                // Ids are unique within an incident only.
-                span.span_id.0 ^= OTHER;
-                span.parent = span.parent.map(|p| SpanId(p.0 ^ OTHER));
-            }
-            if !spans.is_empty() {
-                normal.insert(case.reference.clone(), Day { of: case.id.clone(), spans });
-            }
-        }
-    }
-    Ok(normal)
-}
-
-/// A bit that no id of an incident has.
-const OTHER: u64 = 1 << 63;
 
 /// Milliseconds in ±60,000, from a hash (SplitMix64) of incident and draw.
 fn jitter(case: usize, draw: u32) -> i64 {

@@ -93,6 +93,10 @@ pub struct Detection {
     pub median_delay: Option<f64>,
     /// Longest such time.
     pub max_delay: Option<f64>,
+    /// Root first, of the faults whose alarm came at the injection or later.
+    pub right_after: Share,
+    /// Root first, of the faults whose alarm came before the injection.
+    pub right_before: Share,
     /// False alarms, where the set has recordings without a fault.
     pub quiet: Option<QuietReport>,
 }
@@ -101,7 +105,13 @@ impl Detection {
     pub(super) fn of(outcomes: &[Outcome]) -> Self {
         let mut delays: Vec<f64> = outcomes.iter().filter_map(|o| o.delay).collect();
         delays.sort_by(f64::total_cmp);
+        let right = |when: &dyn Fn(f64) -> bool| {
+            let of: Vec<&Outcome> = outcomes.iter().filter(|o| o.delay.is_some_and(when)).collect();
+            Share::over(&of, |o| o.rank == Some(1))
+        };
         Self {
+            right_after: right(&|delay| delay >= 0.0),
+            right_before: right(&|delay| delay < 0.0),
             detected: Share::over(outcomes, |o| o.delay.is_some()),
             median_delay: delays.get(delays.len() / 2).copied(),
             max_delay: delays.last().copied(),
@@ -117,6 +127,9 @@ impl fmt::Display for Detection {
         if let (Some(median), Some(max)) = (self.median_delay, self.max_delay) {
             write!(f, ", {median:.0} s after the injection (median; at most {max:.0} s)")?;
         }
+        let share = |s: Share| format!("{}/{}", s.right, s.of);
+        let (after, before) = (share(self.right_after), share(self.right_before));
+        write!(f, "; root first {after} of alarms since the injection, {before} of those before it")?;
         match &self.quiet {
             Some(q) => write!(
                 f,
@@ -208,8 +221,8 @@ impl SetReport {
         text
     }
 
-    /// Writes `<set>.csv` (the first method's rankings: case_id, rank, entity, score, fault_class) and, with what it rests
-    /// on, `<set>.json` to `folder`.
+    /// Writes `<set>.csv` (the first method's rankings: case_id, rank, entity, score, fault_class; after case_id the draw, where there are
+    /// several) and, with what it rests on, `<set>.json` to `folder`. Equal scores share the last of their ranks.
     ///
     /// # Errors
     /// [`EvalError::Read`] where it cannot be written.
@@ -221,12 +234,16 @@ impl SetReport {
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
         let path = folder.join(format!("{}.csv", self.set));
         let mut csv = std::fs::File::create(&path).map_err(failed(&path))?;
-        writeln!(csv, "case_id,rank,entity,score,fault_class").map_err(failed(&path))?;
         let Some(first) = self.methods.first() else { return Ok(()) };
+        let drawn = first.outcomes.iter().any(|o| o.draw.is_some());
+        let column = if drawn { "draw," } else { "" };
+        writeln!(csv, "case_id,{column}rank,entity,score,fault_class").map_err(failed(&path))?;
         for o in &first.outcomes {
-            for (i, (entity, score, class)) in o.ranking.iter().enumerate() {
+            let draw = o.draw.map_or(String::new(), |draw| format!("{draw},"));
+            for (entity, score, class) in &o.ranking {
                 let name = entity.name().replace('"', "\"\"");
-                writeln!(csv, "{},{},\"{name}\",{score},{class}", o.case, i + 1).map_err(failed(&path))?;
+                let rank = o.ranking.iter().filter(|r| r.1 >= *score).count();
+                writeln!(csv, "{},{draw}{rank},\"{name}\",{score},{class}", o.case).map_err(failed(&path))?;
             }
         }
         let path = folder.join(format!("{}.json", self.set));

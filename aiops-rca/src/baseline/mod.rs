@@ -22,13 +22,14 @@ mod walk;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aiops_core::model::{EntityId, MetricSeries, Ranking, Suspect, TelemetryWindow};
+use aiops_core::model::{EntityId, FittedHash, MetricSeries, Ranking, Suspect, TelemetryWindow};
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::cite::{cite, first};
+use crate::config::hash;
 use crate::halves::cut;
 use crate::robust::{count, quantile, sorted};
 
@@ -89,6 +90,12 @@ impl Baseline {
         }
     }
 
+    /// Kind and configuration, as a hash.
+    #[must_use]
+    pub fn id(self) -> FittedHash {
+        hash(self.name(), 1, &())
+    }
+
     /// Ranks suspects of a fault that began at `stated`: what precedes it in `window` by more than `guard` is normal and so
     /// is `normal`.
     #[must_use]
@@ -118,6 +125,7 @@ impl Baseline {
             Self::RandomWalk => walk::visits(&correlated(&pairs), &fault.topology, &reference.topology),
         };
         Ranking::new(scores.into_iter().map(|(entity, score)| Suspect::new(entity.clone(), score)).collect())
+            .by(self.id())
     }
 }
 

@@ -24,7 +24,10 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
         FindingKind::LogMissing,
         FindingKind::Errors,
     ]);
-    let network = strongest(&[FindingKind::CallTime, FindingKind::SelfTime, FindingKind::Latency]);
+    // Of equal ones what spans say: a metric of latency does not tell within from between.
+    let slow = [FindingKind::CallTime, FindingKind::SelfTime, FindingKind::Latency];
+    let network = findings.iter().filter(|f| slow.contains(&f.kind)).map(|f| (f.strength * f.own, f.kind));
+    let network = network.max_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     // In order of cause and effect: what is busy is slow, what fails early or late is slow, and slowness causes neither. The
     // earlier wins unless it is weak beside the rest.
     let strong = [resource, code, network].into_iter().flatten().map(|f| f.0).fold(0.0, f64::max);

@@ -58,6 +58,24 @@ impl FindingKind {
         }
     }
 
+    /// The symptom that it shows.
+    pub(crate) fn effect(self) -> Effect {
+        match self {
+            Self::Latency
+            | Self::SelfTime
+            | Self::CallTime
+            | Self::Errors
+            | Self::SpanErrors
+            | Self::LogErrors => Effect::Answers,
+            Self::WorkMissing | Self::WorkNew | Self::LogNew | Self::LogMissing => Effect::Work,
+            Self::Cpu | Self::Memory | Self::Resource | Self::Saturation => Effect::Usage,
+            Self::Traffic => Effect::Traffic,
+            Self::Liveness => Effect::Liveness,
+            Self::NetworkCounters => Effect::Network,
+            Self::Other => Effect::Other,
+        }
+    }
+
     /// Whether it lies on the way of requests, where a callee's trouble shows in its callers.
     pub(super) fn family(self) -> Family {
         match self {
@@ -78,6 +96,26 @@ impl FindingKind {
             | Self::Other => Family::Own,
         }
     }
+}
+
+/// What is wrong with an entity, whoever saw it. Kinds of one effect are one symptom seen several times: who finds a failure in a
+/// metric, in spans and in lines is no surer than who found it once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// It answers late, wrongly or not at all.
+    Answers,
+    /// It does other work than before.
+    Work,
+    /// It uses more of what it runs on.
+    Usage,
+    /// It is sent more or less than before.
+    Traffic,
+    /// It started anew or is not ready.
+    Liveness,
+    /// The network reports trouble.
+    Network,
+    /// A metric of unknown meaning moved.
+    Other,
 }
 
 /// What explains what: slowness explains slowness, wrong outcomes explain wrong outcomes.

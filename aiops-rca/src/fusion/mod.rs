@@ -16,7 +16,8 @@ mod traces;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
-    EntityId, EntityKind, FaultType, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow, Unit,
+    EntityId, EntityKind, FaultType, FittedHash, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow,
+    Unit,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -24,11 +25,13 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use config::FusionConfig;
+pub(crate) use finding::Effect;
 pub use finding::{Finding, FindingKind};
 pub(crate) use logs::place;
 pub(crate) use observe::{fault_of, kind_of};
 
 use crate::cite::{cite, first};
+use crate::config::hash;
 use crate::halves::cut;
 use crate::onset::onset;
 use crate::robust::{count, sorted};
@@ -37,6 +40,9 @@ use calls::Calls;
 use metrics::Metrics;
 use spans::Operations;
 use summary::Summary;
+
+/// Raised whenever the same telemetry would be given other scores.
+const VERSION: u32 = 1;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -76,8 +82,11 @@ pub struct FusedLocalizer {
 pub struct FusedSuspect {
     /// Who.
     pub entity: EntityId,
-    /// How much; comparable within one answer.
+    /// How much, 0 or more; comparable within one answer.
     pub score: f64,
+    /// The part of `score` that findings support. The rest orders those of whom little is known, and is evidence of nothing
+    /// ([`FusionConfig::tail`]).
+    pub supported: f64,
     /// What kind of fault its findings speak for.
     pub fault: FaultType,
     /// Kind of the finding that decided `fault`.
@@ -118,7 +127,7 @@ fn default_roles() -> MetricRolesConfig {
     let rules = vec![
         RoleRule::new(["availability", "success"], MetricRole::Errors, Polarity::LowerIsWorse).without(time),
         RoleRule::new(["net", "syscall"], MetricRole::Other, Polarity::Either),
-        RoleRule::new(["lod", "request", "op", "workload"], MetricRole::Traffic, Polarity::Either)
+        RoleRule::new(["request", "op", "workload"], MetricRole::Traffic, Polarity::Either)
             .without(time)
             .without(["error", "failed", "p50", "p90", "p95", "p99"]),
     ];
@@ -155,6 +164,12 @@ impl FusedLocalizer {
     #[must_use]
     pub fn config(&self) -> &FusionConfig {
         &self.config
+    }
+
+    /// Kind and configuration, as a hash. What it is told to be normal does not count.
+    #[must_use]
+    pub fn id(&self) -> FittedHash {
+        hash("fused", VERSION, &(self.roles.config(), &self.config))
     }
 
     /// Ranks suspects, without a runtime: `fault` begins with the fault, `reference` is normal.
@@ -215,12 +230,11 @@ impl FusedLocalizer {
         }
         let suspects = by_entity.into_iter().map(|(entity, findings)| {
             let tail = tail.get(entity).map_or(0.0, |rank| self.config.tail / rank);
-            (self.suspect(entity.clone(), findings, tail), tail)
+            self.suspect(entity.clone(), findings, tail)
         });
-        let mut suspects: Vec<(FusedSuspect, f64)> = suspects.collect();
-        suspects.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
-        let margin = self.margin(suspects.iter().map(|(s, tail)| s.score - tail));
-        let mut suspects: Vec<FusedSuspect> = suspects.into_iter().map(|(s, _)| s).collect();
+        let mut suspects: Vec<FusedSuspect> = suspects.collect();
+        suspects.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.entity.cmp(&b.entity)));
+        let margin = self.margin(suspects.iter().map(|s| s.supported));
         for suspect in suspects.iter_mut().take(self.config.paths) {
             suspect.path = calls.path_up(&suspect.entity, &felt);
         }
@@ -281,11 +295,11 @@ impl FusedLocalizer {
                     .min(self.config.corroboration * self.config.corroborating * *first);
             }
         }
-        let score = kinds.values().fold(tail, |sum, (first, rest)| sum + first + rest);
+        let supported = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
         let (fault, decided_by) = fault::fault(&findings, &self.config);
         findings.truncate(self.config.citations);
         let path = vec![entity.clone()];
-        FusedSuspect { entity, score, fault, decided_by, findings, path }
+        FusedSuspect { entity, score: supported + tail, supported, fault, decided_by, findings, path }
     }
 
     /// How much of the evidence against the first two is against the first, from half (0) to all (1), less where that is hardly
@@ -355,7 +369,7 @@ impl Localizer for FusedLocalizer {
         ctx.check()?;
         let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
-        let mut ranking = answer.ranking(Some(first.anomaly.onset));
+        let mut ranking = answer.ranking(Some(first.anomaly.onset)).by(self.id());
         for suspect in &mut ranking.suspects {
             suspect.evidence = cite(anomalies, &suspect.path);
         }

@@ -12,10 +12,11 @@ use super::finding::{Finding, FindingKind};
 use super::{FusedRanking, FusedSuspect};
 
 impl FusedRanking {
-    /// The ranking as localisers hand it on: suspects with a score above 0, their findings as observations since `since`.
+    /// The ranking as localisers hand it on: suspects whom findings support, by how much they do, with the findings as observations
+    /// since `since`. [`Ranking::by`] names the localiser.
     #[must_use]
     pub fn ranking(&self, since: Option<Timestamp>) -> Ranking {
-        let suspects = self.suspects.iter().filter(|s| s.score > 0.0).map(|s| suspect(s, since));
+        let suspects = self.suspects.iter().filter(|s| s.supported > 0.0).map(|s| suspect(s, since));
         let mut ranking = Ranking::new(suspects.collect());
         ranking.unseen.clone_from(&self.unseen);
         ranking
@@ -23,7 +24,7 @@ impl FusedRanking {
 }
 
 fn suspect(of: &FusedSuspect, since: Option<Timestamp>) -> Suspect {
-    let mut suspect = Suspect::new(of.entity.clone(), of.score);
+    let mut suspect = Suspect::new(of.entity.clone(), of.supported);
     suspect.path.clone_from(&of.path);
     let seen = of.findings.iter().filter(|f| f.strength * f.own > 0.0).map(|f| {
         let mut seen =

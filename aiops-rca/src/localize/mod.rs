@@ -4,7 +4,9 @@ mod config;
 mod explain;
 mod path;
 
-use aiops_core::model::{EdgeKind, EntityId, EvidenceId, Ranking, Signal, Suspect, TelemetryWindow, time};
+use aiops_core::model::{
+    EdgeKind, EntityId, EvidenceId, FittedHash, Ranking, Signal, Suspect, TelemetryWindow, time,
+};
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
 use async_trait::async_trait;
@@ -12,9 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use config::{LocalizerConfig, RoleWeight};
 
+use crate::config::hash;
 use crate::picture::{Group, Picture, Symptom};
 use crate::roles::{MetricRole, MetricRoles};
 use explain::Explanations;
+
+/// Raised whenever the same anomalies would be given other scores.
+const VERSION: u32 = 1;
 
 /// Ranks suspects by what deviates, who needs whom, and what came first.
 ///
@@ -46,6 +52,12 @@ impl TopologyLocalizer {
         Ok(Self { roles, config })
     }
 
+    /// Kind and configuration, as a hash.
+    #[must_use]
+    pub fn id(&self) -> FittedHash {
+        hash("topology", VERSION, &(self.roles.config(), &self.config))
+    }
+
     /// Ranks suspects, without a runtime.
     #[must_use]
     pub fn rank(&self, window: &TelemetryWindow, anomalies: &[CitedAnomaly]) -> Ranking {
@@ -69,7 +81,7 @@ impl TopologyLocalizer {
         merge(&mut suspects, blamed);
         merge(&mut suspects, self.nodes(&picture, &explained));
         suspects.retain(|s| s.score.is_finite() && s.score >= self.config.least);
-        let mut ranking = Ranking::new(suspects);
+        let mut ranking = Ranking::new(suspects).by(self.id());
         ranking.suspects.truncate(self.config.most);
         ranking.unseen = unseen(window, &picture, anomalies, &ranking);
         ranking

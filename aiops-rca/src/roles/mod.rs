@@ -289,6 +289,12 @@ impl Default for MetricRoles {
 }
 
 impl MetricRoles {
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &MetricRolesConfig {
+        &self.config
+    }
+
     /// A classifier with rules of one's own.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use aiops_core::model::{CausalTest, ChangeId, Check, Distinction, EntityId, EvidenceId, FaultType, Signal};
+use aiops_core::model::{CausalTest, ChangeId, Check, Distinction, EntityId, EvidenceId, FaultType};
+
+use crate::fusion::Effect;
 
 /// What a rule says.
 #[derive(Debug, Clone)]
@@ -19,8 +21,10 @@ pub(crate) struct Claim {
     pub(crate) transient: bool,
     /// Whether the blamed change shows in what deviates; `None` where no change is blamed.
     pub(crate) shown: Option<bool>,
-    /// Support by the signal it was read from, where it rests on what a localiser observed.
-    pub(crate) by_signal: BTreeMap<Signal, f64>,
+    /// The symptom that its rule read from anomalies.
+    pub(crate) effect: Effect,
+    /// Support by symptom, where it rests on what a localiser observed.
+    pub(crate) by_effect: BTreeMap<Effect, f64>,
     /// What sets it apart, as far as its own rule knows.
     pub(crate) distinctions: Vec<Distinction>,
     /// Interventions that spoke for or against it.
@@ -40,7 +44,8 @@ impl Claim {
             next: Vec::new(),
             transient: false,
             shown: None,
-            by_signal: BTreeMap::new(),
+            effect: Effect::Answers,
+            by_effect: BTreeMap::new(),
             distinctions: Vec::new(),
             tests: Vec::new(),
         }
@@ -65,18 +70,19 @@ impl Claim {
         self
     }
 
-    /// The same cause, seen by a localiser. Signals corroborate each other; a second look at the same signal adds nothing, so
-    /// the stronger look at metrics stands for both.
+    /// The same, where its rule read `effect` from anomalies.
+    pub(crate) fn showing(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    /// The same cause, seen by a localiser. Different symptoms corroborate each other; of one symptom, in whatever signals it was
+    /// seen, the strongest sight counts.
     pub(crate) fn absorb(&mut self, seen: Self) {
-        let mut left = 1.0;
-        for (signal, support) in &seen.by_signal {
-            let support = if *signal == Signal::Metrics { support.max(self.support) } else { *support };
-            left *= 1.0 - support;
-        }
-        if !seen.by_signal.contains_key(&Signal::Metrics) {
-            left *= 1.0 - self.support;
-        }
-        self.support = (1.0_f64 - left).clamp(0.0, 1.0);
+        let mut by_effect = seen.by_effect;
+        let own = by_effect.entry(self.effect).or_default();
+        *own = own.max(self.support);
+        self.support = corroborated(&by_effect);
         for id in seen.citations {
             if !self.citations.contains(&id) {
                 self.citations.push(id);
@@ -90,4 +96,10 @@ impl Claim {
         self.transient = true;
         self
     }
+}
+
+/// Support that different symptoms give together, as independent witnesses do: 1 − ∏(1 − support).
+pub(crate) fn corroborated(by_effect: &BTreeMap<Effect, f64>) -> f64 {
+    let left = by_effect.values().fold(1.0, |left, support| left * (1.0 - support));
+    (1.0_f64 - left).clamp(0.0, 1.0)
 }

@@ -97,8 +97,10 @@ impl ChangeConfig {
 
 /// How what a localiser observed beside the anomalies is weighed, and what a cause must account for.
 ///
-/// Support of an observation = strength / (strength + `half_strength`); within a signal the strongest counts, and signals
-/// combine as independent witnesses do: 1 − ∏(1 − support).
+/// Support of an observation = strength / (strength + `half_strength`). Of one symptom the strongest sight counts, whether it was
+/// seen in metrics, spans or lines: late or wrong answers are one symptom, other work than before is another, and so are use of
+/// resources, traffic, restarts and the network's own counters. Different symptoms combine as independent witnesses do:
+/// 1 − ∏(1 − support).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]

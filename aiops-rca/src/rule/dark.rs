@@ -75,7 +75,7 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
     // It answers late or wrongly, that is all that is known; and the reason may lie with those it needs, of whom nothing is.
     let only_felt = claims.iter().filter(|c| c.support > 0.0).all(|c| {
         let word = c.mechanism.as_deref();
-        matches!(word, Some(mechanism::SLOW_WORK | mechanism::FAILING_RESPONSES)) && c.by_signal.is_empty()
+        matches!(word, Some(mechanism::SLOW_WORK | mechanism::FAILING_RESPONSES)) && c.by_effect.is_empty()
     });
     let needed: Vec<&EntityId> = scene.picture.dark_callees(system).collect();
     let harmed = group.is_some_and(|g| g.symptoms.iter().any(Symptom::is_serving_trouble));

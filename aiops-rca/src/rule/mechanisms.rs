@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::claim::Claim;
 use super::{Scene, device, null, observed, security};
+use crate::fusion::Effect;
 use crate::picture::{Group, Picture, Symptom};
 use crate::roles::{MetricRole, Side};
 
@@ -113,6 +114,7 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         let statement = format!("{mechanism} of {} {how}: {}", scene.system, told(strongest));
         let felt = group.harmful().filter(|s| s.class.role.is_request_path() && s.class.side == Side::Server);
         let claim = Claim::new(fault, mechanism, statement, support)
+            .showing(Effect::Usage)
             .citing(cite(symptoms))
             .citing(cite(felt).into_iter().take(4))
             .next(
@@ -186,6 +188,7 @@ fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     };
     let statement = format!("{} {what}: {}", scene.system, told(strongest));
     let claim = Claim::new(FaultType::Code, mechanism, statement, support)
+        .showing(Effect::Liveness)
         .citing(cite(restarted.into_iter().chain(gone)))
         .next(
             scene
@@ -242,6 +245,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
             .filter_map(|c| scene.picture.groups.get(*c)?.strongest(Symptom::is_serving_trouble));
         claims.push(
             Claim::new(FaultType::Load, mechanism, statement, support)
+                .showing(Effect::Traffic)
                 .citing(cite([s]))
                 .citing(cite(own_trouble.into_iter().chain(felt)))
                 .next(
@@ -262,6 +266,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
         let statement = format!("{name} sends far more to {}: {}", scene.system, told(s));
         let felt = group.strongest(Symptom::is_serving_trouble);
         let mut claim = Claim::new(FaultType::Load, word::TENANT_LOAD, statement, trouble * s.strength)
+            .showing(Effect::Traffic)
             .citing(cite(std::iter::once(s).chain(felt)))
             .next(
                 scene

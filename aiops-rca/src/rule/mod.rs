@@ -17,8 +17,8 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    Check, Confidence, Diagnosis, DiagnosisStatus, EntityId, Hypothesis, NullFinding, Observation, Ranking,
-    Signal, Suspect, TelemetryWindow, mechanism,
+    Check, Confidence, Diagnosis, DiagnosisStatus, EntityId, FittedHash, Hypothesis, NullFinding,
+    Observation, Ranking, Signal, Suspect, TelemetryWindow, mechanism,
 };
 use aiops_core::seam::Rca;
 use aiops_core::{Case, CasePart, Context, Error, ErrorKind, Result};
@@ -30,11 +30,15 @@ pub(crate) use {
 };
 pub(crate) use {device::UTILISATION, device::XID, security::AUTHENTICATION, security::INTRUSION};
 
-use crate::calibrate::Calibrator;
+use crate::calibrate::{CalibrationError, Calibrator};
+use crate::config::hash;
 use crate::picture::Picture;
 use crate::roles::MetricRoles;
 use claim::Claim;
 use trouble::Trouble;
+
+/// Raised whenever the same case would be told other raw confidences.
+const VERSION: u32 = 2;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///
@@ -76,14 +80,31 @@ impl RuleRca {
         Ok(Self { roles, config, calibrator: None })
     }
 
-    /// The same with confidences mapped by `calibrator`.
+    /// The same with confidences mapped by `calibrator`, as far as it was fitted on this [`configuration`](Self::configuration).
     #[must_use]
     pub fn with_calibrator(mut self, calibrator: Calibrator) -> Self {
         self.calibrator = Some(calibrator);
         self
     }
 
-    /// Diagnoses, without a runtime.
+    /// Names whose raw confidences these are: what a [`Calibrator`] must have been fitted on to hold for them. `localizer` is what
+    /// [`Ranking::localizer`] says, or the localiser's own `id()`.
+    #[must_use]
+    pub fn configuration(&self, localizer: &FittedHash) -> FittedHash {
+        hash("rules", VERSION, &(localizer, self.roles.config(), &self.config))
+    }
+
+    /// The calibrator, where it holds for the scores of the case's ranking.
+    fn calibrator(&self, case: &Case) -> Result<Option<(&Calibrator, FittedHash)>, CalibrationError> {
+        let Some(calibrator) = &self.calibrator else { return Ok(None) };
+        let localizer = case.ranking().and_then(|r| r.localizer.as_ref());
+        let configuration = localizer.map(|l| self.configuration(l));
+        calibrator.check(configuration.as_ref())?;
+        Ok(configuration.map(|configuration| (calibrator, configuration)))
+    }
+
+    /// Diagnoses, without a runtime. Where the calibrator was fitted on another configuration, confidences are uncalibrated and
+    /// [`Diagnosis::unseen`] says why.
     ///
     /// # Errors
     /// [`Internal`](ErrorKind::Internal) for a defect of the score.
@@ -102,6 +123,10 @@ impl RuleRca {
         let mut scored: Vec<(f64, Hypothesis)> = Vec::new();
         let (mut nulls, mut dark) = (Vec::new(), None);
         let mut unseen = dark::unseen(case, window);
+        let calibrator = self.calibrator(case).unwrap_or_else(|refused| {
+            unseen.push(format!("how often such answers were right: {refused}"));
+            None
+        });
         for (system, share) in suspects {
             let trouble = troubles.get(&system).unwrap_or(&untroubled);
             let scene = Scene::of(case, &picture, &self.config, system.clone(), trouble);
@@ -114,7 +139,7 @@ impl RuleRca {
             let all: f64 = claims.iter().map(|c| c.support).sum::<f64>() + self.config.doubt;
             for claim in claims.into_iter().filter(|c| c.support > 0.0) {
                 let raw = (share * claim.support / all).clamp(0.0, 1.0);
-                scored.push((raw, self.hypothesis(&scene, claim, raw)?));
+                scored.push((raw, hypothesis(&scene, claim, confidence(raw, calibrator.as_ref())?)));
             }
         }
         scored.sort_by(|(a, x), (b, y)| {
@@ -199,28 +224,6 @@ impl RuleRca {
         }
     }
 
-    fn hypothesis(&self, scene: &Scene<'_>, claim: Claim, raw: f64) -> Result<Hypothesis> {
-        let confidence = match &self.calibrator {
-            Some(c) => c.confidence(raw)?,
-            None => Confidence::uncalibrated(raw)
-                .map_err(|e| Error::new(ErrorKind::Internal, "a score left 0..=1").caused_by(e))?,
-        };
-        let account = account::account(scene, &claim);
-        let distinctions = distinguish::distinctions(scene, &claim);
-        let open = distinguish::open(scene, &claim, &distinctions);
-        let system = claim.system.unwrap_or_else(|| scene.system.clone());
-        let mut h = Hypothesis::new(system, claim.fault, claim.statement, confidence, claim.citations);
-        h.mechanism = claim.mechanism;
-        h.change = claim.change;
-        h.next_checks = claim.next.into_iter().chain(open).collect();
-        h.explains = account.explains;
-        h.unexplained = account.unexplained;
-        h.path = account.path;
-        h.causal_tests = account.tests;
-        h.distinctions = distinctions;
-        Ok(h)
-    }
-
     /// `None` leaves it to the standing of the first hypothesis.
     fn status(&self, scored: &[(f64, Hypothesis)], dark: Option<Vec<String>>) -> Option<DiagnosisStatus> {
         // A change that is blamed can be undone without seeing what it broke.
@@ -233,6 +236,31 @@ impl RuleRca {
         let unclear = *top < self.config.least || rival >= top * self.config.ambiguous;
         unclear.then_some(DiagnosisStatus::Inconclusive)
     }
+}
+
+fn confidence(raw: f64, calibrator: Option<&(&Calibrator, FittedHash)>) -> Result<Confidence> {
+    match calibrator {
+        Some((calibrator, configuration)) => Ok(calibrator.confidence(raw, configuration)?),
+        None => Confidence::uncalibrated(raw)
+            .map_err(|e| Error::new(ErrorKind::Internal, "a score left 0..=1").caused_by(e)),
+    }
+}
+
+fn hypothesis(scene: &Scene<'_>, claim: Claim, confidence: Confidence) -> Hypothesis {
+    let account = account::account(scene, &claim);
+    let distinctions = distinguish::distinctions(scene, &claim);
+    let open = distinguish::open(scene, &claim, &distinctions);
+    let system = claim.system.unwrap_or_else(|| scene.system.clone());
+    let mut h = Hypothesis::new(system, claim.fault, claim.statement, confidence, claim.citations);
+    h.mechanism = claim.mechanism;
+    h.change = claim.change;
+    h.next_checks = claim.next.into_iter().chain(open).collect();
+    h.explains = account.explains;
+    h.unexplained = account.unexplained;
+    h.path = account.path;
+    h.causal_tests = account.tests;
+    h.distinctions = distinctions;
+    h
 }
 
 impl<'s> Scene<'s> {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use aiops_core::model::{EvidenceId, FaultType, Observation, Signal, mechanism as word};
 
 use super::Scene;
-use super::claim::Claim;
-use crate::fusion::{FindingKind, fault_of, kind_of};
+use super::claim::{Claim, corroborated};
+use crate::fusion::{Effect, FindingKind, fault_of, kind_of};
 use crate::roles::Words;
 
 /// Path between caller and callee, in the word of [`mechanisms`](super::mechanisms).
@@ -148,7 +148,7 @@ pub(super) fn of_system<'c>(scene: &Scene<'c>) -> Vec<&'c Observation> {
     seen
 }
 
-/// Claims from what was observed, by cause; within a signal the strongest counts, and signals corroborate each other.
+/// Claims from what was observed, by cause; of one symptom the strongest sight counts, and symptoms corroborate each other.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     let mut spoken: Vec<(Cause, &Observation)> = Vec::new();
     let mut silent: Vec<(FindingKind, &Observation)> = Vec::new();
@@ -160,9 +160,10 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             (None, None) => {}
         }
     }
-    let mut causes: BTreeMap<Cause, (f64, Vec<&Observation>)> = BTreeMap::new();
+    let mut causes: BTreeMap<Cause, (f64, Vec<Sight<'_>>)> = BTreeMap::new();
     for (cause, seen) in spoken {
-        causes.entry(cause).or_insert((1.0, Vec::new())).1.push(seen);
+        // What a program says when it fails is its failure, in whichever line or span it says so.
+        causes.entry(cause).or_insert((1.0, Vec::new())).1.push((Effect::Answers, seen));
     }
     let strengths = silent.iter().map(|(kind, seen)| (*kind, seen.strength));
     let (leading, decided_by) = fault_of(&scene.system, strengths);
@@ -177,10 +178,13 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let share = if fault == leading { 1.0 } else { scene.config.observed.lesser };
         let entry = causes.entry(cause).or_insert((share, Vec::new()));
         entry.0 = entry.0.max(share);
-        entry.1.extend(of_it.iter().map(|s| s.1));
+        entry.1.extend(of_it.iter().map(|(kind, seen)| (kind.effect(), *seen)));
     }
     causes.into_iter().filter_map(|(cause, (share, seen))| claim(scene, cause, share, seen)).collect()
 }
+
+/// An observation, and the symptom that it shows.
+type Sight<'s> = (Effect, &'s Observation);
 
 /// Kinds of findings by the kind of fault they speak for.
 const FAMILIES: [(FaultType, &[FindingKind]); 3] = [
@@ -222,27 +226,29 @@ fn mechanism(kind: FindingKind) -> &'static str {
     }
 }
 
-fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<&Observation>) -> Option<Claim> {
-    seen.sort_by(|a, b| b.strength.total_cmp(&a.strength).then_with(|| a.statement.cmp(&b.statement)));
-    let first = seen.first()?;
+fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) -> Option<Claim> {
+    seen.sort_by(|(_, a), (_, b)| {
+        b.strength.total_cmp(&a.strength).then_with(|| a.statement.cmp(&b.statement))
+    });
+    let (_, first) = seen.first()?;
     let half = scene.config.observed.half_strength;
-    let mut by_signal: BTreeMap<Signal, f64> = BTreeMap::new();
-    for s in &seen {
+    let mut by_effect: BTreeMap<Effect, f64> = BTreeMap::new();
+    for (effect, s) in &seen {
         let support = share * s.strength / (s.strength + half);
-        let entry = by_signal.entry(s.signal).or_default();
+        let entry = by_effect.entry(*effect).or_default();
         *entry = entry.max(support);
     }
-    let support = 1.0 - by_signal.values().fold(1.0, |left, s| left * (1.0 - s));
+    let support = corroborated(&by_effect);
     let statement =
         format!("{} of {}, as {} show: {}", cause.mechanism, scene.system, first.signal, first.statement);
-    let cited = seen.iter().filter_map(|s| s.id.clone()).take(scene.config.observed.citations);
+    let cited = seen.iter().filter_map(|(_, s)| s.id.clone()).take(scene.config.observed.citations);
     let lasts = format!("whether {} of {} lasts as long as the symptoms do", cause.mechanism, scene.system);
     let mut claim = Claim::new(cause.fault, &cause.mechanism, statement, support).citing(cited).next(
         scene
             .ask(&lasts, first.signal)
             .settled_by("it begins and ends with them", "the symptoms go on without it"),
     );
-    claim.by_signal = by_signal;
+    claim.by_effect = by_effect;
     Some(claim)
 }
 

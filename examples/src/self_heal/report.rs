@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use aiops_core::{Case, CasePart};
-use aiops_rca::{CalibrationConfig, Calibrator};
+use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
 
 use super::record::judged;
 use super::{RunError, RunRecord, compose};
@@ -33,14 +33,18 @@ pub fn read(folder: &Path) -> Result<Vec<RunRecord>, RunError> {
 /// # Errors
 /// When a case file is missing or unreadable, or there are too few hypotheses.
 pub fn calibrate(folder: &Path) -> Result<Calibrator, RunError> {
-    let mut outcomes = Vec::new();
+    let (mut outcomes, mut cases) = (Vec::new(), 0);
     for record in read(folder)?.iter().filter(|r| r.first_suspect.is_some()) {
         let Some(truth) = &record.truth else { continue };
         let file = folder.join(format!("{}-{}.case", truth.fault, record.seed));
         let case = Case::from_json(&std::fs::read(&file)?).map_err(|e| format!("{}: {e}", file.display()))?;
         outcomes.extend(judged(&diagnosed_anew(&case)?, truth));
+        cases += 1;
     }
-    Ok(Calibrator::fit(&outcomes, &CalibrationConfig::default())?)
+    let configuration = compose::root_cause(true)?.configuration(&compose::localizer()?.id());
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("runs");
+    let on = FittedOn::new(configuration, cases).with_sets([name]);
+    Ok(Calibrator::fit(&outcomes, on, &CalibrationConfig::default())?)
 }
 
 /// The first round of a case, up to the diagnosis, by today's code.
