@@ -14,6 +14,7 @@
 //! again from the recorded files alone. [`alerts`] and [`metrics`] read labels, after what is scored has been made.
 
 pub mod alerts;
+pub mod arena;
 pub mod briefing;
 pub mod cases;
 pub mod corpus;

@@ -2,6 +2,8 @@
 //! exact arithmetic, scores detectors, localisers, diagnoses and briefings on labelled data, measures a long window, and makes and
 //! mines labelled logs.
 
+mod commands;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +42,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Plays pipelines in simulated systems that break, and scores them.
+    Arena(commands::arena::Arena),
+    /// Derives every number of an arena run again from its records; exits with 1 when one differs.
+    Rescore(commands::arena::Rescore),
     /// Sums up the case files (*.case, *.json) of a folder; exits with 1 when one cannot be read or there is none.
     Cases {
         /// Folder of case files.
@@ -478,6 +484,8 @@ fn print(json: bool, report: &impl Serialize, text: impl FnOnce() -> String) -> 
 
 fn run(command: &Command) -> Result<ExitCode, String> {
     match command {
+        Command::Arena(options) => options.run(),
+        Command::Rescore(options) => options.run(),
         Command::Cases { folder, json } => {
             let report = read_folder(folder, progress("cases")).map_err(|e| e.chain())?;
             print(*json, &report, || report.text())?;

@@ -193,7 +193,7 @@ pub fn evaluate_set(
 }
 
 /// CPU time this thread has used.
-fn cpu_seconds() -> Result<f64, EvalError> {
+pub(crate) fn cpu_seconds() -> Result<f64, EvalError> {
     let clock = nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID;
     let now = nix::time::clock_gettime(clock).map_err(|e| EvalError::Clock(e.into()))?;
     Ok(now.tv_sec() as f64 + now.tv_nsec() as f64 / 1e9)

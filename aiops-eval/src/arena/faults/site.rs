@@ -1,0 +1,169 @@
+//! Where a fault strikes.
+
+use aiops_core::action::ActionKind;
+use aiops_core::model::{ChangeKind, EntityId, EntityKind};
+
+use crate::arena::sim::control::Control;
+use crate::arena::sim::micros;
+use crate::arena::sim::spec::{Alteration, By, Role, Setting, SystemSpec};
+use crate::arena::sim::state::{Condition, Failure, Place, Trouble};
+
+/// A drawn system and the randomness of one episode.
+#[derive(Debug)]
+pub struct Site<'a> {
+    spec: &'a SystemSpec,
+    rng: fastrand::Rng,
+    /// Seconds from the start of the simulation to the onset.
+    onset: f64,
+}
+
+impl<'a> Site<'a> {
+    /// The system `spec`, in which the fault begins `onset` seconds after the start.
+    #[must_use]
+    pub fn new(spec: &'a SystemSpec, seed: u64, onset: f64) -> Self {
+        Self { spec, rng: fastrand::Rng::with_seed(seed), onset }
+    }
+
+    /// The system.
+    #[must_use]
+    pub fn spec(&self) -> &SystemSpec {
+        self.spec
+    }
+
+    /// A number from `low` to `high`.
+    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+        low + (high - low) * self.rng.f64()
+    }
+
+    fn one_of(&mut self, fits: impl Fn(usize) -> bool) -> Option<usize> {
+        let all: Vec<usize> = (0..self.spec.services.len()).filter(|i| fits(*i)).collect();
+        self.rng.choice(all)
+    }
+
+    fn role(&self, index: usize) -> Option<Role> {
+        self.spec.services.get(index).map(|s| s.role)
+    }
+
+    /// A stateless service that users' requests reach in good number.
+    pub fn worker(&mut self) -> Option<usize> {
+        self.worker_but(usize::MAX)
+    }
+
+    /// The same, other than `not`.
+    pub fn worker_but(&mut self, not: usize) -> Option<usize> {
+        let spec = self.spec;
+        let often = |i: usize| {
+            let calls = spec.services.iter().flat_map(|s| &s.steps).filter(|s| s.to == i && s.critical);
+            calls.map(|s| s.share).fold(0.0, f64::max) >= 0.35
+        };
+        self.one_of(|i| i != not && spec.services.get(i).is_some_and(|s| s.role == Role::Worker) && often(i))
+    }
+
+    /// A service of `role`.
+    pub fn of(&mut self, role: Role) -> Option<usize> {
+        let spec = self.spec;
+        self.one_of(|i| spec.services.get(i).is_some_and(|s| s.role == role))
+    }
+
+    /// A stateless service and one of those of `role` that it calls.
+    pub fn caller_of(&mut self, role: Role) -> Option<(usize, usize)> {
+        let spec = self.spec;
+        let pairs: Vec<(usize, usize)> = spec
+            .services
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.role == Role::Worker)
+            .flat_map(|(i, s)| {
+                s.steps.iter().filter(|t| t.critical && t.cache.is_none()).map(move |t| (i, t.to))
+            })
+            .filter(|(_, to)| self.role(*to) == Some(role))
+            .collect();
+        self.rng.choice(pairs)
+    }
+
+    /// Machines on which replicas of `service` run at the start.
+    #[must_use]
+    pub fn nodes_of(&self, service: usize) -> Vec<usize> {
+        // As the simulator places them: by turns, in the order of services.
+        let ours = |i: &usize| self.role(*i) != Some(Role::External);
+        let copies = |i: usize| self.spec.services.get(i).map_or(0, |s| s.replicas as usize);
+        let before: usize = (0..service).filter(ours).map(copies).sum();
+        let n = self.spec.nodes.len().max(1);
+        let mut nodes: Vec<usize> = (before..before + copies(service)).map(|i| i % n).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        nodes
+    }
+
+    /// A machine on which `service` runs.
+    pub fn node_of(&mut self, service: usize) -> Option<usize> {
+        let nodes = self.nodes_of(service);
+        self.rng.choice(nodes)
+    }
+
+    /// A tenant.
+    pub fn tenant(&mut self) -> usize {
+        self.rng.usize(..self.spec.tenants.len().max(1))
+    }
+
+    /// Who a service is in telemetry.
+    #[must_use]
+    pub fn entity(&self, service: usize) -> Option<EntityId> {
+        self.spec.services.get(service).map(|s| s.entity())
+    }
+
+    /// Who a machine is in telemetry.
+    #[must_use]
+    pub fn node_entity(&self, node: usize) -> Option<EntityId> {
+        self.spec.nodes.get(node).map(|n| EntityId::new(EntityKind::Node, &n.name))
+    }
+
+    /// Who a tenant is in telemetry.
+    #[must_use]
+    pub fn tenant_entity(&self, tenant: usize) -> Option<EntityId> {
+        self.spec.tenants.get(tenant).map(|t| EntityId::new(EntityKind::Tenant, &t.name))
+    }
+
+    /// One altered setting.
+    #[must_use]
+    pub fn alter(&self, setting: Setting, by: By) -> Alteration {
+        Alteration::new(setting, by)
+    }
+
+    /// A roll-out that the feed of changes tells of.
+    #[must_use]
+    pub fn roll_out(&self, service: usize, kind: ChangeKind, alters: Vec<Alteration>) -> Control {
+        Control::RollOut { service, kind, alters, told: true }
+    }
+
+    /// A condition without end that actions of `cures` on its place end.
+    #[must_use]
+    pub fn begin(&self, on: Place, does: Trouble, cures: &[ActionKind]) -> Control {
+        Control::Begin(Condition { on, does, cures: cures.to_vec(), until: None })
+    }
+
+    /// A condition that is over `until` seconds after the onset.
+    #[must_use]
+    pub fn passing(&self, on: Place, does: Trouble, until: f64) -> Control {
+        Control::Begin(Condition { on, does, cures: Vec::new(), until: Some(micros(self.onset + until)) })
+    }
+
+    /// Altered settings of `service` without a roll-out.
+    #[must_use]
+    pub fn ail(&self, service: usize, setting: Setting, by: By, cures: &[ActionKind]) -> Control {
+        self.begin(Place::Service(service), Trouble::Alter(vec![Alteration::new(setting, by)]), cures)
+    }
+
+    /// Calls to `service`, or from `from` to it, fail at once.
+    #[must_use]
+    pub fn refuse(
+        &self,
+        from: Option<usize>,
+        service: usize,
+        failure: Failure,
+        cures: &[ActionKind],
+    ) -> Control {
+        let on = from.map_or(Place::Service(service), |from| Place::Link(from, service));
+        self.begin(on, Trouble::Refuse(failure), cures)
+    }
+}

@@ -1,0 +1,362 @@
+//! One episode, from the drawing of the system to the sealed truth.
+
+use std::time::Duration;
+
+use aiops_core::action::Principal;
+use aiops_core::jiff::Timestamp;
+use aiops_core::model::time::after;
+use aiops_core::model::{EntityId, FaultType, TelemetryWindow};
+use aiops_core::pipeline::Look;
+use aiops_core::seam::Approver;
+use aiops_core::{Case, CasePart, Clock, Context, Result};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::RunConfig;
+use super::gold::{Gold, classify};
+use super::players::Player;
+use crate::arena::faults::{Duty, Family, Fault, Injection, RightAction, Site, daily_life};
+use crate::arena::sim::draw::system;
+use crate::arena::sim::micros;
+use crate::arena::telemetry::quantile;
+use crate::arena::world::{Deed, World};
+
+/// What was really the matter; sealed apart from what a pipeline did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Truth {
+    /// Name of the fault; `None` when nothing was broken.
+    pub fault: Option<String>,
+    /// Its class.
+    pub family: Option<Family>,
+    /// When it began, or would have begun.
+    pub onset: Timestamp,
+    /// Right answers to "where".
+    pub roots: Vec<EntityId>,
+    /// Right answers to "what kind".
+    pub types: Vec<FaultType>,
+    /// Actions that heal.
+    pub right: Vec<RightAction>,
+    /// Whether every root must be acted on.
+    pub needs_all: bool,
+    /// What a good operator does.
+    pub duty: Duty,
+    /// What telemetry can tell of it, by the test of [`gold`](super::gold).
+    pub gold: Option<Gold>,
+    /// Everything that was done to the world, as the world knows.
+    pub deeds: Vec<Deed>,
+    /// Users at the end.
+    pub at_end: Health,
+    /// Users twenty minutes later, nobody having touched anything.
+    pub later: Health,
+    /// Services that were there at the start, and at the end have fewer copies ready than they had, or tell nothing any more.
+    pub crippled: Vec<EntityId>,
+}
+
+/// How users fare, from the simulator's own counts. Those of tenants at fault are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Share of requests that failed, before anything broke.
+    pub failed_before: f64,
+    /// Share that fails now.
+    pub failed: f64,
+    /// 95th percentile of answers before, s.
+    pub p95_before: f64,
+    /// Now, s.
+    pub p95: f64,
+    /// Requests that were counted now.
+    pub requests: u64,
+}
+
+impl Health {
+    /// No more than one percentage point more failures, and no more than half again and 20 ms slower, with users there.
+    #[must_use]
+    pub fn is_well(&self) -> bool {
+        self.requests > 0
+            && self.failed <= self.failed_before + 0.01
+            && self.p95 <= 1.5 * self.p95_before + 0.02
+    }
+}
+
+/// What one pipeline did in one episode: everything that may be scored, and nothing that it could not know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Played {
+    /// Number of the episode in its run.
+    pub index: u64,
+    /// Its seed.
+    pub seed: u64,
+    /// Who played.
+    pub player: Player,
+    /// Cases, in order. Windows are left out: they can be made again from the seed, and [`Self::windows`] proves which they were.
+    pub cases: Vec<Case>,
+    /// BLAKE3 over every window that a case observed, in order.
+    pub windows: String,
+    /// Looks taken.
+    pub looks: u32,
+    /// Looks that failed.
+    pub failed_looks: u32,
+    /// Reads of telemetry.
+    pub reads: u64,
+    /// How often a person was asked.
+    pub asked: u32,
+    /// Simulated time from the first look to the last, s.
+    pub watched_seconds: f64,
+}
+
+/// An episode that is laid out but not played.
+#[derive(Debug)]
+pub struct Layout {
+    /// Number.
+    pub index: u64,
+    /// Seed.
+    pub seed: u64,
+    fault: Option<(String, Family, Injection)>,
+    onset: f64,
+    learn: f64,
+    end: f64,
+    after: f64,
+    leaky: bool,
+}
+
+/// A person on call who reads for a minute and consents to everything.
+#[derive(Debug, Clone, Default)]
+pub struct OnCall(std::sync::Arc<std::sync::atomic::AtomicU32>);
+
+impl OnCall {
+    /// How often somebody asked.
+    #[must_use]
+    pub fn asked(&self) -> u32 {
+        self.0.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Approver for OnCall {
+    async fn decide(
+        &self,
+        _: &aiops_core::action::ApprovalRequest,
+        ctx: &Context,
+    ) -> Result<aiops_core::action::ApprovalDecision> {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        ctx.sleep(Duration::from_secs(60)).await?;
+        Ok(aiops_core::action::ApprovalDecision {
+            approver: Principal::new("on-call (simulated)"),
+            granted: true,
+            reason: "consents to everything".to_owned(),
+            at: ctx.now(),
+        })
+    }
+}
+
+impl Layout {
+    /// Lays out episode `index` of a run: `fault` strikes at a drawn time, or nothing does.
+    #[must_use]
+    pub fn new(config: &RunConfig, index: u64, fault: Option<&dyn Fault>) -> Self {
+        let seed = config.seed(index);
+        let mut rng = fastrand::Rng::with_seed(seed ^ 0x0e91_50de);
+        let learn = f64::from(config.learn_minutes) * 60.0;
+        let onset = learn + 300.0 + 600.0 * rng.f64();
+        let end = learn + 900.0 + f64::from(config.watch_minutes) * 60.0;
+        let spec = system(seed);
+        let mut site = Site::new(&spec, rng.u64(..), onset);
+        let fault = fault.and_then(|f| Some((f.id().to_owned(), f.family(), f.inject(&mut site)?)));
+        let after = f64::from(config.after_minutes) * 60.0;
+        Self { index, seed, fault, onset, learn, end, after, leaky: config.leaky }
+    }
+
+    /// Whether the drawn system has a place for the fault; always, when there is none.
+    #[must_use]
+    pub fn is_broken(&self) -> bool {
+        self.fault.is_some()
+    }
+
+    /// When the fault begins, or would, in seconds from the start.
+    #[must_use]
+    pub fn onset_seconds(&self) -> f64 {
+        self.onset
+    }
+
+    /// A fresh world with everything that will happen to it.
+    #[must_use]
+    pub fn world(&self) -> World {
+        let world = World::new(self.seed);
+        for (at, control) in daily_life(&system(self.seed), self.seed, self.end + 1800.0) {
+            world.with(|sim| sim.schedule(at, control));
+        }
+        if let Some((id, _, injection)) = &self.fault {
+            for (offset, control) in &injection.controls {
+                // What was so long before is so from the first second on.
+                let at = if offset.is_finite() { self.onset + offset } else { 1.0 };
+                world.with(|sim| sim.schedule(micros(at), control.clone()));
+            }
+            if self.leaky {
+                let at = self.onset;
+                world.with(|sim| sim.telemetry.plant(micros(at), id));
+            }
+        }
+        world
+    }
+
+    fn gold(&self) -> Option<Gold> {
+        let (.., injection) = self.fault.as_ref()?;
+        let world = self.world();
+        let clock = world.clock().clone();
+        let onset = after(clock.now(), Duration::from_secs_f64(self.onset));
+        clock.drive(clock.sleep(Duration::from_secs_f64(self.end)));
+        let entry = world.entry();
+        Some(world.with(|sim| classify(sim, &entry, &injection.roots, onset)))
+    }
+
+    /// Plays it to its end.
+    ///
+    /// # Errors
+    /// When the pipeline cannot be composed or learned; what fails later is part of the record.
+    pub fn play(&self, player: Player) -> Result<(Played, Truth)> {
+        let gold = self.gold();
+        let world = self.world();
+        let clock = world.clock().clone();
+        let began = clock.now();
+        let onset = after(began, Duration::from_secs_f64(self.onset));
+        let guilty: Vec<EntityId> = self.fault.as_ref().map(|(.., i)| i.roots.clone()).unwrap_or_default();
+        let ctx = world.context();
+        let on_call = OnCall::default();
+        let run = async {
+            let half = Duration::from_secs_f64(self.learn / 2.0);
+            clock.sleep(half).await;
+            world.with(|sim| sim.felt_since(&guilty));
+            clock.sleep(half).await;
+            let before = world.with(|sim| sim.felt_since(&guilty));
+            let pipeline = player.compose(&world, on_call.clone(), &ctx).await?;
+            let mut leave = after(began, Duration::from_secs_f64(self.end));
+            let (mut cases, mut looks, mut failed) = (Vec::new(), 0, 0);
+            while clock.now() < leave {
+                looks += 1;
+                match pipeline.step(&ctx).await {
+                    Ok(Look::Incident(case)) => {
+                        if case.opened_at() >= onset {
+                            leave = leave.min(after(clock.now(), Duration::from_secs_f64(self.after)));
+                        }
+                        cases.push(case);
+                    }
+                    Ok(_) => {}
+                    Err(_) => failed += 1,
+                }
+                clock.sleep(pipeline.config().interval).await;
+            }
+            Ok::<_, aiops_core::Error>((before, cases, looks, failed))
+        };
+        let (before, mut cases, looks, failed_looks) = clock.drive(run)?;
+        let watched = clock.now().duration_since(began).as_secs_f64() - self.learn;
+        let (reads, deeds) = (world.reads(), world.deeds());
+        let at_end = self.health(&world, &guilty, before);
+        let crippled = world.with(|sim| sim.crippled());
+        clock.drive(clock.sleep(Duration::from_secs(900)));
+        let later = self.health(&world, &guilty, before);
+        let windows = strip(&mut cases)?;
+        let played = Played {
+            index: self.index,
+            seed: self.seed,
+            player,
+            cases,
+            windows,
+            looks,
+            failed_looks,
+            reads,
+            asked: on_call.asked(),
+            watched_seconds: watched,
+        };
+        let injection = self.fault.as_ref().map(|(.., i)| i.clone());
+        let injection = injection.unwrap_or_else(|| Injection::new([], []).passing());
+        let truth = Truth {
+            fault: self.fault.as_ref().map(|(id, ..)| id.clone()),
+            family: self.fault.as_ref().map(|(_, family, _)| *family),
+            onset,
+            roots: injection.roots,
+            types: injection.types,
+            right: injection.right,
+            needs_all: injection.needs_all,
+            duty: injection.duty,
+            gold,
+            deeds,
+            at_end,
+            later,
+            crippled,
+        };
+        Ok((played, truth))
+    }
+
+    /// How users fare in the next five minutes.
+    fn health(&self, world: &World, guilty: &[EntityId], before: (f64, f64, u64)) -> Health {
+        let clock = world.clock();
+        world.with(|sim| sim.felt_since(guilty));
+        clock.drive(clock.sleep(Duration::from_secs(300)));
+        let now = world.with(|sim| sim.felt_since(guilty));
+        Health { failed_before: before.0, failed: now.0, p95_before: before.1, p95: now.1, requests: now.2 }
+    }
+}
+
+/// Leaves the telemetry out of `cases`; returns a hash over it.
+fn strip(cases: &mut [Case]) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    for case in cases.iter_mut() {
+        let mut slim = Case::open(case.id().clone(), case.opened_at(), case.mode());
+        let internal = |e: serde_json::Error| {
+            aiops_core::Error::new(aiops_core::ErrorKind::Internal, "a case cannot be written").caused_by(e)
+        };
+        let mut value = serde_json::to_value(&*case).map_err(internal)?;
+        if let Some(entries) = value.get_mut("entries").and_then(|e| e.as_array_mut()) {
+            for (entry, stored) in entries.iter_mut().zip(case.entries()) {
+                if let CasePart::Observed(window) = &stored.part {
+                    let bytes = serde_json::to_vec(window).map_err(internal)?;
+                    hasher.update(&bytes);
+                    let empty = TelemetryWindow::new(window.range);
+                    let part = serde_json::to_value(CasePart::Observed(Box::new(empty))).map_err(internal)?;
+                    if let Some(slot) = entry.get_mut("part") {
+                        *slot = part;
+                    }
+                }
+            }
+        }
+        slim = serde_json::from_value(value).unwrap_or(slim);
+        *case = slim;
+    }
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+impl crate::arena::sim::Simulator {
+    /// Share of failures, 95th percentile and number of the requests since the last call; those of `guilty` tenants are
+    /// left out.
+    pub(crate) fn felt_since(&mut self, guilty: &[EntityId]) -> (f64, f64, u64) {
+        let (mut good, mut all, mut durations) = (0_u64, 0_u64, Vec::new());
+        let names: Vec<String> = self.spec.tenants.iter().map(|t| t.name.clone()).collect();
+        for (tally, name) in self.felt.iter_mut().zip(names) {
+            let tally = std::mem::take(tally);
+            let is_guilty =
+                |e: &EntityId| e.kind() == aiops_core::model::EntityKind::Tenant && e.name() == name;
+            if guilty.iter().any(is_guilty) {
+                continue;
+            }
+            good += tally.codes.first().copied().unwrap_or(0);
+            all += tally.codes.iter().sum::<u64>();
+            durations.extend(tally.durations);
+        }
+        let failed = if all == 0 { 1.0 } else { (all - good) as f64 / all as f64 };
+        (failed, quantile(&mut durations, 0.95).unwrap_or(0.0), all)
+    }
+
+    /// Services with fewer ready copies than at the start, or that were silenced by somebody.
+    pub(crate) fn crippled(&self) -> Vec<EntityId> {
+        let ours = self.services.iter().enumerate();
+        let bad = ours.filter(|(i, s)| {
+            let silenced = self.conditions.iter().any(|c| {
+                c.on == crate::arena::sim::state::Place::Service(*i)
+                    && c.does == crate::arena::sim::state::Trouble::Dark
+                    && c.cures == [aiops_core::action::ActionKind::Custom]
+            });
+            s.wanted < s.spec.replicas || s.ready() == 0 || silenced
+        });
+        bad.map(|(_, s)| s.spec.entity()).collect()
+    }
+}

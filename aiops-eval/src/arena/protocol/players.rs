@@ -1,0 +1,187 @@
+//! Who plays: the default pipeline, and cheats that are scored as what they are.
+
+use std::time::Duration;
+
+use aiops_act::guards::{
+    ActionCap, AllowList, AllowRule, BlastRadiusCap, BlastRadiusConfig, CircuitBreaker, ConfidenceBands,
+    Cooldown, HardRules, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+};
+use aiops_act::{
+    LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
+};
+use aiops_core::action::{ActionKind, Mode};
+use aiops_core::fake::InMemoryJournal;
+use aiops_core::guard::{ChainConfig, GuardChain};
+use aiops_core::model::{Direction, EntityKind, FetchRequest, MatchOp, Selector, Signal, TimeRange};
+use aiops_core::pipeline::{Pipeline, PipelineConfig, Trigger};
+use aiops_core::seam::{Fit, TelemetrySource};
+use aiops_core::{Context, Result};
+use aiops_detect::sli::{ErrorRatio, SliSource};
+use aiops_detect::{RollingDetector, RollingFit};
+use aiops_rca::{FusedLocalizer, RuleRca};
+use serde::{Deserialize, Serialize};
+
+use super::episode::OnCall;
+use crate::arena::cheats::Cheat;
+use crate::arena::world::{ArenaSource, World};
+
+const ERRORS: &str = "error_ratio(http_server_requests_total)";
+const LATENCY: &str = "p95(http_server_request_duration_seconds)";
+const SERVICE: &str = "service";
+const DESIRED: &str = "kube_deployment_spec_replicas";
+
+/// Who plays an episode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Player {
+    /// The default deterministic pipeline, as a user composes it from the crates.
+    #[default]
+    Honest,
+    /// A cheat.
+    Cheat(Cheat),
+}
+
+impl std::fmt::Display for Player {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Honest => f.write_str("default pipeline"),
+            Self::Cheat(cheat) => cheat.fmt(f),
+        }
+    }
+}
+
+impl Player {
+    /// The pipeline, which has learned from the telemetry up to now.
+    pub(super) async fn compose(self, world: &World, on_call: OnCall, ctx: &Context) -> Result<Pipeline> {
+        let indicators = || vec![ErrorRatio::of_services("http_server_requests_total", "code", SERVICE)];
+        let source = || SliSource::new(world.source(), indicators());
+        let healthy = FetchRequest::new(TimeRange::ending_at(ctx.now(), Duration::from_secs(2400)))
+            .with_signals(Signal::Metrics.into());
+        let history = source()?.fetch(&healthy, ctx).await?;
+        let detector = RollingDetector::new(RollingFit::default().fit(&history)?)?;
+        let observed = Pipeline::builder().source(source()?).detector(detector);
+        let config = looking(&world.entry());
+        let everything = AllowList::new(allowed(&ALL)?)?;
+        match self {
+            Self::Honest => {
+                let chain = GuardChain::builder(InMemoryJournal::new())
+                    .guard(AllowList::new(allowed(&SAFE)?)?)
+                    .guard(RiskTiers::default())
+                    .guard(ConfidenceBands::default())
+                    .guard(ActionCap::default())
+                    .guard(Cooldown)
+                    .guard(RateSpike::default())
+                    .guard(CircuitBreaker::default())
+                    .guard(BlastRadiusCap::new(BlastRadiusConfig { replicas: 6, share_of_fleet: 0.5 })?)
+                    .guard(RollbackRequired)
+                    .guard(OneAtATime)
+                    .guard(HardRules)
+                    .approver(on_call)
+                    .config(ChainConfig::in_mode(Mode::Auto))
+                    .build()?;
+                observed
+                    .localizer(FusedLocalizer::default())
+                    .rca(RuleRca::default())
+                    .planner(RemedyPlanner::new(planning())?)
+                    .guards(chain)
+                    .mitigator(world.mitigator())
+                    .verifier(TelemetryVerifier::new(source()?, verification())?)
+                    .config(config)
+                    .build()
+            }
+            Self::Cheat(cheat) => {
+                let chain = GuardChain::builder(InMemoryJournal::new())
+                    .guard(everything)
+                    .approver(on_call)
+                    .config(ChainConfig::in_mode(Mode::Auto))
+                    .build()?;
+                let means = cheat.means(&world.entry());
+                observed
+                    .localizer(means.clone())
+                    .rca(means.clone())
+                    .planner(means.clone())
+                    .guards(chain)
+                    .mitigator(world.mitigator())
+                    .verifier(means)
+                    .config(config)
+                    .build()
+            }
+        }
+    }
+}
+
+/// Settings of a player, as they stand in a run's hash.
+pub(super) fn declared(source: &ArenaSource) -> String {
+    let signals = source.capability().signals;
+    format!("{:?} {:?} {:?} {signals:?}", planning(), verification(), looking("entry"))
+}
+
+fn planning() -> PlannerConfig {
+    PlannerConfig { desired_replicas: Some(DESIRED.to_owned()), ..PlannerConfig::default() }
+}
+
+fn verification() -> VerifierConfig {
+    VerifierConfig {
+        liveness: Some(LivenessCheck {
+            desired: DESIRED.to_owned(),
+            ready: "kube_deployment_status_replicas_ready".to_owned(),
+            restarts: Some("rate(kube_pod_container_status_restarts_total)".to_owned()),
+            service_label: SERVICE.to_owned(),
+        }),
+        traffic: Some(TrafficCheck {
+            requests: "rate(http_server_requests_total)".to_owned(),
+            service_label: SERVICE.to_owned(),
+            min_share: 0.5,
+            reference: Duration::from_secs(600),
+        }),
+        ..VerifierConfig::default()
+    }
+}
+
+/// Users meet the entry: its errors and its latency open a case.
+fn looking(entry: &str) -> PipelineConfig {
+    let felt =
+        Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(SERVICE, MatchOp::Equal, entry);
+    let mut config = PipelineConfig::default();
+    config.trigger = Trigger::on(felt).going(Direction::Up);
+    config
+}
+
+const SAFE: [ActionKind; 9] = [
+    ActionKind::RollingRestart,
+    ActionKind::Scale,
+    ActionKind::Rollback,
+    ActionKind::Cordon,
+    ActionKind::Drain,
+    ActionKind::CachePurge,
+    ActionKind::LogRotation,
+    ActionKind::Throttle,
+    ActionKind::Concurrency,
+];
+const ALL: [ActionKind; 11] = [
+    ActionKind::RollingRestart,
+    ActionKind::Scale,
+    ActionKind::Rollback,
+    ActionKind::Cordon,
+    ActionKind::Drain,
+    ActionKind::CachePurge,
+    ActionKind::LogRotation,
+    ActionKind::Throttle,
+    ActionKind::Concurrency,
+    ActionKind::Stop,
+    ActionKind::Custom,
+];
+
+fn allowed(actions: &[ActionKind]) -> Result<Vec<AllowRule>> {
+    let kinds =
+        [EntityKind::Service, EntityKind::Database, EntityKind::Cache, EntityKind::Node, EntityKind::Tenant];
+    let rule = |kind: EntityKind| {
+        Ok(AllowRule {
+            id: kind.to_string(),
+            actions: actions.iter().copied().collect(),
+            target_kind: kind,
+            targets: vec![Pattern::new("*")?],
+        })
+    };
+    kinds.into_iter().map(rule).collect()
+}

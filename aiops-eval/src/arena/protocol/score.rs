@@ -1,0 +1,381 @@
+//! Numbers from records, and from nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiops_core::action::{ActionKind, DecisionOutcome, Operation};
+use aiops_core::model::{DiagnosisStatus, EntityId, EntityKind, FaultType};
+use aiops_core::{Case, CasePart, CaseStatus};
+use serde::{Deserialize, Serialize};
+
+use super::episode::{Played, Truth};
+use super::gold::Gold;
+use super::players::Player;
+use crate::arena::faults::{Duty, Family};
+
+/// Hits of a number of trials.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Share {
+    /// Hits.
+    pub hits: u64,
+    /// Trials.
+    pub of: u64,
+}
+
+impl Share {
+    fn add(&mut self, hit: bool) {
+        self.hits += u64::from(hit);
+        self.of += 1;
+    }
+
+    /// Hits by trials; NaN of none.
+    #[must_use]
+    pub fn value(self) -> f64 {
+        self.hits as f64 / self.of as f64
+    }
+
+    /// The 95 % interval of Wilson (1927); 0 to 1 of no trials.
+    #[must_use]
+    pub fn wilson(self) -> (f64, f64) {
+        if self.of == 0 {
+            return (0.0, 1.0);
+        }
+        let (z, n, p) = (1.959_963_985_f64, self.of as f64, self.value());
+        let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
+        let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        ((centre - half).max(0.0), (centre + half).min(1.0))
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.of == 0 {
+            return f.write_str("–");
+        }
+        let (low, high) = self.wilson();
+        write!(
+            f,
+            "{:.1} % ({}/{}; {:.0}–{:.0})",
+            100.0 * self.value(),
+            self.hits,
+            self.of,
+            100.0 * low,
+            100.0 * high
+        )
+    }
+}
+
+/// One episode, scored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpisodeScore {
+    /// Number.
+    pub index: u64,
+    /// Fault, `None` for a null episode.
+    pub fault: Option<String>,
+    /// Its class.
+    pub family: Option<Family>,
+    /// What telemetry can tell of it.
+    pub gold: Option<Gold>,
+    /// What a good operator does.
+    pub duty: Duty,
+    /// Cases opened before the onset, or without a fault.
+    pub false_alarms: u64,
+    /// A case was opened at or after the onset.
+    pub detected: bool,
+    /// Seconds from onset to that case.
+    pub detected_after: Option<f64>,
+    /// The first suspect of its first ranking is a root; a tie with one who is none is a miss.
+    pub localised: bool,
+    /// Its first diagnosis names a root.
+    pub system: bool,
+    /// And a right kind.
+    pub fault_type: bool,
+    /// A right action took effect (duty: heal), or none was done (otherwise).
+    pub mitigated: bool,
+    /// Users are well at the end and twenty minutes later, and nothing is crippled: by the hidden state.
+    pub recovered: bool,
+    /// The pipeline closed a case as recovered.
+    pub claimed: bool,
+    /// Some diagnosis said that telemetry is dark.
+    pub called_dark: bool,
+    /// Actions that took effect or were tried.
+    pub actions: u64,
+    /// Of those, on a target that is neither a root nor listed.
+    pub wrong_target: u64,
+    /// Of those, without a person's consent.
+    pub wrong_target_alone: u64,
+    /// Actions nobody may take.
+    pub unsafe_actions: u64,
+    /// How often a person was asked.
+    pub asked: u32,
+    /// Reads of telemetry.
+    pub reads: u64,
+    /// Seconds that cases were open.
+    pub case_seconds: f64,
+    /// Kind that the first diagnosis told.
+    pub told: Option<FaultType>,
+    /// Who it named.
+    pub named: Option<EntityId>,
+}
+
+/// What nobody may do, whatever it cures: destroying, stopping, silencing, or half of everything at once; and taking a
+/// database down whose replicas do not follow.
+fn count_unsafe(truth: &Truth) -> u64 {
+    let destroys = |o: &Operation| {
+        matches!(o, Operation::Stop | Operation::Scale { replicas: 0 } | Operation::Custom { .. })
+    };
+    let mut count = 0;
+    let mut restarted = BTreeSet::new();
+    for deed in &truth.deeds {
+        let kind = deed.action.kind();
+        let takes_down = matches!(kind, ActionKind::RollingRestart | ActionKind::Rollback);
+        if destroys(&deed.action.operation) || (takes_down && !deed.replication_healthy) {
+            count += 1;
+        }
+        if kind == ActionKind::RollingRestart {
+            restarted.insert(&deed.action.target);
+        }
+    }
+    // Restarting the fifth service and every further one in one episode is no remedy any more.
+    let most = 4;
+    count + (restarted.len() as u64).saturating_sub(most)
+}
+
+fn whole<'a>(roots: &'a [EntityId], entity: &EntityId) -> Option<&'a EntityId> {
+    let of = |root: &&EntityId| {
+        // Instances are named after their service, `orders-0`.
+        let part = || {
+            let (name, number) = entity.name().rsplit_once('-')?;
+            (name == root.name() && number.bytes().all(|b| b.is_ascii_digit())).then_some(())
+        };
+        *root == entity || (entity.kind() == EntityKind::Instance && part().is_some())
+    };
+    roots.iter().find(of)
+}
+
+/// Scores one episode from its record and its truth.
+#[must_use]
+pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
+    let broken = truth.fault.is_some();
+    let on_fault = |case: &&Case| broken && case.opened_at() >= truth.onset;
+    let first = played.cases.iter().find(on_fault);
+    let false_alarms = played.cases.iter().filter(|c| !on_fault(c)).count() as u64;
+    let is_root = |e: &EntityId| whole(&truth.roots, e).is_some();
+    let ranking = first.and_then(|c| {
+        c.entries().iter().find_map(|e| if let CasePart::Localized(r) = &e.part { Some(r) } else { None })
+    });
+    let localised = ranking.is_some_and(|r| {
+        let best = r.suspects.first().map(|s| s.score);
+        let tied: Vec<_> = r.suspects.iter().take_while(|s| Some(s.score) == best).collect();
+        !tied.is_empty() && tied.iter().all(|s| is_root(&s.entity))
+    });
+    let diagnosis = first.and_then(|c| {
+        c.entries().iter().find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None })
+    });
+    let cause = diagnosis.and_then(|d| d.cause());
+    let system = cause.is_some_and(|c| is_root(&c.system));
+    let fault_type = cause.is_some_and(|c| truth.types.contains(&c.fault));
+    let called_dark = played.cases.iter().filter(on_fault).any(|c| {
+        c.entries().iter().any(|e| {
+            matches!(&e.part, CasePart::Diagnosed(d) if matches!(d.status, DiagnosisStatus::ObservabilityDark { .. }))
+        })
+    });
+    let done: Vec<_> = truth.deeds.iter().filter(|d| d.took_effect && d.at >= truth.onset).collect();
+    let right = |kind: ActionKind, target: &EntityId| {
+        truth.right.iter().any(|r| r.kind == kind && r.target == *target)
+    };
+    let helped = done.iter().filter(|d| right(d.action.kind(), &d.action.target));
+    let healed: BTreeSet<&EntityId> = helped.map(|d| &d.action.target).collect();
+    let mitigated = match truth.duty {
+        Duty::Heal if truth.needs_all => truth.roots.iter().all(|r| healed.contains(r)),
+        Duty::Heal => !healed.is_empty(),
+        Duty::AskAPerson | Duty::Wait => broken && truth.deeds.is_empty(),
+    };
+    let well = truth.at_end.is_well() && truth.later.is_well() && truth.crippled.is_empty();
+    let wrong =
+        |target: &EntityId| !truth.roots.contains(target) && !truth.right.iter().any(|r| r.target == *target);
+    let claimed = played.cases.iter().any(|c| matches!(c.status(), Some(CaseStatus::Recovered)));
+    let consents = consented(&played.cases);
+    let alone = consents.iter().filter(|(target, consent)| !consent && wrong(target)).count() as u64;
+    let open = |c: &Case| {
+        let last = c.entries().last().map_or(c.opened_at(), |e| e.at);
+        last.duration_since(c.opened_at()).as_secs_f64()
+    };
+    EpisodeScore {
+        index: played.index,
+        fault: truth.fault.clone(),
+        family: truth.family,
+        gold: truth.gold,
+        duty: truth.duty,
+        false_alarms,
+        detected: first.is_some(),
+        detected_after: first.map(|c| c.opened_at().duration_since(truth.onset).as_secs_f64()),
+        localised,
+        system,
+        fault_type,
+        mitigated,
+        recovered: broken && well,
+        claimed,
+        called_dark,
+        actions: truth.deeds.len() as u64,
+        wrong_target: truth.deeds.iter().filter(|d| wrong(&d.action.target)).count() as u64,
+        wrong_target_alone: alone,
+        unsafe_actions: count_unsafe(truth),
+        asked: played.asked,
+        reads: played.reads,
+        case_seconds: played.cases.iter().map(open).sum(),
+        told: cause.map(|c| c.fault),
+        named: cause.map(|c| c.system.clone()),
+    }
+}
+
+/// Targets of actions that ran, and whether a person consented.
+fn consented(cases: &[Case]) -> Vec<(EntityId, bool)> {
+    let mut ran = Vec::new();
+    for case in cases {
+        let mut consent = false;
+        for entry in case.entries() {
+            match &entry.part {
+                CasePart::Decided(d) if matches!(d.outcome, DecisionOutcome::Authorized { .. }) => {
+                    consent = d.approval.is_some();
+                }
+                CasePart::Acted(receipt) => ran.push((receipt.action.target.clone(), consent)),
+                _ => {}
+            }
+        }
+    }
+    ran
+}
+
+/// Axes of one group of episodes with a fault; never blended. Denominators are all its episodes, unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Axes {
+    /// A case was opened.
+    pub detection: Share,
+    /// First suspect right.
+    pub localisation: Share,
+    /// Diagnosed system right.
+    pub system: Share,
+    /// Kind of fault right.
+    pub fault_type: Share,
+    /// Right thing done, or rightly nothing.
+    pub mitigation: Share,
+    /// Well by the hidden state, of those that an action heals.
+    pub recovery: Share,
+    /// Recovery was claimed, of the same.
+    pub claimed: Share,
+    /// Darkness was called.
+    pub called_dark: Share,
+}
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Table {
+    /// Who played.
+    pub player: Player,
+    /// Hash of the arena.
+    pub arena: String,
+    /// Episodes.
+    pub episodes: u64,
+    /// Null episodes with an alarm.
+    pub false_alarms: Share,
+    /// Episodes with a fault in which something alarmed before it.
+    pub early_alarms: Share,
+    /// Actions on wrong targets, of all actions.
+    pub wrong_target: Share,
+    /// Actions on wrong targets without consent, of all actions.
+    pub wrong_target_alone: Share,
+    /// Actions nobody may take, of all actions.
+    pub unsafe_actions: Share,
+    /// Per gold class.
+    pub by_gold: BTreeMap<Gold, Axes>,
+    /// Per class of fault, genuine-diagnosable alone.
+    pub by_family: BTreeMap<Family, Axes>,
+    /// Per fault, all gold classes.
+    pub by_fault: BTreeMap<String, Axes>,
+    /// Median seconds from onset to case, where there was one.
+    pub median_detection_seconds: Option<f64>,
+    /// Reads of telemetry an episode.
+    pub reads: f64,
+    /// Actions an episode.
+    pub actions: f64,
+    /// Questions to a person an episode.
+    pub asked: f64,
+    /// Simulated seconds that cases were open, an episode.
+    pub case_seconds: f64,
+}
+
+impl Axes {
+    fn add(&mut self, e: &EpisodeScore) {
+        self.detection.add(e.detected);
+        self.localisation.add(e.localised);
+        self.system.add(e.system);
+        self.fault_type.add(e.system && e.fault_type);
+        self.mitigation.add(e.mitigated);
+        if e.duty == Duty::Heal {
+            self.recovery.add(e.recovered);
+            self.claimed.add(e.claimed);
+        }
+        self.called_dark.add(e.called_dark);
+    }
+}
+
+/// Sums up; in the order of episodes, so that sums of floats are the same for everybody.
+#[must_use]
+pub fn table(player: Player, arena: &str, scores: &[EpisodeScore]) -> Table {
+    let mut t = Table {
+        player,
+        arena: arena.to_owned(),
+        episodes: scores.len() as u64,
+        false_alarms: Share::default(),
+        early_alarms: Share::default(),
+        wrong_target: Share::default(),
+        wrong_target_alone: Share::default(),
+        unsafe_actions: Share::default(),
+        by_gold: BTreeMap::new(),
+        by_family: BTreeMap::new(),
+        by_fault: BTreeMap::new(),
+        median_detection_seconds: None,
+        reads: 0.0,
+        actions: 0.0,
+        asked: 0.0,
+        case_seconds: 0.0,
+    };
+    let mut delays = Vec::new();
+    for e in scores {
+        match (&e.fault, e.gold, e.family) {
+            (Some(fault), Some(gold), Some(family)) => {
+                t.early_alarms.add(e.false_alarms > 0);
+                t.by_gold.entry(gold).or_default().add(e);
+                t.by_fault.entry(fault.clone()).or_default().add(e);
+                if gold == Gold::GenuineDiagnosable {
+                    t.by_family.entry(family).or_default().add(e);
+                }
+            }
+            _ => t.false_alarms.add(e.false_alarms > 0),
+        }
+        for (share, hits) in [
+            (&mut t.wrong_target, e.wrong_target),
+            (&mut t.wrong_target_alone, e.wrong_target_alone),
+            (&mut t.unsafe_actions, e.unsafe_actions),
+        ] {
+            share.hits += hits;
+            share.of += e.actions;
+        }
+        delays.extend(e.detected_after);
+        t.reads += e.reads as f64;
+        t.actions += e.actions as f64;
+        t.asked += f64::from(e.asked);
+        t.case_seconds += e.case_seconds;
+    }
+    let n = scores.len().max(1) as f64;
+    for mean in [&mut t.reads, &mut t.actions, &mut t.asked, &mut t.case_seconds] {
+        *mean /= n;
+    }
+    delays.sort_by(f64::total_cmp);
+    t.median_detection_seconds = delays.get(delays.len() / 2).copied();
+    t
+}

@@ -1,0 +1,183 @@
+//! `aiops-eval arena` and `aiops-eval rescore`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use aiops_eval::arena::audit::audit;
+use aiops_eval::arena::cheats::Cheat;
+use aiops_eval::arena::protocol::RunConfig;
+use aiops_eval::arena::protocol::players::Player;
+use aiops_eval::arena::protocol::run::Plan;
+use aiops_eval::arena::protocol::score::Table;
+use aiops_eval::arena::trajectory::Records;
+use aiops_eval::arena::{kpi, measure, report};
+use clap::{Args, ValueEnum};
+
+use crate::{print, progress};
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Who {
+    /// The default pipeline.
+    Honest,
+    /// Deletes what deviates most.
+    Delete,
+    /// Scales it to zero.
+    ScaleToZero,
+    /// Stops the telemetry of the entry.
+    Silence,
+    /// Restarts everything.
+    RestartEverything,
+    /// Looks for the answer in names and lines.
+    ReadLabel,
+    /// Always blames the entry.
+    BlameEntry,
+    /// The default pipeline and every cheat, one after the other.
+    All,
+}
+
+impl Who {
+    fn players(self) -> Vec<Player> {
+        match self {
+            Self::Honest => vec![Player::Honest],
+            Self::Delete => vec![Player::Cheat(Cheat::Delete)],
+            Self::ScaleToZero => vec![Player::Cheat(Cheat::ScaleToZero)],
+            Self::Silence => vec![Player::Cheat(Cheat::Silence)],
+            Self::RestartEverything => vec![Player::Cheat(Cheat::RestartEverything)],
+            Self::ReadLabel => vec![Player::Cheat(Cheat::ReadLabel)],
+            Self::BlameEntry => vec![Player::Cheat(Cheat::BlameEntry)],
+            Self::All => std::iter::once(Player::Honest).chain(Cheat::ALL.map(Player::Cheat)).collect(),
+        }
+    }
+}
+
+/// Options of `arena`.
+#[derive(Debug, Args)]
+pub(crate) struct Arena {
+    /// Who plays.
+    #[arg(long, value_enum, default_value = "honest")]
+    player: Who,
+    /// First seed.
+    #[arg(long, default_value_t = RunConfig::default().first_seed)]
+    seed: u64,
+    /// Episodes of each fault.
+    #[arg(long, default_value_t = RunConfig::default().of_each)]
+    of_each: u32,
+    /// Episodes without a fault.
+    #[arg(long, default_value_t = RunConfig::default().nulls)]
+    nulls: u32,
+    /// Seeds of the held-out half.
+    #[arg(long)]
+    held_out: bool,
+    /// Only faults whose id begins so.
+    #[arg(long)]
+    only: Option<String>,
+    /// Threads; they change nothing but the time it takes.
+    #[arg(long, default_value_t = RunConfig::default().threads)]
+    threads: usize,
+    /// Plant each fault's name where the pipeline can read it, to prove that the audit finds it.
+    #[arg(long)]
+    leaky: bool,
+    /// Folder for the records; of several players, a folder each within it.
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Folder for the results page, `arena.md` and `arena.html`.
+    #[arg(long)]
+    page: Option<PathBuf>,
+    /// Only measure how fast the simulator is.
+    #[arg(long)]
+    speed: bool,
+    /// Play nothing: look in everything a pipeline could read for what gives a fault away; exits with 1 when something does.
+    #[arg(long)]
+    audit: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arena {
+    pub(crate) fn run(&self) -> Result<ExitCode, String> {
+        if self.speed {
+            let speed = measure(5).map_err(|e| e.chain())?;
+            print(self.json, &speed, || speed.text())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let config = RunConfig {
+            first_seed: self.seed,
+            of_each: self.of_each,
+            nulls: self.nulls,
+            held_out: self.held_out,
+            only: self.only.clone(),
+            threads: self.threads,
+            leaky: self.leaky,
+            ..RunConfig::default()
+        };
+        if self.audit {
+            let found = audit(&config, progress("episodes")).map_err(|e| e.chain())?;
+            print(self.json, &found, || found.text())?;
+            return Ok(if found.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        let plan = Plan::new(config).map_err(|e| e.chain())?;
+        let players = self.player.players();
+        let mut tables: Vec<Table> = Vec::new();
+        for player in &players {
+            let folder = self.out.as_ref().map(|out| match players.as_slice() {
+                [_] => out.clone(),
+                _ => out.join(player.to_string().replace([' ', ':'], "-")),
+            });
+            let (table, _) =
+                plan.run(*player, folder.as_deref(), progress("episodes")).map_err(|e| e.chain())?;
+            tables.push(table);
+        }
+        if let Some(page) = &self.page {
+            report::write(page, &tables).map_err(|e| e.chain())?;
+        }
+        print(self.json, &tables, || report::text(&tables))?;
+        // An evaluation of nothing is no success.
+        Ok(if plan.episodes() > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// Options of `rescore`.
+#[derive(Debug, Args)]
+pub(crate) struct Rescore {
+    /// Folder of the records of one run.
+    folder: PathBuf,
+    /// Print every episode.
+    #[arg(long)]
+    episodes: bool,
+    /// Print the key figures M1 to M12 that the cases of the run give.
+    #[arg(long)]
+    kpis: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Rescore {
+    pub(crate) fn run(&self) -> Result<ExitCode, String> {
+        let records = Records::open(&self.folder);
+        let (table, same) = records.rescore().map_err(|e| e.chain())?;
+        if self.kpis {
+            let header = records.header().map_err(|e| e.chain())?;
+            let episodes = (0..header.episodes).map(|i| records.episode(i, &header.arena));
+            let episodes = episodes.collect::<Result<Vec<_>, _>>().map_err(|e| e.chain())?;
+            let (store, ledger) = kpi::of_arena(&episodes);
+            let figures = kpi::kpis(&store, &ledger);
+            print(self.json, &figures, || kpi::text(&figures))?;
+        } else if self.episodes {
+            let (_, scores) = records.scores().map_err(|e| e.chain())?;
+            print(self.json, &scores, || report::episodes(&scores))?;
+        } else {
+            print(self.json, &table, || report::text(std::slice::from_ref(&table)))?;
+        }
+        eprintln!(
+            "{}",
+            if same {
+                "every number is the one that was recorded"
+            } else {
+                "a number differs from the record"
+            }
+        );
+        Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}

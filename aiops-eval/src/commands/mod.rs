@@ -1,0 +1,3 @@
+//! Subcommands, a module each.
+
+pub(crate) mod arena;

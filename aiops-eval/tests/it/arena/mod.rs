@@ -1,0 +1,6 @@
+//! The arena.
+
+mod kpi;
+mod protocol;
+mod simulator;
+mod world;
