@@ -13,10 +13,13 @@
 //! | [`act`] | `aiops-act`: guards, planning, verification | always |
 //! | `prometheus` | `aiops-prometheus`: Prometheus, VictoriaMetrics, scraping | `backend-prometheus` |
 //! | `process` | `aiops-process`: local process supervisor | `backend-process` |
+//! | `approvals` | `aiops-approvals`: HTTP API for approvals | `backend-approvals` |
 //!
 //! Not among them: `aiops-testkit`, a dev-dependency of those who implement a seam.
 
 pub use aiops_act as act;
+#[cfg(feature = "backend-approvals")]
+pub use aiops_approvals as approvals;
 pub use aiops_compact as compact;
 pub use aiops_core as core;
 pub use aiops_detect as detect;

@@ -8,17 +8,27 @@
 )]
 
 mod allow_list;
+mod approvals;
 mod audit;
+mod audit_signed;
+mod budgets;
+mod calendar;
 mod chains;
 mod config;
 mod conformance;
 mod feed;
+mod fitted;
+mod graduation;
 mod guards;
+mod incidents;
 mod journal;
+mod kill;
+mod lease;
 mod oracle;
 mod planner;
 mod policy;
 mod rationing;
+mod runbook;
 mod support;
 mod verifier;
 mod verifier_health;
