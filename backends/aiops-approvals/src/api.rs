@@ -71,7 +71,6 @@ impl ApprovalServer {
     }
 
     /// The routes, to be nested in a server of one's own. They authenticate by themselves.
-    #[must_use]
     pub fn router(self, ctx: Context) -> Router {
         let longest_body = self.config.longest_body;
         let shared = Arc::new(Shared { server: self, ctx });
