@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use aiops_core::action::Principal;
 use aiops_core::model::time::after;
-use aiops_core::{Context, Error, ErrorKind, Result};
+use aiops_core::{Cancellation, Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -88,6 +88,42 @@ pub trait Lease: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The store's own.
     async fn current(&self, ctx: &Context) -> Result<Option<Term>>;
+}
+
+/// Renews `term` every `every` until it is lost, then cancels `lost` and says why. Hand `lost` to
+/// [`Pipeline::run`](aiops_core::pipeline::Pipeline::run) as its shutdown: no action is begun any more then.
+///
+/// A store that fails for a moment is asked again until the term is over. A term that lapsed is lost also when nobody else took it meanwhile.
+pub async fn hold(
+    lease: &dyn Lease,
+    term: &Term,
+    every: Duration,
+    lost: &Cancellation,
+    ctx: &Context,
+) -> Error {
+    let mut until = term.until;
+    let reason = loop {
+        if let Err(e) = ctx.sleep(every).await {
+            break e;
+        }
+        match lease.acquire(&term.holder, ctx).await {
+            Ok(renewed) if renewed.token == term.token => until = renewed.until,
+            Ok(renewed) => {
+                // Nobody acts in this one, so nobody need wait for its end.
+                if let Err(e) = lease.release(&renewed, ctx).await {
+                    tracing::warn!(error = %e, "a term could not be released");
+                }
+                break Error::new(ErrorKind::Expired, "the term lapsed before it was renewed");
+            }
+            Err(e) if e.is_transient() && ctx.now() < until => {
+                tracing::warn!(error = %e, "the lease could not be renewed yet");
+            }
+            Err(e) => break e,
+        }
+    };
+    tracing::warn!(token = %term.token, reason = %reason, "the lease is lost");
+    lost.cancel();
+    reason
 }
 
 /// Settings of a [`FileLease`].

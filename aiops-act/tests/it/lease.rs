@@ -1,16 +1,17 @@
 //! The lease, its tokens, and the journal that refuses an old one.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use aiops_act::FileJournal;
-use aiops_act::lease::{FileLease, Lease, LeaseConfig, LeaseToken, Term};
+use aiops_act::lease::{FileLease, Lease, LeaseConfig, LeaseToken, Term, hold};
 use aiops_core::action::{ActionOutcome, JournalEntry, Principal};
 use aiops_core::model::EntityId;
 use aiops_core::seam::Journal;
-use aiops_core::{Context, ErrorKind, ManualClock};
+use aiops_core::{Cancellation, Context, Error, ErrorKind, ManualClock, Result};
 use aiops_testkit::conformance::{self, JournalFixture};
 use aiops_testkit::sample;
+use async_trait::async_trait;
 use futures_lite::future::block_on;
 
 use crate::support::secs;
@@ -186,6 +187,53 @@ fn a_journal_within_a_term_keeps_the_contract() {
     let mut fixture = JournalFixture::new(ctx);
     fixture.reopen = Some(&reopen);
     block_on(conformance::journal(&journal, &fixture)).assert_counts(15, 0);
+}
+
+/// Fails as it was told to, and passes the rest on.
+#[derive(Debug)]
+struct Shaky(FileLease, Mutex<Vec<ErrorKind>>);
+
+#[async_trait]
+impl Lease for Shaky {
+    async fn acquire(&self, holder: &Principal, ctx: &Context) -> Result<Term> {
+        let failure = self.1.lock().unwrap().pop();
+        match failure {
+            Some(kind) => Err(Error::new(kind, "shaky")),
+            None => self.0.acquire(holder, ctx).await,
+        }
+    }
+    async fn release(&self, term: &Term, ctx: &Context) -> Result<()> {
+        self.0.release(term, ctx).await
+    }
+    async fn current(&self, ctx: &Context) -> Result<Option<Term>> {
+        self.0.current(ctx).await
+    }
+}
+
+#[test]
+fn whoever_loses_the_lease_is_told_and_stops() {
+    let mut machine = Machine::new();
+    machine.clock = ManualClock::leaping(sample::now());
+    machine.ctx = Context::new(Arc::new(machine.clock.clone()));
+    let held = |failures: Vec<ErrorKind>, every: u64, limit: u64| {
+        let lease = Shaky(machine.lease(), Mutex::new(failures));
+        let term = block_on(lease.0.acquire(&Principal::new("a"), &machine.ctx)).unwrap();
+        let (lost, began) = (Cancellation::new(), machine.ctx.now());
+        let limited = machine.ctx.with_timeout(secs(limit));
+        let why = block_on(hold(&lease, &term, secs(every), &lost, &limited)).kind();
+        assert!(lost.is_cancelled());
+        block_on(lease.release(&term, &machine.ctx)).unwrap();
+        (why, machine.ctx.now().duration_since(began).as_secs())
+    };
+    // Held for as long as anybody wants it.
+    assert_eq!(held(vec![], 10, 300), (ErrorKind::Timeout, 300));
+    // A moment's trouble is overcome; trouble beyond the term is not.
+    assert_eq!(held(vec![ErrorKind::Unavailable], 10, 300), (ErrorKind::Timeout, 300));
+    assert_eq!(held(vec![ErrorKind::Unavailable; 9], 10, 300), (ErrorKind::Unavailable, 30));
+    assert_eq!(held(vec![ErrorKind::Malformed], 10, 300), (ErrorKind::Malformed, 10));
+    // Renewed too late, though nobody else came.
+    assert_eq!(held(vec![], 31, 300), (ErrorKind::Expired, 31));
+    assert_eq!(block_on(machine.lease().current(&machine.ctx)).unwrap(), None, "and nobody waits for it");
 }
 
 #[test]

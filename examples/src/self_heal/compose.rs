@@ -10,8 +10,8 @@ use aiops_act::guards::{
     Cooldown, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
 use aiops_act::{
-    AuditConfig, FileAudit, FileJournal, LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier,
-    TrafficCheck, VerifierConfig,
+    ApprovalDesk, AuditConfig, FileAudit, FileJournal, LivenessCheck, PlannerConfig, RemedyPlanner,
+    TelemetryVerifier, TrafficCheck, VerifierConfig,
 };
 use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{ActionKind, Mode};
@@ -46,6 +46,8 @@ pub(super) struct Parts<'a> {
     /// Fitted once, on healthy telemetry.
     pub(super) detector: Arc<RollingDetector>,
     pub(super) switch: KillSwitch,
+    /// Where people are asked, when that is over HTTP.
+    pub(super) desk: Option<ApprovalDesk>,
     /// Told when an action was allowed.
     pub(super) allowed: Arc<Notify>,
     pub(super) view: &'a View,
@@ -172,7 +174,7 @@ pub(super) fn journal(options: &Options, shop: &Shop) -> PathBuf {
 }
 
 fn guards(parts: &Parts<'_>) -> Result<GuardChain, RunError> {
-    let Parts { options, shop, switch, view, .. } = parts;
+    let Parts { options, shop, switch, .. } = parts;
     let services = AllowRule {
         id: "shop".to_owned(),
         actions: [
@@ -207,14 +209,15 @@ fn guards(parts: &Parts<'_>) -> Result<GuardChain, RunError> {
         .guard(HardRules)
         .kill_switch(switch.clone())
         .config(ChainConfig::in_mode(mode));
-    Ok(ask(chain, options, view).build()?)
+    Ok(ask(chain, parts).build()?)
 }
 
-fn ask(chain: GuardChainBuilder<Guarded>, options: &Options, view: &View) -> GuardChainBuilder<Guarded> {
-    if options.suggest {
-        chain.approver(Terminal(Arc::clone(view)))
-    } else {
-        chain.approver(StandIn(Arc::clone(view)))
+fn ask(chain: GuardChainBuilder<Guarded>, parts: &Parts<'_>) -> GuardChainBuilder<Guarded> {
+    let Parts { options, desk, view, .. } = parts;
+    match desk {
+        Some(desk) => chain.approver(desk.clone()),
+        None if options.suggest => chain.approver(Terminal(Arc::clone(view))),
+        None => chain.approver(StandIn(Arc::clone(view))),
     }
 }
 

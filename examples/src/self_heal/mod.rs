@@ -120,12 +120,20 @@ async fn watched(
         tokio::time::sleep(Duration::from_secs(1)).await;
         sample(view, shop);
     }
+    let switch = kill_switch(options)?;
+    let desk = match options.approve_at {
+        Some(address) => {
+            Some(operator::desk(address, &shop.run_folder().join("approvals"), &switch, view, ctx).await?)
+        }
+        None => None,
+    };
     let parts = compose::Parts {
         options,
         shop,
         telemetry: &telemetry,
         detector: Arc::new(compose::learned(&telemetry, ctx).await?),
-        switch: kill_switch(options)?,
+        switch,
+        desk,
         allowed: Arc::default(),
         view,
     };

@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -19,6 +20,9 @@ pub struct Options {
     /// Ask on the terminal before every action.
     #[arg(long)]
     pub suggest: bool,
+    /// Ask over HTTP at this loopback address, port 0 for a free one; prints how to answer.
+    #[arg(long, value_name = "ADDRESS")]
+    pub approve_at: Option<SocketAddr>,
     /// Watch and diagnose only: every action is denied.
     #[arg(long, conflicts_with = "suggest")]
     pub observe: bool,
