@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::lease::{LeaseToken, Term};
-use crate::ledger::{Appender, Fold, Keeper, Link, payload};
+use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, payload};
 
 /// A [`Journal`] in one file, for all processes of one machine (ACT-10).
 ///
@@ -23,7 +23,9 @@ use crate::ledger::{Appender, Fold, Keeper, Link, payload};
 ///
 /// # Errors
 /// As the [`Journal`] seam, and [`ErrorKind::Malformed`] with [`Damage`](crate::ledger::Damage) as its source when the file is not as it
-/// was written. A call that has begun to wait for the disk is not interrupted by its context, or its entry would be in doubt.
+/// was written. A call that has begun to wait for the disk is not interrupted by its context, or its entry would be in doubt. Who drops the call
+/// itself leaves that doubt: an entry that waits for its turn is given up, one on its way to the disk is written. An intent written so
+/// never runs, since the right to run it was part of the call; it holds its target until it is settled as never begun.
 /// After a failed sync nobody knows what is on disk: the journal answers nothing any more ([`ErrorKind::Unavailable`]), and the disk
 /// should be looked at before it is opened anew. So it is when another file stands in its place.
 #[derive(Debug, Clone)]
@@ -39,7 +41,15 @@ impl FileJournal {
     /// # Errors
     /// [`ErrorKind::Malformed`] for a damaged file, naming the place; [`ErrorKind::Unavailable`] for one that cannot be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self { keeper: Keeper::open(path.as_ref(), Actions::default())?, token: None })
+        Self::open_on(path, Arc::new(MachineDisk))
+    }
+
+    /// The same on another [`Disk`], for tests of what a failing one does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(path: impl AsRef<Path>, disk: Arc<dyn Disk>) -> Result<Self> {
+        Ok(Self { keeper: Keeper::open_on(path.as_ref(), Actions::default(), disk)?, token: None })
     }
 
     /// The file.

@@ -28,6 +28,7 @@ pub mod journal;
 pub mod kill;
 pub mod lease;
 pub mod ledger;
+mod names;
 pub mod planner;
 pub mod policy;
 pub mod runbook;

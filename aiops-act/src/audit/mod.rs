@@ -15,7 +15,7 @@ use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Appender, Fold, Keeper, Link, Tree, payload};
+use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, Tree, payload};
 
 pub use anchor::{Anchor, FileAnchor};
 pub use checkpoint::Checkpoint;
@@ -79,7 +79,7 @@ impl FileAudit {
     /// # Errors
     /// [`ErrorKind::Malformed`] for a damaged file, naming the place; [`ErrorKind::Unavailable`] for one that cannot be read.
     pub fn open(path: impl AsRef<Path>, config: AuditConfig) -> Result<Self> {
-        Self::start(path.as_ref(), &config, None)
+        Self::start(path.as_ref(), &config, None, Arc::new(MachineDisk))
     }
 
     /// The same, with `signer` under every checkpoint. When it cannot sign, the log goes on without a checkpoint until it can.
@@ -91,12 +91,25 @@ impl FileAudit {
         config: AuditConfig,
         signer: impl CheckpointSigner,
     ) -> Result<Self> {
-        Self::start(path.as_ref(), &config, Some(Arc::new(signer)))
+        Self::start(path.as_ref(), &config, Some(Arc::new(signer)), Arc::new(MachineDisk))
     }
 
-    fn start(path: &Path, config: &AuditConfig, signer: Option<Arc<dyn CheckpointSigner>>) -> Result<Self> {
+    /// The same as [`open`](Self::open) on another [`Disk`], for tests of what a failing one does.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(path: impl AsRef<Path>, config: AuditConfig, disk: Arc<dyn Disk>) -> Result<Self> {
+        Self::start(path.as_ref(), &config, None, disk)
+    }
+
+    fn start(
+        path: &Path,
+        config: &AuditConfig,
+        signer: Option<Arc<dyn CheckpointSigner>>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Self> {
         let blank = Sum { tree: Tree::default(), events: 0, every: config.checkpoint_every, signer };
-        let keeper = Keeper::open(path, blank)?;
+        let keeper = Keeper::open_on(path, blank, disk)?;
         Ok(Self { keeper, anchors: Vec::new(), anchor_required: config.anchor_required })
     }
 

@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiops_core::action::{GuardId, History, Principal, Verdict};
+use aiops_core::action::{GuardId, History, IdempotencyKey, Principal, Verdict};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -134,9 +134,13 @@ impl Graduation {
     }
 }
 
-/// A remedy of the class that did not help after it was promoted.
-fn failed_since(promotion: &StageChange, history: &History) -> Option<aiops_core::action::IdempotencyKey> {
-    Record::of(&promotion.class, Seen::of(history), Some(promotion.at)).last_failure
+/// A remedy of the class that was intended after its promotion and did not help. Takes no longer the more was done before.
+fn failed_since(promotion: &StageChange, history: &History) -> Option<IdempotencyKey> {
+    let failures = history.that_did_not_help_since(promotion.at);
+    let mut mine = failures.filter(|a| {
+        a.is_remedy() && a.intent.at > promotion.at && promotion.class.has(&a.intent.proposal.action)
+    });
+    mine.next_back().map(|a| a.intent.key.clone())
 }
 
 #[async_trait]

@@ -1,8 +1,7 @@
 use std::time::Duration;
 
 use aiops_core::Result;
-use aiops_core::action::{ActionOutcome, ActionTrace, History, IdempotencyKey};
-use aiops_core::model::Recovery;
+use aiops_core::action::{ActionTrace, History, IdempotencyKey};
 use aiops_core::model::time::elapsed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -146,15 +145,6 @@ pub struct Record {
     pub last_failure: Option<IdempotencyKey>,
 }
 
-/// Whether a remedy helped; `None` while nobody knows.
-fn helped(action: &ActionTrace) -> Option<bool> {
-    match (&action.outcome, action.recovery) {
-        (Some(ActionOutcome::Failed { .. }), _) | (_, Some(Recovery::NotRecovered)) => Some(false),
-        (_, Some(Recovery::Recovered)) => Some(true),
-        _ => None,
-    }
-}
-
 impl Record {
     /// The record of `class` from `after` on: of remedies intended later, and diagnoses judged later.
     #[must_use]
@@ -167,7 +157,7 @@ impl Record {
         for action in seen.history.actions().filter(mine) {
             let first = record.since.unwrap_or(action.intent.at);
             record.since = Some(first.min(action.intent.at));
-            match helped(action) {
+            match action.helped() {
                 Some(true) => record.recovered += 1,
                 Some(false) => {
                     record.not_recovered += 1;

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::action::{ActionKind, GuardId, Verdict};
 use aiops_core::model::{EntityId, EntityKind};
@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::guard_id;
+use crate::names::Names;
 
 /// A name, or the beginning of one followed by `*`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -83,12 +84,6 @@ pub struct AllowRule {
 }
 
 impl AllowRule {
-    fn allows(&self, kind: ActionKind, target: &EntityId) -> bool {
-        self.actions.contains(&kind)
-            && self.target_kind == target.kind()
-            && self.targets.iter().any(|p| p.matches(target.name()))
-    }
-
     fn covers(&self, other: &Self) -> bool {
         self.target_kind == other.target_kind
             && self.actions.is_superset(&other.actions)
@@ -106,7 +101,10 @@ impl AllowRule {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct AllowList(Vec<AllowRule>);
+pub struct AllowList {
+    rules: Vec<AllowRule>,
+    names: BTreeMap<EntityKind, Names>,
+}
 
 impl AllowList {
     /// A list of rules.
@@ -133,7 +131,19 @@ impl AllowList {
                 return wrong(rule, format!("rule {} covers it, so it never decides anything", other.id));
             }
         }
-        Ok(Self(rules))
+        let mut names: BTreeMap<EntityKind, Names> = BTreeMap::new();
+        for (i, rule) in rules.iter().enumerate() {
+            let names = names.entry(rule.target_kind).or_default();
+            rule.targets.iter().for_each(|pattern| names.add(pattern, i));
+        }
+        Ok(Self { rules, names })
+    }
+
+    /// The first rule that allows this kind of action on `target`. Rules about other targets are not looked at.
+    fn find(&self, kind: ActionKind, target: &EntityId) -> Option<&AllowRule> {
+        let fitting = self.names.get(&target.kind())?.find(target.name());
+        let allowing = |i: &usize| self.rules.get(*i).is_some_and(|rule| rule.actions.contains(&kind));
+        fitting.filter(allowing).min().and_then(|i| self.rules.get(i))
     }
 }
 
@@ -145,7 +155,7 @@ impl Guardrail for AllowList {
 
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
         let action = &review.proposal.action;
-        Ok(match self.0.iter().find(|rule| rule.allows(action.kind(), &action.target)) {
+        Ok(match self.find(action.kind(), &action.target) {
             Some(rule) => Verdict::allow(format!("rule {}", rule.id)),
             None => Verdict::deny(format!("no rule lists {} on {}", action.kind(), action.target)),
         })

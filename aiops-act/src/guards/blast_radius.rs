@@ -42,6 +42,17 @@ impl BlastRadiusCap {
     }
 }
 
+/// Copies an action touches, by what it declares or by what its target really is, whichever is more; and whether the latter is
+/// known. Scaling touches what it adds or removes; everything else may touch every copy of its target.
+pub(crate) fn touched(review: &Review<'_>) -> (u32, bool) {
+    let action = &review.proposal.action;
+    let real = review.preview.target.replicas.map(|replicas| match action.operation {
+        Operation::Scale { replicas: wanted } => wanted.abs_diff(replicas),
+        _ => replicas,
+    });
+    (real.unwrap_or(0).max(action.blast_radius.replicas), real.is_some())
+}
+
 #[async_trait]
 impl Guardrail for BlastRadiusCap {
     fn id(&self) -> GuardId {
@@ -51,12 +62,7 @@ impl Guardrail for BlastRadiusCap {
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
         let action = &review.proposal.action;
         let target = &review.preview.target;
-        // Scaling touches what it adds or removes; everything else may touch every copy of its target.
-        let real = target.replicas.map(|replicas| match action.operation {
-            Operation::Scale { replicas: wanted } => wanted.abs_diff(replicas),
-            _ => replicas,
-        });
-        let touched = real.unwrap_or(0).max(action.blast_radius.replicas);
+        let (touched, known) = touched(review);
         let share = target.fleet.map_or(0.0, |fleet| f64::from(touched) / f64::from(fleet.max(1)));
         let share = share.max(action.blast_radius.share_of_fleet.get());
         // What is known to be too much is denied, even where the rest cannot be told.
@@ -65,7 +71,7 @@ impl Guardrail for BlastRadiusCap {
         } else if share > self.0.share_of_fleet {
             let (is, allowed) = (share * 100.0, self.0.share_of_fleet * 100.0);
             Verdict::deny(format!("touches {is:.0} % of the fleet, at most {allowed:.0} % is allowed"))
-        } else if real.is_none() || target.fleet.is_none() {
+        } else if !known || target.fleet.is_none() {
             Verdict::needs_approval("how much is touched cannot be told")
         } else {
             Verdict::allow(format!("touches {touched} replicas, {:.0} % of the fleet", share * 100.0))

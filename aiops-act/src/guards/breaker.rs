@@ -1,8 +1,7 @@
 use std::time::Duration;
 
-use aiops_core::action::{ActionOutcome, ActionTrace, GuardId, Verdict};
-use aiops_core::model::Recovery;
-use aiops_core::model::time::elapsed;
+use aiops_core::action::{ActionTrace, GuardId, Verdict};
+use aiops_core::model::time::{before, elapsed};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -47,15 +46,6 @@ impl CircuitBreaker {
     }
 }
 
-/// Whether a remedy helped; `None` while nobody knows.
-fn helped(action: &ActionTrace) -> Option<bool> {
-    match (&action.outcome, action.recovery) {
-        (Some(ActionOutcome::Failed { .. }), _) | (_, Some(Recovery::NotRecovered)) => Some(false),
-        (_, Some(Recovery::Recovered)) => Some(true),
-        _ => None,
-    }
-}
-
 #[async_trait]
 impl Guardrail for CircuitBreaker {
     fn id(&self) -> GuardId {
@@ -66,20 +56,23 @@ impl Guardrail for CircuitBreaker {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let remedies = review.history.actions().rev().filter(|a| !was_own_revert(review, a));
-        let known = remedies.filter_map(|a| Some((a, helped(a)?)));
-        let failed: Vec<&ActionTrace> = known.take_while(|(_, helped)| !helped).map(|(a, _)| a).collect();
+        let history = review.history;
+        let remedy = |a: &&ActionTrace| !was_own_revert(review, a);
+        let last_success = history.that_helped().rev().find(remedy).map(|a| a.fence);
+        let failed = history.that_did_not_help(last_success).filter(remedy).take(self.0.failures).count();
+        if failed < self.0.failures {
+            return Ok(Verdict::allow(format!("{failed} remedies in a row did not help")));
+        }
         // The latest in time, which after a clock jump need not be the last one written.
-        let last = failed.iter().map(|a| elapsed(a.intent.at, review.now)).min();
-        Ok(match last {
-            Some(since) if failed.len() >= self.0.failures && since < self.0.open_for => {
-                Verdict::deny(format!(
-                    "the last {} remedies did not help; open for another {:?}",
-                    failed.len(),
-                    self.0.open_for.saturating_sub(since)
-                ))
-            }
-            _ => Verdict::allow(format!("{} remedies in a row did not help", failed.len())),
+        let recent = history.that_did_not_help_since(before(review.now, self.0.open_for)).rev();
+        let last = recent.filter(remedy).find(|a| last_success.is_none_or(|success| a.fence > success));
+        let since = last.map(|a| elapsed(a.intent.at, review.now)).filter(|since| *since < self.0.open_for);
+        Ok(match since {
+            Some(since) => Verdict::deny(format!(
+                "the last {failed} remedies or more did not help; open for another {:?}",
+                self.0.open_for.saturating_sub(since)
+            )),
+            None => Verdict::allow("the last remedies did not help, but that is long ago"),
         })
     }
 }

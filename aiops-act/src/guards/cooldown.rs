@@ -1,5 +1,5 @@
 use aiops_core::action::{ActionTrace, GuardId, Verdict};
-use aiops_core::model::time::elapsed;
+use aiops_core::model::time::{before, elapsed};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -28,9 +28,10 @@ impl Guardrail for Cooldown {
             let since = elapsed(earlier.intent.at, review.now);
             (since < cooldown).then_some((since, cooldown))
         };
+        let longest = action.cooldown.max(review.history.longest_cooldown(&action.target));
         let mut same = review
             .history
-            .for_target(&action.target)
+            .on_target_since(&action.target, before(review.now, longest))
             .rev()
             .filter(|a| a.counts() && a.intent.proposal.action.kind() == action.kind());
         Ok(match same.find_map(cooling) {

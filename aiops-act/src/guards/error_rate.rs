@@ -2,14 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_core::action::{ActionTrace, GuardId, Verdict};
-use aiops_core::model::time::{after, before, elapsed};
+use aiops_core::model::time::{after, before};
 use aiops_core::model::{EntityId, FetchRequest, MatchOp, MetricSeries, Selector, Signal, TimeRange};
 use aiops_core::seam::{Guardrail, Review, TelemetrySource};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{guard_id, is_own_revert, was_own_revert};
+use super::{guard_id, is_own_revert, recent, was_own_revert};
 use crate::config::require;
 
 /// Settings of [`ErrorRateBreaker`].
@@ -178,11 +178,10 @@ impl Guardrail for ErrorRateBreaker {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        let recent = |a: &&ActionTrace| {
-            a.counts() && elapsed(a.intent.at, review.now) <= self.config.recent && !was_own_revert(review, a)
-        };
+        let since = before(review.now, self.config.recent);
+        let remedies = recent(review.history, since).filter(|a| !was_own_revert(review, a));
         let (mut rises, mut worst) = (0_usize, (0.0, 0.0));
-        for action in review.history.actions().rev().filter(recent) {
+        for action in remedies {
             if let Some((before, after)) = self.rise(action, review, ctx).await? {
                 rises += 1;
                 if after - before > worst.1 - worst.0 {

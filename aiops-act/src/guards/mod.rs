@@ -36,6 +36,7 @@ mod risk;
 mod rollback;
 
 pub use allow_list::{AllowList, AllowRule, Pattern};
+pub(crate) use blast_radius::touched;
 pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig};
 pub use breaker::{BreakerConfig, CircuitBreaker};
 pub use calendar::{CalendarConfig, CalendarEntry, ChangeCalendar};
@@ -49,8 +50,9 @@ pub use rationing::{ActionCap, CapConfig, OneAtATime, RateSpike, SpikeConfig};
 pub use risk::{RiskTiers, TiersConfig};
 pub use rollback::RollbackRequired;
 
-use aiops_core::action::{ActionTrace, GuardId};
+use aiops_core::action::{ActionTrace, GuardId, History};
 use aiops_core::seam::Review;
+use jiff::Timestamp;
 
 pub(crate) fn is_own_revert(review: &Review<'_>) -> bool {
     review.reverts_own_action().is_some()
@@ -61,6 +63,12 @@ pub(crate) fn is_own_revert(review: &Review<'_>) -> bool {
 fn was_own_revert(review: &Review<'_>, action: &ActionTrace) -> bool {
     let intent = &action.intent;
     review.history.undone_by(&intent.proposal, intent.at, review.revert_window, Some(action.fence)).is_some()
+}
+
+/// Actions that count and were intended at `since` or later, the last written first. Looks no further back than the last of them stands.
+fn recent(history: &History, since: Timestamp) -> impl Iterator<Item = &ActionTrace> {
+    let all = history.counted_since(since);
+    history.actions().rev().filter(move |a| a.counts() && a.intent.at >= since).take(all)
 }
 
 pub(crate) fn guard_id(name: &str) -> GuardId {

@@ -1,15 +1,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aiops_core::action::{ActionTrace, GuardId, Verdict};
-use aiops_core::model::time::elapsed;
+use aiops_core::action::{GuardId, Verdict};
+use aiops_core::model::time::before;
 use aiops_core::model::{EntityId, EntityKind};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::guard_id;
+use super::{guard_id, recent};
 use crate::config::require;
 
 /// Settings of [`NodeCap`].
@@ -62,9 +62,8 @@ impl Guardrail for NodeCap {
         if !is_node(target) {
             return Ok(Verdict::allow("not a node"));
         }
-        // Every action is looked at: after a clock jump the journal is not in order of time.
-        let recent = |a: &&ActionTrace| a.counts() && elapsed(a.intent.at, review.now) <= self.0.window;
-        let earlier = review.history.actions().filter(recent).map(|a| &a.intent.proposal.action.target);
+        let earlier = recent(review.history, before(review.now, self.0.window));
+        let earlier = earlier.map(|a| &a.intent.proposal.action.target);
         let nodes = earlier.filter(|t| is_node(t)).chain([target]).collect::<BTreeSet<_>>().len();
         let NodeCapConfig { nodes: most, window } = self.0;
         Ok(if nodes > most {

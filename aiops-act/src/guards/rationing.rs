@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aiops_core::action::{ActionTrace, GuardId, Verdict};
-use aiops_core::model::time::elapsed;
+use aiops_core::model::time::before;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;
@@ -57,7 +57,7 @@ impl Guardrail for ActionCap {
         let (limit, what) =
             if undoing { (self.0.reverts, "undoings") } else { (self.0.remedies, "remedies") };
         let mine = |a: &&ActionTrace| a.counts() && was_own_revert(review, a) == undoing;
-        let done = review.history.for_incident(&review.proposal.incident).filter(mine).count();
+        let done = review.history.for_incident(&review.proposal.incident).filter(mine).take(limit).count();
         Ok(if done < limit {
             Verdict::allow(format!("{done} of {limit} {what} so far"))
         } else {
@@ -109,9 +109,8 @@ impl Guardrail for RateSpike {
         if is_own_revert(review) {
             return Ok(Verdict::allow("undoes our own action"));
         }
-        // Every action is looked at: after a clock jump the journal is not in order of time.
-        let recent = |a: &&ActionTrace| a.counts() && elapsed(a.intent.at, review.now) <= self.0.window;
-        let done = review.history.actions().filter(recent).count();
+        // By the time actions bear: after a clock jump the journal is not in order of time.
+        let done = review.history.counted_since(before(review.now, self.0.window));
         Ok(if done < self.0.actions {
             Verdict::allow(format!("{done} actions within {:?}", self.0.window))
         } else {

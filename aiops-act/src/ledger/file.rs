@@ -1,12 +1,14 @@
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::LONGEST_LINE;
+use super::disk::{Disk, MachineDisk, write_all};
 use super::line::{Damage, Flaw, Link};
 
 /// How long a writer waits for the lock; what is held longer is held by somebody who does not write a line.
@@ -27,6 +29,7 @@ struct Header {
 pub(crate) struct LedgerFile {
     path: PathBuf,
     kind: &'static str,
+    disk: Arc<dyn Disk>,
     file: File,
     link: Link,
     /// Offset behind the last line that was read.
@@ -34,21 +37,26 @@ pub(crate) struct LedgerFile {
 }
 
 impl LedgerFile {
-    /// Opens the ledger of `kind` at `path`, or creates it. Nothing is read yet.
-    pub(crate) fn open(path: &Path, kind: &'static str) -> Result<Self> {
+    /// Opens the ledger of `kind` at `path` on `disk`, or creates it. Nothing is read yet.
+    pub(crate) fn open(path: &Path, kind: &'static str, disk: Arc<dyn Disk>) -> Result<Self> {
         let file = OpenOptions::new().read(true).append(true).create(true).open(path);
         let file = file.map_err(|e| io_error(path, "cannot be opened", e))?;
-        Ok(Self { path: path.to_owned(), kind, file, link: Link::START, end: 0 })
+        Ok(Self { path: path.to_owned(), kind, disk, file, link: Link::START, end: 0 })
     }
 
     /// Opens the ledger of `kind` at `path` for nothing but reading.
     pub(crate) fn open_to_read(path: &Path, kind: &'static str) -> Result<Self> {
         let file = File::open(path).map_err(|e| io_error(path, "cannot be opened", e))?;
-        Ok(Self { path: path.to_owned(), kind, file, link: Link::START, end: 0 })
+        let disk = Arc::new(MachineDisk);
+        Ok(Self { path: path.to_owned(), kind, disk, file, link: Link::START, end: 0 })
     }
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(crate) fn disk(&self) -> Arc<dyn Disk> {
+        Arc::clone(&self.disk)
     }
 
     /// Gives every payload that was appended since the last call to `each`, in order, with the chain up to it.
@@ -220,13 +228,13 @@ impl LedgerFile {
 
     /// Writes at the end of the file, durably.
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        if let Err(e) = self.file.write_all(bytes) {
+        if let Err(e) = write_all(&*self.disk, &self.file, bytes) {
             self.cut()?;
             return Err(io_error(&self.path, "cannot be written", e));
         }
-        self.file.sync_data().map_err(|e| {
+        self.disk.sync(&self.file).map_err(|e| {
             // Nobody builds on what may not be on disk: a later sync would not write it either.
-            let _ = self.file.set_len(self.end);
+            let _ = self.disk.cut(&self.file, self.end);
             in_doubt(&self.path, e)
         })
     }
@@ -234,13 +242,14 @@ impl LedgerFile {
     /// Makes the file's name durable. Where a header stands, this was done.
     fn sync_folder(&self) -> Result<()> {
         let folder = self.path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let synced = File::open(folder).and_then(|folder| folder.sync_all());
-        synced.map_err(|e| io_error(&self.path, "has a folder that cannot be synced", e))
+        self.disk
+            .sync_folder(folder)
+            .map_err(|e| io_error(&self.path, "has a folder that cannot be synced", e))
     }
 
     /// Takes back what stands behind the last line that was read.
     fn cut(&mut self) -> Result<()> {
-        let cut = self.file.set_len(self.end).and_then(|()| self.file.sync_data());
+        let cut = self.disk.cut(&self.file, self.end).and_then(|()| self.disk.sync(&self.file));
         cut.map_err(|e| in_doubt(&self.path, e))
     }
 

@@ -1,11 +1,12 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 
 use aiops_core::{Error, ErrorKind, Result};
 use futures_channel::oneshot;
 
+use super::disk::{Disk, MachineDisk};
 use super::file::{Appender, LedgerFile};
 use super::line::{Damage, Link};
 
@@ -61,7 +62,12 @@ impl<F: Fold> fmt::Debug for Keeper<F> {
 impl<F: Fold> Keeper<F> {
     /// Opens the ledger at `path`, or creates it, reads all of it into `blank`, and mends what a crash left.
     pub(crate) fn open(path: &Path, blank: F) -> Result<Self> {
-        let worker = Worker::open(path, blank)?;
+        Self::open_on(path, blank, Arc::new(MachineDisk))
+    }
+
+    /// The same on `disk`.
+    pub(crate) fn open_on(path: &Path, blank: F, disk: Arc<dyn Disk>) -> Result<Self> {
+        let worker = Worker::open(path, blank, disk)?;
         let (messages, queue) = mpsc::channel();
         std::thread::Builder::new()
             .name(format!("aiops-{}", F::KIND))
@@ -102,8 +108,8 @@ struct Worker<F> {
 }
 
 impl<F: Fold> Worker<F> {
-    fn open(path: &Path, blank: F) -> Result<Self> {
-        let mut ledger = LedgerFile::open(path, F::KIND)?;
+    fn open(path: &Path, blank: F, disk: Arc<dyn Disk>) -> Result<Self> {
+        let mut ledger = LedgerFile::open(path, F::KIND, disk)?;
         let mut fold = blank.clone();
         // Writes the header of a new file, and mends what a crash left.
         ledger.append(|payload, link| fold.replay(payload, link), |_| ())?;
@@ -176,7 +182,7 @@ impl<F: Fold> Worker<F> {
 
     /// Memory is ahead of the file, from which what was admitted was taken back: the file is read again.
     fn recover(&mut self) {
-        match Self::open(self.ledger.path(), self.blank.clone()) {
+        match Self::open(self.ledger.path(), self.blank.clone(), self.ledger.disk()) {
             Ok(afresh) => *self = afresh,
             Err(_) => self.in_doubt = true,
         }

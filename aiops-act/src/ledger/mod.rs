@@ -18,8 +18,11 @@
 //! the end of the file; the next writer removes it, or completes it when only the line break is missing. Anything else refuses to open. A power cut may
 //! leave the last unacknowledged lines with pages of zeros among them, if the disk wrote a later page first: that is refused too, and cut by hand.
 //!
+//! What is written, cut and synced goes through a [`Disk`], so that a failing one can be put in its place.
+//!
 //! Writers exclude each other by a lock on the file, across processes, and first read what the others wrote.
 
+mod disk;
 mod file;
 mod keeper;
 mod line;
@@ -28,6 +31,7 @@ mod merkle;
 use aiops_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 
+pub use disk::{Disk, MachineDisk};
 pub(crate) use file::{Appender, LedgerFile};
 pub(crate) use keeper::{Fold, Keeper};
 pub use line::{Damage, Flaw, Link};

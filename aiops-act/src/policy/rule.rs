@@ -194,11 +194,10 @@ impl Resolved {
         Ok(Self { rule: rule.clone(), targets: stated.then_some(targets) })
     }
 
-    /// Whether it applies to `proposal` at `now`, its kind of action and its target aside.
-    pub(super) fn holds(&self, proposal: &Proposal, now: &Zoned) -> bool {
+    /// Whether it applies to `proposal`, which touches `replicas`, at `now`, its kind of action and its target aside.
+    pub(super) fn holds(&self, proposal: &Proposal, replicas: u32, now: &Zoned) -> bool {
         let rule = &self.rule;
         let confidence = proposal.confidence.probability();
-        let replicas = proposal.action.blast_radius.replicas;
         self.is_by(&proposal.proposed_by)
             && rule.min_confidence.is_none_or(|least| confidence >= least)
             && rule.below_confidence.is_none_or(|most| confidence < most)

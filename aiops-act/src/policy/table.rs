@@ -8,12 +8,12 @@ use jiff::tz::TimeZone;
 use super::analysis::{self, Conflict};
 use super::index::Index;
 use super::rule::{Effect, Policy, Resolved, local, zone};
-use crate::guards::{guard_id, is_own_revert};
+use crate::guards::{guard_id, is_own_revert, touched};
 
 /// A checked [`Policy`], as a guard.
 ///
-/// Finding the rules for a target takes time in proportion to the length of its name and to the number of rules that name it, not to
-/// the number of rules; rules about all targets are looked at every time.
+/// Finding the rules for a target takes time in proportion to the lengths of the patterns that end in `*` and to the number of rules that
+/// name it, not to the number of rules or the length of its name; rules about all targets are looked at every time.
 #[derive(Debug, Clone)]
 pub struct PolicyTable {
     rules: Vec<Resolved>,
@@ -60,10 +60,11 @@ impl PolicyTable {
         analysis::conflicts(&self.rules)
     }
 
-    /// What the policy says of `proposal` at the instant `at`.
+    /// What the policy says of `proposal` at the instant `at`, going by the blast radius it declares. As a guard it goes by the
+    /// target as it is, where that is more.
     #[must_use]
     pub fn judge(&self, proposal: &Proposal, at: Timestamp) -> Judgement {
-        let deciding = self.deciding(proposal, at);
+        let deciding = self.deciding(proposal, proposal.action.blast_radius.replicas, at);
         Judgement {
             effect: deciding.first().map_or(Effect::Deny, |r| r.rule.effect),
             rules: deciding.iter().map(|r| r.rule.id.clone()).collect(),
@@ -71,13 +72,13 @@ impl PolicyTable {
     }
 
     /// The strictest of the rules that apply, in the order of the file.
-    fn deciding(&self, proposal: &Proposal, at: Timestamp) -> Vec<&Resolved> {
+    fn deciding(&self, proposal: &Proposal, replicas: u32, at: Timestamp) -> Vec<&Resolved> {
         let now = local(at, &self.zone);
         let found = self.index.find(proposal.action.kind(), &proposal.action.target);
         let mut applying: Vec<&Resolved> = found
             .into_iter()
             .filter_map(|i| self.rules.get(i))
-            .filter(|rule| rule.holds(proposal, &now))
+            .filter(|rule| rule.holds(proposal, replicas, &now))
             .collect();
         let strictest = applying.iter().map(|r| r.rule.effect).max();
         applying.retain(|r| Some(r.rule.effect) == strictest);
@@ -92,7 +93,8 @@ impl Guardrail for PolicyTable {
     }
 
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
-        let deciding = self.deciding(review.proposal, review.now);
+        let (replicas, _) = touched(review);
+        let deciding = self.deciding(review.proposal, replicas, review.now);
         let Some(first) = deciding.first() else {
             let action = &review.proposal.action;
             return Ok(Verdict::deny(format!("no rule is about {} on {} now", action.kind(), action.target)));

@@ -48,6 +48,10 @@ pub struct VerifierConfig {
     pub coverage: f64,
     /// A signal is silent when its newest sample is older than this many steps; default 2, at least 1.
     pub silent_after: u32,
+    /// Time before the action within which the signals are looked at as well: if all of them were back then, it was over before the
+    /// action began, and the action gets no credit. Default 1 min; zero credits whatever came before a recovery.
+    #[serde(with = "aiops_core::model::duration")]
+    pub before: Duration,
     /// How to see that the target lives; without it liveness is not checked.
     pub liveness: Option<LivenessCheck>,
     /// How to see that traffic is served; without it traffic is not checked.
@@ -66,6 +70,7 @@ impl Default for VerifierConfig {
             min_samples: 3,
             coverage: 0.5,
             silent_after: 2,
+            before: Duration::from_secs(60),
             liveness: None,
             traffic: None,
         }
@@ -93,7 +98,7 @@ impl VerifierConfig {
 ///
 /// Signals are held against the baseline of the finding, not against what a detector has learned since, so a bad
 /// level that lasts does not become normal. Only the direction in which a signal left counts: a latency that is
-/// better than before is no reason for doubt. Each read looks at the last [`hold`](VerifierConfig::hold), and only at
+/// better than before is no reason for doubt. What was over before the action began is inconclusive: it was not the action. Each read looks at the last [`hold`](VerifierConfig::hold), and only at
 /// time after the action and [`settle`](VerifierConfig::settle). What cannot be read, or fell silent, is inconclusive, and so
 /// is an incident of which no signal was detected: a living target alone proves nothing.
 #[derive(Debug)]
@@ -142,6 +147,36 @@ impl TelemetryVerifier {
     }
 }
 
+impl TelemetryVerifier {
+    /// `report`, unless every signal was back before the action began.
+    async fn attribute(
+        &self,
+        report: RecoveryReport,
+        receipt: &ReceiptRecord,
+        detected: &[Anomaly],
+        last: Timestamp,
+        ctx: &Context,
+    ) -> Result<RecoveryReport> {
+        if self.config.before.is_zero() {
+            return Ok(report);
+        }
+        let look = Look {
+            source: &*self.source,
+            range: TimeRange::ending_at(receipt.started_at, self.config.before),
+            limited: ctx.with_timeout(time::elapsed(ctx.now(), last).max(self.config.poll)),
+            silent_after: self.config.silent_after,
+        };
+        let was = signals::check(&look, detected, &self.config, ctx).await?;
+        if !was.iter().all(|signal| signal.recovery == Recovery::Recovered) {
+            return Ok(report);
+        }
+        let why = "every signal was back before the action began".to_owned();
+        let mut checks = report.checks;
+        checks.push(check(&receipt.action.target, "attribution", Recovery::Inconclusive, why));
+        Ok(RecoveryReport::from_checks(ctx.now(), checks))
+    }
+}
+
 #[async_trait]
 impl Verifier for TelemetryVerifier {
     async fn verify(
@@ -163,7 +198,10 @@ impl Verifier for TelemetryVerifier {
             let report = self.look(receipt, detected, now, last, ctx).await?;
             tracing::debug!(recovery = ?report.recovery, "verifying");
             let left = time::elapsed(ctx.now(), last);
-            if report.recovery == Recovery::Recovered || left.is_zero() {
+            if report.recovery == Recovery::Recovered {
+                return self.attribute(report, receipt, detected, last, ctx).await;
+            }
+            if left.is_zero() {
                 return Ok(report);
             }
             ctx.sleep(self.config.poll.min(left)).await?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use aiops_core::model::{Anomaly, Direction, FetchRequest, MetricSeries, Recovery, SignalCheck};
+use aiops_core::model::{Anomaly, Direction, FetchRequest, MetricKind, MetricSeries, Recovery, SignalCheck};
 use aiops_core::{Context, Result};
 
 use super::read::{Look, slots};
@@ -51,6 +51,9 @@ fn judge(
     if !center.is_finite() || !reach.is_finite() || reach < 0.0 {
         return (Recovery::Inconclusive, "the finding has no usable baseline".to_owned());
     }
+    if was_reset(series, anomaly) {
+        return (Recovery::Inconclusive, "the counter was reset since the finding".to_owned());
+    }
     let back = |value: f64| {
         value.is_finite()
             && match anomaly.direction() {
@@ -78,6 +81,17 @@ fn judge(
     } else {
         (Recovery::Recovered, detail)
     }
+}
+
+/// Whether a running total fell: below what it was when it was found, or within the range. A lower total proves nothing then.
+fn was_reset(series: &MetricSeries, anomaly: &Anomaly) -> bool {
+    let mut least = anomaly.value;
+    series.kind() == MetricKind::Counter
+        && series.points().filter(|(_, value)| !value.is_nan()).any(|(_, value)| {
+            let fell = value < least;
+            least = value;
+            fell
+        })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of samples are far below 2^53")]

@@ -4,6 +4,7 @@ use aiops_act::guards::{AllowList, AllowRule, Pattern};
 use aiops_core::ErrorKind;
 use aiops_core::action::{ActionKind, Operation};
 use aiops_core::model::{EntityId, EntityKind};
+use proptest::prelude::*;
 
 use crate::support::{action, allowed, judge, orders, preview, propose, refused, restart, restart_of};
 
@@ -132,5 +133,36 @@ fn rules_in_files_name_every_field_and_no_other() {
         r#"{"id":"a","actions":["scale"],"target_kind":"service"}"#,
     ] {
         assert!(read(bad).is_err(), "{bad}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Looking rules up by name finds what looking at every rule finds, and names the first.
+    #[test]
+    fn looking_up_is_looking_at_every_rule(
+        patterns in prop::collection::vec(("[ab\u{e9}]{1,3}", any::<bool>(), any::<bool>()), 1..12),
+        name in "[ab\u{e9}]{0,4}",
+    ) {
+        let rules: Vec<AllowRule> = patterns
+            .iter()
+            .enumerate()
+            .map(|(i, (text, begins, scales))| {
+                let pattern = if *begins { format!("{text}*") } else { text.clone() };
+                let kind = if *scales { ActionKind::Scale } else { ActionKind::RollingRestart };
+                rule(&format!("r{i}"), &[kind], &[&pattern])
+            })
+            .collect();
+        // Lists with rules that never decide anything are refused.
+        let Ok(list) = AllowList::new(rules.clone()) else { return Ok(()) };
+        let first = rules.iter().find(|r| {
+            r.actions.contains(&ActionKind::RollingRestart) && r.targets.iter().any(|p| p.matches(&name))
+        });
+        let said = judge(&list, &propose("p", "inc", restart_of(EntityId::service(&name))), &preview(2, 10));
+        prop_assert_eq!(allowed(&said), first.is_some());
+        if let Some(rule) = first {
+            prop_assert_eq!(said.reason(), format!("rule {}", rule.id));
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use aiops_act::{TelemetryVerifier, VerifierConfig};
 use aiops_core::action::ReceiptRecord;
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FetchRequest, FittedHash, MetricSeries, Recovery,
+    Anomaly, Baseline, DetectorId, EntityId, FetchRequest, FittedHash, MetricKind, MetricSeries, Recovery,
     RecoveryReport, Selector, SeriesKey, Shape, Signal, SignalSet, TelemetryWindow, TimeAxis, TimeRange,
 };
 use aiops_core::seam::{SourceCapability, TelemetrySource, Verifier};
@@ -23,7 +23,7 @@ type Hook = Arc<dyn Fn(i64, &Context) -> Result<()> + Send + Sync>;
 /// A source whose data depend on the time.
 #[derive(Clone)]
 pub(crate) struct Feed {
-    series: Vec<(SeriesKey, EntityId, Level)>,
+    series: Vec<(SeriesKey, EntityId, MetricKind, Level)>,
     before_fetch: Hook,
     blind: bool,
     hangs: bool,
@@ -48,13 +48,25 @@ impl Feed {
         entity: EntityId,
         level: impl Fn(i64, i64) -> Option<f64> + Send + Sync + 'static,
     ) -> Self {
-        self.series.push((key, entity, Arc::new(level)));
+        self.series.push((key, entity, MetricKind::Gauge, Arc::new(level)));
         self
     }
 
-    /// The latency of orders.
+    /// The series added last is of this kind.
+    pub(crate) fn of_kind(mut self, kind: MetricKind) -> Self {
+        self.series.last_mut().expect("a series").2 = kind;
+        self
+    }
+
+    /// The latency of orders: bad from two minutes before the action to its end, and then at this level.
     pub(crate) fn latency(level: impl Fn(i64, i64) -> Option<f64> + Send + Sync + 'static) -> Self {
-        Self::new().with(latency(), orders(), level)
+        Self::new().with(
+            latency(),
+            orders(),
+            move |t, now| {
+                if (-120..0).contains(&t) { BAD } else { level(t, now) }
+            },
+        )
     }
 
     /// Does this, with the seconds since the action, before each answer.
@@ -107,14 +119,15 @@ impl TelemetrySource for Feed {
         }
         let mut window = TelemetryWindow::new(request.range);
         window.observed = if self.blind { SignalSet::none() } else { Signal::Metrics.into() };
-        for (key, entity, level) in &self.series {
+        for (key, entity, kind, level) in &self.series {
             if !request.selector.selects(&key.name, entity, &key.labels) {
                 continue;
             }
             let times = TimeAxis::covering(request.range, request.step)?;
             let samples: Vec<_> = times.iter().map(|t| level(since_action(t), now)).collect();
             if samples.iter().any(Option::is_some) {
-                window.metrics.push(MetricSeries::new(key.clone(), entity.clone(), times, samples)?);
+                let series = MetricSeries::new(key.clone(), entity.clone(), times, samples)?;
+                window.metrics.push(series.with_kind(*kind));
             }
         }
         window.sort();

@@ -410,3 +410,35 @@ proptest! {
         }
     }
 }
+
+/// What a proposal declares is not what its target is: the guard goes by the larger.
+#[test]
+fn an_understated_blast_radius_meets_no_bound() {
+    let few = table("rules = [{ id = \"few\", effect = \"allow\", max_replicas = 4 }]");
+    let many = table(
+        "rules = [{ id = \"all\", effect = \"allow\" }, { id = \"many\", effect = \"deny\", above_replicas = 4 }]",
+    );
+    let modest = restart("orders");
+    assert_eq!(modest.action.blast_radius.replicas, 1);
+    for guard in [&few, &many] {
+        assert!(allowed(&crate::support::judge(guard, &modest, &preview(4, 100))));
+        assert!(refused(&crate::support::judge(guard, &modest, &preview(5, 100))), "it touches five");
+    }
+}
+
+/// A hostile name costs no more than the patterns it could fit.
+#[test]
+fn a_name_without_end_is_judged_at_once() {
+    let rules: Vec<String> = (1..=200)
+        .map(|n| {
+            format!(
+                "{{ id = \"r{n}\", effect = \"allow\", targets = {{ service = [\"{}b*\"] }} }}",
+                "a".repeat(n)
+            )
+        })
+        .collect();
+    let long = table(&format!("rules = [{}]", rules.join(",")));
+    let name = "a".repeat(4 << 20);
+    assert!(refused(&crate::support::judge(&long, &restart(&name), &preview(1, 100))));
+    assert!(allowed(&crate::support::judge(&long, &restart("aaabc"), &preview(1, 100))));
+}

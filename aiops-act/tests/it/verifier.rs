@@ -27,8 +27,10 @@ fn back_at_the_baseline_is_recovered_as_soon_as_it_held() {
     assert_eq!(verdict(&report), (Recovered, FIRST));
     assert_eq!(report.checks.len(), 1);
     let fetched = feed.fetched();
-    assert_eq!(fetched.len(), 1, "nothing is read before it could tell");
+    assert_eq!(fetched.len(), 2, "nothing is read before it could tell");
     assert_eq!((fetched[0].range.start(), fetched[0].range.end()), (at(30), at(FIRST)));
+    // The minute before the action: had it been over then, it was not the action.
+    assert_eq!((fetched[1].range.start(), fetched[1].range.end()), (at(-65), at(-5)));
 }
 
 #[test]
@@ -37,9 +39,9 @@ fn a_late_recovery_is_seen_when_it_held() {
     let report = verify(&feed, &[slow()]);
     // 80 % of 300 s are back once 240 s of good samples are in.
     assert_eq!(verdict(&report), (Recovered, 645));
-    assert!(
-        feed.fetched().iter().all(|r| r.range.length() == secs(300) && since_action(r.range.start()) >= 30)
-    );
+    let fetched = feed.fetched();
+    let (_before, after) = fetched.split_last().unwrap();
+    assert!(after.iter().all(|r| r.range.length() == secs(300) && since_action(r.range.start()) >= 30));
 }
 
 #[test]
@@ -192,7 +194,8 @@ fn only_the_direction_in_which_it_left_counts() {
     let says = |shape: Shape, value: f64| {
         let mut anomaly = slow();
         anomaly.shape = shape;
-        verify(&Feed::latency(move |_, _| Some(value)), &[anomaly]).recovery
+        let feed = Feed::new().with(latency(), orders(), move |t, _| (t >= 0).then_some(value));
+        verify(&feed, &[anomaly]).recovery
     };
     for up in [Shape::Spike, Shape::LevelShiftUp, Shape::SteadyIncrease] {
         assert_eq!(says(up, 0.0), Recovered, "faster than before is no reason for doubt");
@@ -315,5 +318,5 @@ fn findings_of_one_read_are_judged_on_one_answer() {
     first.reread = other.reread.clone();
     let feed = Feed::latency(|_, _| GOOD).with(SeriesKey::new("errors"), orders(), |_, _| GOOD);
     assert_eq!(verdict(&verify(&feed, &[first, other])), (Recovered, FIRST));
-    assert_eq!(feed.fetched().len(), 1);
+    assert_eq!(feed.fetched().len(), 2, "once after the action, once before it");
 }

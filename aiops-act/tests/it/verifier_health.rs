@@ -4,7 +4,7 @@ use Recovery::{Inconclusive, NotRecovered, Recovered};
 use aiops_act::{LivenessCheck, TrafficCheck, VerifierConfig};
 use aiops_core::model::{Anomaly, EntityId, EntityKind, Recovery, RecoveryReport, SeriesKey};
 
-use crate::feed::{Feed, GOOD, context, down, slow, slow_on, verdict, verify_in};
+use crate::feed::{BAD, Feed, GOOD, context, down, slow, slow_on, verdict, verify_in};
 use crate::support::{orders, secs};
 
 const FIRST: i64 = 330;
@@ -241,7 +241,8 @@ fn without_traffic_before_nothing_can_be_compared() {
 #[test]
 fn a_symptom_without_the_label_is_about_its_service() {
     let plain = SeriesKey::new("p99");
-    let feed = |now: f64| serving(move |_, _| Some(now)).with(plain.clone(), orders(), |_, _| GOOD);
+    let p99: Level = |t, _| if t < 0 { BAD } else { GOOD };
+    let feed = |now: f64| serving(move |_, _| Some(now)).with(plain.clone(), orders(), p99);
     let symptom = [slow_on(plain.clone(), orders())];
     assert_eq!(verdict(&said(&feed(100.0), traffic(), &symptom)), (Recovered, FIRST));
     assert_eq!(verdict(&said(&feed(0.0), traffic(), &symptom)), (NotRecovered, LAST));

@@ -73,7 +73,8 @@ impl Authorized<Action> {
     ///
     /// # Errors
     /// Kill switch, revocation, expiry; [`ErrorKind::Conflict`] when the journal moved on, the action was intended
-    /// before or its target is held; the journal's own errors. The right is used up in every case.
+    /// before or its target is held; the journal's own errors. The right is used up in every case, also when the future is dropped:
+    /// then the intent may have been written, and is in doubt until it is settled as never begun.
     pub async fn record(self, ctx: &Context) -> Result<Intended<Action>> {
         ctx.check()?;
         self.control.check(&self.key)?;

@@ -7,7 +7,7 @@ use aiops_core::action::IdempotencyKey;
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::time;
 
-use super::{Answer, Opinion, Trouble};
+use super::{Answer, Lie, Opinion, Trouble};
 
 /// Most actions of one incident.
 pub(super) const CAP: usize = 3;
@@ -55,6 +55,10 @@ pub(super) struct Model {
     pub(super) done: BTreeMap<Key, Ended>,
     pub(super) crashed: BTreeSet<Key>,
     pub(super) promised_not: BTreeSet<Key>,
+    /// Under way with nobody waiting.
+    pub(super) flying: BTreeSet<Key>,
+    /// What the mitigator said an untruth of.
+    pub(super) lied_about: BTreeSet<Key>,
     pub(super) newest_fence: BTreeMap<usize, u64>,
 }
 
@@ -177,19 +181,36 @@ impl Model {
             Ended::Completed
         };
         self.done.insert(right.key.clone(), ended);
-        Ok((trouble != Trouble::LostReply).then_some(ended))
-    }
-
-    pub(super) fn end(&mut self, key: &Key, ended: Ended) {
-        self.head += 1;
-        if let Some(intent) = self.intents.get_mut(key) {
-            intent.ended = Some(ended);
+        if trouble == Trouble::Slow {
+            self.flying.insert(right.key.clone());
         }
+        Ok((!matches!(trouble, Trouble::LostReply | Trouble::Slow)).then_some(ended))
     }
 
-    /// What `status` must answer; `None` for unknown.
-    pub(super) fn status(&mut self, key: &Key) -> Option<Ended> {
+    /// Writes the end of an action; `false` where the journal knows another one.
+    pub(super) fn end(&mut self, key: &Key, ended: Ended) -> bool {
+        let Some(intent) = self.intents.get_mut(key) else { return false };
+        let accepted = intent.ended.is_none_or(|known| known == ended);
+        if accepted {
+            intent.ended = Some(ended);
+            self.head += 1;
+        }
+        accepted
+    }
+
+    /// What `status` must answer; `None` for running and unknown.
+    pub(super) fn status(&mut self, key: &Key, lie: Option<Lie>) -> Option<Ended> {
+        if let Some(lie) = lie {
+            self.lied_about.insert(key.clone());
+            return match lie {
+                Lie::Completed => Some(Ended::Completed),
+                Lie::Failed => Some(Ended::Failed),
+                Lie::NotStarted => Some(Ended::NotStarted),
+                Lie::Unknown => None,
+            };
+        }
         match self.done.get(key) {
+            _ if self.flying.contains(key) => None,
             Some(ended) => Some(*ended),
             None if self.crashed.contains(key) => None,
             None => {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aiops_core::action::*;
-use aiops_core::fake::{InMemoryJournal, InMemoryMitigator, Mishap};
+use aiops_core::fake::{InMemoryJournal, Mishap};
 use aiops_core::guard::{Authorized, ChainConfig, GuardChain, Intended, KillSwitch, Revocations};
 use aiops_core::model::{Confidence, EntityId, time};
 use aiops_core::seam::{Approver, Guardrail, Journal, Mitigator, Review};
@@ -15,7 +15,8 @@ use async_trait::async_trait;
 use futures_lite::future::block_on;
 
 use super::model::{CAP, Ended, Key, LIFE, Model, Right};
-use super::{Answer, Doing, Opinion, Step, Trouble};
+use super::treacherous::Treacherous;
+use super::{Answer, Doing, Lie, Opinion, Step, Trouble};
 
 type Check<T = ()> = std::result::Result<T, String>;
 
@@ -67,7 +68,7 @@ impl Guardrail for Cap {
 struct Person {
     answer: Arc<Mutex<Answer>>,
     clock: ManualClock,
-    mitigator: InMemoryMitigator,
+    mitigator: Treacherous,
 }
 
 #[async_trait]
@@ -82,7 +83,7 @@ impl Approver for Person {
                 std::future::pending::<()>().await;
             }
             Answer::Himself => who = request.proposal.proposed_by.clone(),
-            Answer::TooLate => self.mitigator.tamper(&request.proposal.action.target, |_| {}),
+            Answer::TooLate => self.mitigator.inner.tamper(&request.proposal.action.target, |_| {}),
             Answer::Yes | Answer::No => {}
         }
         let granted = answer != Answer::No;
@@ -96,7 +97,7 @@ pub(super) struct World {
     clock: ManualClock,
     ctx: Context,
     journal: InMemoryJournal,
-    mitigator: InMemoryMitigator,
+    mitigator: Treacherous,
     kill_switch: KillSwitch,
     revocations: Revocations,
     opinion: Arc<Mutex<(Opinion, u32)>>,
@@ -114,7 +115,8 @@ fn target(n: usize) -> EntityId {
 impl World {
     pub(super) fn new() -> Self {
         let clock = ManualClock::at(sample::now());
-        let (journal, mitigator) = (InMemoryJournal::new(), sample::workloads((0..3).map(target)));
+        let (journal, mitigator) =
+            (InMemoryJournal::new(), Treacherous::new(sample::workloads((0..3).map(target))));
         let (kill_switch, revocations) = (KillSwitch::new(), Revocations::new());
         let opinion = Arc::new(Mutex::new((Opinion::Allow, 0)));
         let answer = Arc::new(Mutex::new(Answer::Yes));
@@ -153,6 +155,21 @@ impl World {
         }
     }
 
+    /// How many events were seen.
+    pub(super) fn events(&self) -> u64 {
+        self.seen.values().sum()
+    }
+
+    /// A slow action comes to its end.
+    fn land(&mut self, pick: usize) {
+        let flying: Vec<Key> = self.model.flying.iter().cloned().collect();
+        if let Some(key) = pick_of(&flying, pick) {
+            self.model.flying.remove(key);
+            self.mitigator.land(key);
+            self.saw("landed");
+        }
+    }
+
     fn saw(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
     }
@@ -167,12 +184,13 @@ impl World {
 
     /// Takes one step and holds the world against the model and the invariants.
     pub(super) fn take(&mut self, step: Step) -> Check {
-        let (killed, before) = (self.kill_switch.is_engaged(), self.mitigator.executed().len());
+        let (killed, before) = (self.kill_switch.is_engaged(), self.mitigator.inner.executed().len());
         match step {
             Step::Propose { .. } => self.propose(step)?,
             Step::Record { pick, cancelled } => self.record(pick, cancelled)?,
             Step::Execute { pick, trouble } => self.execute(pick, trouble)?,
-            Step::Settle { pick } => self.settle(pick)?,
+            Step::Settle { pick, lie } => self.settle(pick, lie)?,
+            Step::Land { pick } => self.land(pick),
             Step::Overtake { pick } => self.overtake(pick)?,
             Step::CrashReplica { replica } => {
                 let had = self.rights.len() + self.intents.len();
@@ -294,8 +312,8 @@ impl World {
         if history.get(&right.key).is_none() {
             return Err("about to execute without an intent in the journal".to_owned());
         }
-        self.mitigator.set_mishap(match trouble {
-            Trouble::LostReply => Some(Mishap::LostReply),
+        self.mitigator.inner.set_mishap(match trouble {
+            Trouble::LostReply | Trouble::Slow => Some(Mishap::LostReply),
             Trouble::Failure | Trouble::FailureUnwritten => Some(Mishap::Failure),
             Trouble::Crash => Some(Mishap::Crash),
             Trouble::None | Trouble::ReplicaCrash | Trouble::Cancelled => None,
@@ -303,7 +321,7 @@ impl World {
         let expected = self.model.execute(&right, trouble, self.clock.now());
         let got =
             block_on(self.mitigator.execute(intended, &self.ended_context(trouble == Trouble::Cancelled)));
-        self.mitigator.set_mishap(None);
+        self.mitigator.inner.set_mishap(None);
         match (expected, got) {
             (Ok(Some(ended)), Ok(receipt)) => {
                 let record = receipt.into_record();
@@ -311,6 +329,9 @@ impl World {
                     return Err(format!("the model says {ended:?}, the receipt {record:?}"));
                 }
                 self.saw(if ended == Ended::Failed { "failed half-way" } else { "executed" });
+                if self.model.intents.get(&right.key).is_some_and(|i| i.ended == Some(Ended::NotStarted)) {
+                    self.saw("ran after a lie that it had not");
+                }
                 if matches!(trouble, Trouble::ReplicaCrash | Trouble::FailureUnwritten) {
                     self.saw("replica crashed before writing the outcome");
                     return Ok(());
@@ -318,7 +339,14 @@ impl World {
                 self.write_outcome(&right.key, ended)
             }
             (Ok(None), Err(e)) if e.kind() == ErrorKind::InDoubt => {
-                self.saw(if trouble == Trouble::Crash { "mitigator crashed" } else { "reply lost" });
+                self.saw(match trouble {
+                    Trouble::Crash => "mitigator crashed",
+                    Trouble::Slow => {
+                        self.mitigator.take_off(right.key.clone());
+                        "slow"
+                    }
+                    _ => "reply lost",
+                });
                 Ok(())
             }
             (Err(why), Err(e)) => {
@@ -330,12 +358,18 @@ impl World {
     }
 
     /// As a pipeline does after an error or a restart: ask what became of it, and write that down.
-    fn settle(&mut self, pick: usize) -> Check {
+    fn settle(&mut self, pick: usize, lie: Option<Lie>) -> Check {
         let history = block_on(self.journal.history(&self.ctx)).unwrap();
         let doubted: Vec<Key> = history.in_doubt().map(|a| a.intent.key.clone()).collect();
         let Some(key) = pick_of(&doubted, pick) else { return Ok(()) };
-        let expected = self.model.status(key);
-        let got = match block_on(self.mitigator.status(key, &self.ctx)).unwrap() {
+        let expected = self.model.status(key, lie);
+        self.mitigator.lie_once(lie);
+        if lie.is_some() {
+            self.saw("lied about");
+        }
+        let status = block_on(self.mitigator.status(key, &self.ctx)).unwrap();
+        let running = status == ActionStatus::Running;
+        let got = match status {
             ActionStatus::Completed => Some(Ended::Completed),
             ActionStatus::Failed { .. } => Some(Ended::Failed),
             ActionStatus::NotStarted => Some(Ended::NotStarted),
@@ -348,6 +382,7 @@ impl World {
             Some(Ended::Completed) => "settled: completed",
             Some(Ended::Failed) => "settled: failed",
             Some(Ended::NotStarted) => "settled: not started",
+            None if running => "settled: running",
             None => "settled: unknown",
         });
         got.map_or(Ok(()), |ended| self.write_outcome(key, ended))
@@ -395,12 +430,20 @@ impl World {
             Ended::NotStarted => ActionOutcome::NotStarted { reason },
         };
         let entry = JournalEntry::Outcome { key: key.clone(), outcome, at: self.clock.now() };
-        self.model.end(key, ended);
-        block_on(self.journal.append(&entry, None, &self.ctx)).map(drop).map_err(|e| e.to_string())
+        let accepted = self.model.end(key, ended);
+        match block_on(self.journal.append(&entry, None, &self.ctx)) {
+            Ok(_) if accepted => Ok(()),
+            Ok(_) => Err(format!("the journal took {ended:?} for {key}, which ended otherwise")),
+            Err(e) if accepted => Err(e.to_string()),
+            Err(e) => {
+                self.saw("the journal knows another end");
+                expect_kind("conflict", &e)
+            }
+        }
     }
 
     fn check_invariants(&self, killed_before: bool, effects_before: usize) -> Check {
-        let executed = self.mitigator.executed();
+        let executed = self.mitigator.inner.executed();
         let keys: Vec<&Key> = executed.iter().map(|(key, _)| key).collect();
         if killed_before && executed.len() != effects_before {
             return Err("something ran while the kill switch was engaged".to_owned());
@@ -418,8 +461,12 @@ impl World {
             if trace.intent.proposal.action != *action {
                 return Err(format!("{key} ran another action than it was allowed to"));
             }
-            if matches!(trace.outcome, Some(ActionOutcome::NotStarted { .. })) {
+            let lied = self.model.lied_about.contains(key);
+            if matches!(trace.outcome, Some(ActionOutcome::NotStarted { .. })) && !lied {
                 return Err(format!("{key} ran, and the journal says it never did"));
+            }
+            if lied {
+                continue;
             }
             *of_incident.entry(&trace.intent.proposal.incident).or_default() += 1;
         }
