@@ -1,7 +1,7 @@
 //! A pipeline that dies in the middle of an action, and the next one that takes it up.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use aiops_act::FileJournal;
 use aiops_act::incident::{NextStep, incidents};
@@ -41,7 +41,7 @@ pub(super) async fn taken_up(parts: &Parts<'_>, ctx: &Context) -> Result<Pipelin
     let history = FileJournal::open(&path)?.history(ctx).await?;
     for incident in incidents(&history) {
         let action =
-            history.actions().last().map(|a| a.intent.proposal.action.to_string()).unwrap_or_default();
+            history.actions().next_back().map(|a| a.intent.proposal.action.to_string()).unwrap_or_default();
         let what = match &incident.next {
             NextStep::Settle(_) => format!("nobody knows what became of: {action}"),
             NextStep::Verify(_) => format!("nobody looked whether it helped: {action}"),
@@ -51,7 +51,10 @@ pub(super) async fn taken_up(parts: &Parts<'_>, ctx: &Context) -> Result<Pipelin
     }
     let pipeline = compose::pipeline(parts)?;
     // Its own files are all it knows. Until the doubt is settled the target is held: nothing runs twice.
-    while !pipeline.recover(ctx).await?.is_empty() || is_in_doubt(&pipeline, ctx).await? {
+    let patience = Instant::now() + DELAY;
+    while Instant::now() < patience
+        && (!pipeline.recover(ctx).await?.is_empty() || is_in_doubt(&pipeline, ctx).await?)
+    {
         sample(view, shop);
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
