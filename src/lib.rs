@@ -13,10 +13,16 @@
 //! | [`act`] | `aiops-act`: guards, planning, verification | always |
 //! | `prometheus` | `aiops-prometheus`: Prometheus, VictoriaMetrics, scraping | `backend-prometheus` |
 //! | `process` | `aiops-process`: local process supervisor | `backend-process` |
+//! | `biscuit` | `aiops-biscuit`: credentials of single actions | `backend-biscuit` |
+//! | `approvals` | `aiops-approvals`: HTTP API for approvals | `backend-approvals` |
 //!
 //! Not among them: `aiops-testkit`, a dev-dependency of those who implement a seam.
 
 pub use aiops_act as act;
+#[cfg(feature = "backend-approvals")]
+pub use aiops_approvals as approvals;
+#[cfg(feature = "backend-biscuit")]
+pub use aiops_biscuit as biscuit;
 pub use aiops_compact as compact;
 pub use aiops_core as core;
 pub use aiops_detect as detect;

@@ -7,14 +7,17 @@ use aiops_core::action::{History, JournalEntry, Sequence};
 use aiops_core::seam::Journal;
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
+use crate::lease::{LeaseToken, Term};
 use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, payload};
 
 /// A [`Journal`] in one file, for all processes of one machine (ACT-10).
 ///
-/// The file is a [ledger](crate::ledger) of kind `journal`; a payload is a [`JournalEntry`] as JSON. An append returns once the
-/// entry is on disk (`fdatasync`). Entries that wait at the same time are written and synced together. Replicas on one machine open
-/// the same file, and the compare-and-append holds across them; on a network file system only where its locks work.
+/// The file is a [ledger](crate::ledger) of kind `journal`; a payload is a [`JournalEntry`] as JSON, or `{"term":…}` where a holder of a
+/// [lease](crate::lease) began its term. An append returns once the entry is on disk (`fdatasync`). Entries that wait at the same time are
+/// written and synced together. Replicas on one machine open the same file, and the compare-and-append holds across them; on a network file
+/// system only where its locks work.
 ///
 /// The file is read once at opening, in time and memory in proportion to it, and grows by about two kilobytes an action.
 ///
@@ -26,7 +29,11 @@ use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, payload};
 /// After a failed sync nobody knows what is on disk: the journal answers nothing any more ([`ErrorKind::Unavailable`]), and the disk
 /// should be looked at before it is opened anew. So it is when another file stands in its place.
 #[derive(Debug, Clone)]
-pub struct FileJournal(Keeper<Actions>);
+pub struct FileJournal {
+    keeper: Keeper<Actions>,
+    /// The term this handle acts in.
+    token: Option<LeaseToken>,
+}
 
 impl FileJournal {
     /// Opens the journal at `path`, or creates it, and checks all of it.
@@ -42,13 +49,31 @@ impl FileJournal {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_on(path: impl AsRef<Path>, disk: Arc<dyn Disk>) -> Result<Self> {
-        Keeper::open(path.as_ref(), Actions::default(), disk).map(Self)
+        Ok(Self { keeper: Keeper::open_on(path.as_ref(), Actions::default(), disk)?, token: None })
     }
 
     /// The file.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.keeper.path()
+    }
+
+    /// Writes down that `term` began: intents of every earlier term, and of handles without one, are refused from now on. Returns
+    /// the handle of this term. Beginning it once more, after a restart within it, changes nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Conflict`] when a later term began already; the file's own.
+    pub async fn begin_term(&self, term: &Term, ctx: &Context) -> Result<Self> {
+        ctx.check()?;
+        let begun = Begun { token: term.token, holder: term.holder.to_string() };
+        self.keeper.write(Append::Term(begun)).await?;
+        Ok(self.fenced(term.token))
+    }
+
+    /// The handle of the term with this token; its intents are refused once a later one began.
+    #[must_use]
+    pub fn fenced(&self, token: LeaseToken) -> Self {
+        Self { keeper: self.keeper.clone(), token: Some(token) }
     }
 }
 
@@ -61,25 +86,63 @@ impl Journal for FileJournal {
         ctx: &Context,
     ) -> Result<Sequence> {
         ctx.check()?;
-        let append = Append { payload: payload(entry)?, entry: entry.clone(), expected };
-        self.0.write(append).await
+        let (payload, entry, token) = (payload(entry)?, entry.clone(), self.token);
+        self.keeper.write(Append::Entry { payload, entry, expected, token }).await
     }
 
     async fn history(&self, ctx: &Context) -> Result<Arc<History>> {
         ctx.check()?;
-        self.0.view().await
+        self.keeper.view().await
     }
 }
 
-/// An entry to be appended.
-struct Append {
-    entry: JournalEntry,
-    payload: Vec<u8>,
-    expected: Option<Sequence>,
+/// What is to be appended.
+enum Append {
+    Entry { entry: JournalEntry, payload: Vec<u8>, expected: Option<Sequence>, token: Option<LeaseToken> },
+    Term(Begun),
 }
 
+/// A term that began.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Begun {
+    token: LeaseToken,
+    holder: String,
+}
+
+/// A line that is no entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum TermLine {
+    Term(Begun),
+}
+
+/// How a line of a term begins, and no entry does.
+const TERM: &[u8] = br#"{"term":"#;
+
 #[derive(Debug, Clone, Default)]
-struct Actions(Arc<History>);
+struct Actions {
+    history: Arc<History>,
+    /// The newest term.
+    token: Option<LeaseToken>,
+}
+
+impl Actions {
+    /// Whether `term` is a new one; not so when it began already.
+    fn begin(&mut self, term: &Begun) -> Result<bool> {
+        if self.token.is_some_and(|newest| newest > term.token) {
+            return Err(self.stale(Some(term.token)));
+        }
+        Ok(self.token.replace(term.token) != Some(term.token))
+    }
+
+    fn stale(&self, token: Option<LeaseToken>) -> Error {
+        let text = |token: Option<LeaseToken>| token.map_or_else(|| "none".to_owned(), |t| t.to_string());
+        Error::new(ErrorKind::Conflict, "the journal is in another term")
+            .with("token", text(token))
+            .with("newest", text(self.token))
+    }
+}
 
 impl Fold for Actions {
     const KIND: &'static str = "journal";
@@ -88,23 +151,41 @@ impl Fold for Actions {
     type View = Arc<History>;
 
     fn replay(&mut self, payload: &[u8], _: &Link) -> Result<()> {
-        let entry = serde_json::from_slice(payload)
-            .map_err(|e| Error::new(ErrorKind::Malformed, "not an entry of a journal").caused_by(e))?;
-        Arc::make_mut(&mut self.0).apply(&entry).map(drop)
+        let malformed = |e| Error::new(ErrorKind::Malformed, "not an entry of a journal").caused_by(e);
+        if payload.starts_with(TERM) {
+            let TermLine::Term(term) = serde_json::from_slice(payload).map_err(malformed)?;
+            return self.begin(&term).map(drop);
+        }
+        let entry = serde_json::from_slice(payload).map_err(malformed)?;
+        Arc::make_mut(&mut self.history).apply(&entry).map(drop)
     }
 
     fn admit(&mut self, append: &Append, appender: &mut Appender) -> Result<Sequence> {
-        let head = self.0.head();
-        if append.expected.is_some_and(|expected| expected != head) {
+        let head = self.history.head();
+        let (entry, bytes, expected, token) = match append {
+            Append::Entry { entry, payload, expected, token } => (entry, payload, *expected, *token),
+            Append::Term(term) => {
+                let line = payload(&TermLine::Term(term.clone()))?;
+                if self.begin(term)? {
+                    appender.push(&line)?;
+                }
+                return Ok(head);
+            }
+        };
+        // What was done is written down whoever's term it is; what is to be done is for the newest.
+        if matches!(entry, JournalEntry::Intent(_)) && token != self.token {
+            return Err(self.stale(token));
+        }
+        if expected.is_some_and(|expected| expected != head) {
             return Err(Error::new(ErrorKind::Conflict, "the journal moved on").with("head", head.0));
         }
         // Copies only while somebody still holds the former history.
-        let at = Arc::make_mut(&mut self.0).apply(&append.entry)?;
-        appender.push(&append.payload)?;
+        let at = Arc::make_mut(&mut self.history).apply(entry)?;
+        appender.push(bytes)?;
         Ok(at)
     }
 
     fn view(&self) -> Arc<History> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.history)
     }
 }

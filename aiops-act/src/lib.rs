@@ -2,26 +2,46 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`approval`] | what people are asked and answer, kept |
 //! | [`audit`] | what was seen, decided and done, so that nobody can change it unseen |
+//! | [`fitted`] | which fitted state was made of what, and which decides |
+//! | [`graduation`] | which classes of action may run alone, and why |
 //! | [`guards`] | what must agree before anything is done |
+//! | [`incident`] | where every incident stands, after a restart |
 //! | [`journal`] | what was done, written down before it is done |
-//! | [`ledger`] | the files behind journal and audit log |
+//! | [`kill`] | a switch that is a file |
+//! | [`lease`] | which of several replicas may act |
+//! | [`ledger`] | the files behind journal, audit log and the rest |
 //! | [`planner`] | from a diagnosed case to typed proposals |
 //! | [`policy`] | who may do what, where and when, as data |
+//! | [`runbook`] | steps that people wrote down, one at a time |
 //! | [`verifier`] | whether it is over |
 
+pub mod approval;
 pub mod audit;
 mod config;
+pub mod fitted;
+pub mod graduation;
 pub mod guards;
+pub mod incident;
 pub mod journal;
+pub mod kill;
+pub mod lease;
 pub mod ledger;
 mod names;
 pub mod planner;
 pub mod policy;
+pub mod runbook;
 pub mod verifier;
 
+pub use approval::{ApprovalConfig, ApprovalDesk};
 pub use audit::{AuditConfig, FileAudit};
+pub use fitted::FittedRegistry;
+pub use graduation::{Graduation, GraduationConfig};
 pub use journal::FileJournal;
+pub use kill::KillFile;
+pub use lease::{FileLease, Lease};
 pub use planner::{PlannerConfig, RemedyPlanner};
 pub use policy::{Policy, PolicyTable};
+pub use runbook::{Runbook, RunbookPlanner};
 pub use verifier::{LivenessCheck, TelemetryVerifier, TrafficCheck, VerifierConfig};

@@ -4,6 +4,7 @@ use std::path::Path;
 use aiops_core::seam::AuditEvent;
 use aiops_core::{Error, ErrorKind, Result};
 
+use super::sign::AuditKey;
 use super::{AuditLine, Checkpoint};
 use crate::ledger::{Flaw, LedgerFile, Link, Tree};
 
@@ -18,34 +19,117 @@ pub struct AuditReport {
     /// Number of entries that a checkpoint kept elsewhere vouches for; 0 without one. For those behind them the log speaks
     /// for itself.
     pub vouched: u64,
+    /// Number of entries that the last signed checkpoint vouches for, of those by an expected key; 0 where none is expected.
+    pub signed: u64,
     /// Bytes behind the last whole line: what a crash left of one.
     pub torn: usize,
     /// What all entries amount to, to be kept elsewhere.
     pub now: Checkpoint,
 }
 
+/// What an audit log must bear out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expectation {
+    kept: Vec<Checkpoint>,
+    keys: Vec<AuditKey>,
+    signed_from: u64,
+    unsigned_tail: u64,
+}
+
+impl Default for Expectation {
+    fn default() -> Self {
+        Self { kept: Vec::new(), keys: Vec::new(), signed_from: 0, unsigned_tail: 1_001 }
+    }
+}
+
+impl Expectation {
+    /// Nothing but that the log fits itself.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// That it bears out these checkpoints of it, which were kept elsewhere.
+    #[must_use]
+    pub fn kept(mut self, checkpoints: impl IntoIterator<Item = Checkpoint>) -> Self {
+        self.kept.extend(checkpoints);
+        self
+    }
+
+    /// That every checkpoint is signed by `key`, or another one that is expected: keys change over the years. So a signature that was taken off is found.
+    #[must_use]
+    pub fn signed_by(mut self, key: AuditKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// That only from this number of entries on: the log began without signatures.
+    #[must_use]
+    pub fn signed_from(mut self, entries: u64) -> Self {
+        self.signed_from = entries;
+        self
+    }
+
+    /// That at most so many entries, from [`signed_from`](Self::signed_from) on, are without a signed checkpoint behind them; default
+    /// 1,001, one checkpoint more than every 1,000 events. So checkpoints that were taken out are found, where a key is expected.
+    #[must_use]
+    pub fn unsigned_tail(mut self, entries: u64) -> Self {
+        self.unsigned_tail = entries;
+        self
+    }
+
+    /// Whether `checkpoint`, whose signature is right if there is one, is signed by an expected key; fails when it must be.
+    fn signature(&self, checkpoint: &Checkpoint) -> Result<bool> {
+        let wrong = |why: &str| {
+            Err(Error::new(ErrorKind::Malformed, why.to_owned()).with("entries", checkpoint.entries))
+        };
+        match &checkpoint.signature {
+            Some(signature) if self.keys.contains(&signature.key) => Ok(true),
+            _ if self.keys.is_empty() || checkpoint.entries < self.signed_from => Ok(false),
+            Some(_) => wrong("the checkpoint is signed by a key that is not expected"),
+            None => wrong("the checkpoint is not signed"),
+        }
+    }
+}
+
 /// Checks the audit log at `path` line by line, and against `kept`, [checkpoints](Checkpoint) of it that were kept elsewhere. Changes
-/// nothing.
+/// nothing. As [`verify_as`] with nothing else expected.
+///
+/// # Errors
+/// As [`verify_as`].
+pub fn verify(path: impl AsRef<Path>, kept: &[Checkpoint]) -> Result<AuditReport> {
+    verify_as(path, &Expectation::none().kept(kept.iter().cloned()))
+}
+
+/// Checks the audit log at `path` line by line, and against what is expected of it. Changes nothing.
 ///
 /// Takes about the time of hashing the file once and memory that does not depend on its length.
 ///
 /// # Errors
 /// [`ErrorKind::Malformed`] with [`Damage`](crate::ledger::Damage) as its source, which names the first line that is wrong: a changed bit; a
-/// line that is missing, added, repeated or moved; a checkpoint that is not of the lines before it; with [`Flaw::End`] a log
-/// that is shorter than one of `kept` says, with [`Flaw::Content`] one that was written anew.
+/// line that is missing, added, repeated or moved; a checkpoint that is not of the lines before it, or not signed as it must be; with [`Flaw::End`] a log
+/// that is shorter than a checkpoint that was kept says, with [`Flaw::Content`] one that was written anew, or has too many entries without a
+/// signature. The same kind without a source for a checkpoint that was kept and does not bear its signature.
 /// [`ErrorKind::Unavailable`] when it cannot be read.
-pub fn verify(path: impl AsRef<Path>, kept: &[Checkpoint]) -> Result<AuditReport> {
+pub fn verify_as(path: impl AsRef<Path>, expected: &Expectation) -> Result<AuditReport> {
     let mut file = LedgerFile::open_to_read(path.as_ref(), "audit")?;
     // Of two with the same number of entries and other roots one cannot be right: all are checked.
     let mut due: BTreeMap<u64, Vec<&Checkpoint>> = BTreeMap::new();
-    kept.iter().for_each(|checkpoint| due.entry(checkpoint.entries).or_default().push(checkpoint));
-    let (mut tree, mut checkpoints, mut vouched) = (Tree::default(), 0, 0);
+    for checkpoint in &expected.kept {
+        checkpoint.check_signature()?;
+        expected.signature(checkpoint)?;
+        due.entry(checkpoint.entries).or_default().push(checkpoint);
+    }
+    let (mut tree, mut checkpoints, mut vouched, mut signed) = (Tree::default(), 0, 0, 0);
     let torn = file.read(|payload, link| {
         // Most lines are events, and the chain vouches for their text: only checkpoints are parsed.
         if payload.starts_with(br#"{"checkpoint":"#)
             && let AuditLine::Checkpoint(checkpoint) = parse(payload)?
         {
             checkpoint.check(&tree)?;
+            if expected.signature(&checkpoint)? {
+                signed = checkpoint.entries;
+            }
             checkpoints += 1;
         }
         tree.push(&link.hash());
@@ -61,7 +145,12 @@ pub fn verify(path: impl AsRef<Path>, kept: &[Checkpoint]) -> Result<AuditReport
     if !due.is_empty() {
         return Err(file.damaged(Flaw::End));
     }
-    Ok(AuditReport { entries: tree.leaves(), checkpoints, vouched, torn, now: Checkpoint::of(&tree) })
+    let bare = tree.leaves().saturating_sub(signed.max(expected.signed_from));
+    if !expected.keys.is_empty() && bare > expected.unsigned_tail {
+        return Err(file.damaged(Flaw::Content(format!("{bare} entries without a signed checkpoint"))));
+    }
+    let (entries, now) = (tree.leaves(), Checkpoint::of(&tree));
+    Ok(AuditReport { entries, checkpoints, vouched, signed, torn, now })
 }
 
 /// Checks the audit log at `path` as [`verify`] does without checkpoints from elsewhere, and gives every event to `each` with the

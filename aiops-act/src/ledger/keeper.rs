@@ -6,7 +6,7 @@ use std::sync::{Arc, mpsc};
 use aiops_core::{Error, ErrorKind, Result};
 use futures_channel::oneshot;
 
-use super::disk::Disk;
+use super::disk::{Disk, MachineDisk};
 use super::file::{Appender, LedgerFile};
 use super::line::{Damage, Link};
 
@@ -60,8 +60,13 @@ impl<F: Fold> fmt::Debug for Keeper<F> {
 }
 
 impl<F: Fold> Keeper<F> {
-    /// Opens the ledger at `path` on `disk`, or creates it, reads all of it into `blank`, and mends what a crash left.
-    pub(crate) fn open(path: &Path, blank: F, disk: Arc<dyn Disk>) -> Result<Self> {
+    /// Opens the ledger at `path`, or creates it, reads all of it into `blank`, and mends what a crash left.
+    pub(crate) fn open(path: &Path, blank: F) -> Result<Self> {
+        Self::open_on(path, blank, Arc::new(MachineDisk))
+    }
+
+    /// The same on `disk`.
+    pub(crate) fn open_on(path: &Path, blank: F, disk: Arc<dyn Disk>) -> Result<Self> {
         let worker = Worker::open(path, blank, disk)?;
         let (messages, queue) = mpsc::channel();
         std::thread::Builder::new()

@@ -1,13 +1,18 @@
 //! The contracts of the seams, as the testkit states them.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use aiops_act::guards::{
-    ActionCap, AllowList, AllowRule, BlastRadiusCap, CircuitBreaker, ConfidenceBands, Cooldown, HardRules,
-    OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+    ActionCap, AllowList, AllowRule, BlastRadiusCap, BudgetBoard, CalendarConfig, ChangeCalendar,
+    CircuitBreaker, ConfidenceBands, Cooldown, ErrorBudgetConfig, ErrorBudgetGuard, ErrorRateBreaker,
+    ErrorRateConfig, HardRules, NodeCap, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
-use aiops_act::{PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig};
+use aiops_act::{
+    Graduation, GraduationConfig, PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig,
+};
 use aiops_core::action::ActionKind;
+use aiops_core::fake::InMemorySource;
 use aiops_core::model::{EntityKind, Recovery};
 use aiops_core::seam::Guardrail;
 use aiops_core::{Case, CasePart};
@@ -18,7 +23,7 @@ use futures_lite::future::block_on;
 use crate::feed::{BAD, Feed, GOOD, context, receipt, slow};
 use crate::support::{World, orders, preview, propose, rollback_of, undoing};
 
-fn guards() -> [Arc<dyn Guardrail>; 11] {
+fn guards(folder: &Path) -> [Arc<dyn Guardrail>; 16] {
     let rule = AllowRule {
         id: "shop".to_owned(),
         actions: [ActionKind::Rollback].into(),
@@ -37,18 +42,23 @@ fn guards() -> [Arc<dyn Guardrail>; 11] {
         Arc::new(BlastRadiusCap::default()),
         Arc::new(RollbackRequired),
         Arc::new(OneAtATime),
+        Arc::new(NodeCap::default()),
+        Arc::new(ChangeCalendar::new(&CalendarConfig::default()).unwrap()),
+        Arc::new(ErrorBudgetGuard::new(BudgetBoard::new(), ErrorBudgetConfig::default()).unwrap()),
+        Arc::new(ErrorRateBreaker::new(InMemorySource::new(), ErrorRateConfig::of("errors")).unwrap()),
+        Arc::new(Graduation::open(folder.join("graduation"), GraduationConfig::default()).unwrap()),
     ]
 }
 
 #[test]
 fn every_guard_keeps_the_contract() {
-    let world = World::new();
+    let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
     let done = propose("p", "inc", rollback_of(orders()));
     world.done(&done, Some(Recovery::NotRecovered));
     for proposal in [done.clone(), undoing(&done)] {
         let mut fixture = GuardrailFixture::new(world.ctx.clone(), proposal, preview(4, 16));
         fixture.history = world.history();
-        for guard in guards() {
+        for guard in guards(folder.path()) {
             block_on(conformance::guardrail(&*guard, &fixture)).assert_counts(4, 0);
         }
     }
@@ -56,8 +66,9 @@ fn every_guard_keeps_the_contract() {
 
 #[test]
 fn guards_have_names_of_their_own() {
-    let names: std::collections::BTreeSet<_> = guards().iter().map(|g| g.id().0).collect();
-    assert_eq!(names.len(), 11);
+    let folder = tempfile::tempdir().unwrap();
+    let names: std::collections::BTreeSet<_> = guards(folder.path()).iter().map(|g| g.id().0).collect();
+    assert_eq!(names.len(), 16);
 }
 
 #[test]

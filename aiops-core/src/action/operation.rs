@@ -107,8 +107,8 @@ impl std::fmt::Display for ActionKind {
     }
 }
 
-/// A share of a whole, 0..=1.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Serialize, Deserialize)]
+/// A share of a whole, 0..=1; none of it by default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(try_from = "f64", into = "f64")]
 pub struct Share(f64);
 

@@ -379,7 +379,11 @@ impl GuardChain {
             expires_at: after(ctx.now(), wait),
         };
         let limited = ctx.with_timeout(wait);
-        let answer = limited.bound(approver.decide(&request, &limited)).await;
+        // Nobody is asked any longer for what may not be done any more.
+        let killed =
+            async { Err(Error::new(ErrorKind::Killed, self.kill_switch.engaged(&**ctx.clock()).await)) };
+        let asked = futures_lite::future::or(approver.decide(&request, &limited), killed);
+        let answer = limited.bound(asked).await;
         let answer = answer.map_err(|e| format!("no approval: {e}"))?;
         // A machine that was asleep meanwhile finds the answer and the end of the wait at once.
         if answer.granted && ctx.now() >= request.expires_at {

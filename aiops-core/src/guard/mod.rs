@@ -14,5 +14,5 @@ mod control;
 mod token;
 
 pub use chain::{ChainConfig, Denied, GuardChain, GuardChainBuilder, Guarded, Unguarded};
-pub use control::{KillSwitch, Revocations};
+pub use control::{KillSignal, KillSwitch, Revocations};
 pub use token::{Authorized, Intended, Receipt, Spent};

@@ -10,12 +10,12 @@ use aiops_act::guards::{
     Cooldown, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
 };
 use aiops_act::{
-    AuditConfig, FileAudit, FileJournal, LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier,
-    TrafficCheck, VerifierConfig,
+    ApprovalDesk, AuditConfig, FileAudit, FileJournal, LivenessCheck, PlannerConfig, RemedyPlanner,
+    TelemetryVerifier, TrafficCheck, VerifierConfig,
 };
 use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{ActionKind, Mode};
-use aiops_core::guard::{ChainConfig, GuardChain, GuardChainBuilder, Guarded};
+use aiops_core::guard::{ChainConfig, GuardChain, GuardChainBuilder, Guarded, KillSwitch};
 use aiops_core::model::{Direction, EntityKind, FetchRequest, MatchOp, Selector, Signal, TimeRange};
 use aiops_core::pipeline::{CaseListener, Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Fit, TelemetrySource};
@@ -23,6 +23,7 @@ use aiops_core::{Case, CaseEntry, CasePart, CaseStatus, Context};
 use aiops_detect::{RollingDetector, RollingFit};
 use aiops_process::ProcessMitigator;
 use aiops_rca::{Calibrator, LocalizerConfig, MetricRoles, RuleRca, RuleRcaConfig, TopologyLocalizer};
+use tokio::sync::Notify;
 
 use super::operator::{StandIn, Terminal};
 use super::watch::{ERRORS, LATENCY, REQUESTS, SCRAPE, SERVICE, Telemetry};
@@ -36,18 +37,28 @@ const LEARNED_FROM: Duration = Duration::from_secs(16);
 /// How raw scores came out in recorded runs; made by `scripts/self_heal_calibrate`, on other seeds than are reported.
 const CALIBRATION: &str = include_str!("../../calibration.json");
 
-pub(super) async fn pipeline(
-    options: &Options,
-    shop: &Arc<Shop>,
-    telemetry: &Telemetry,
-    view: &View,
-    ctx: &Context,
-) -> Result<Pipeline, RunError> {
+/// What a pipeline is made of besides code and files: everything that outlives it.
+#[derive(Debug)]
+pub(super) struct Parts<'a> {
+    pub(super) options: &'a Options,
+    pub(super) shop: &'a Arc<Shop>,
+    pub(super) telemetry: &'a Telemetry,
+    /// Fitted once, on healthy telemetry.
+    pub(super) detector: Arc<RollingDetector>,
+    pub(super) switch: KillSwitch,
+    /// Where people are asked, when that is over HTTP.
+    pub(super) desk: Option<ApprovalDesk>,
+    /// Told when an action was allowed.
+    pub(super) allowed: Arc<Notify>,
+    pub(super) view: &'a View,
+}
+
+pub(super) fn pipeline(parts: &Parts<'_>) -> Result<Pipeline, RunError> {
+    let Parts { options, shop, telemetry, detector, view, .. } = parts;
     let source = telemetry.source();
-    let detector = learned(&source, ctx).await?;
     let mitigator = ProcessMitigator::new(shop.supervisor().clone(), "aiops");
     let verifier = TelemetryVerifier::new(source.clone(), verification())?;
-    let observed = Pipeline::builder().source(source).detector(detector);
+    let observed = Pipeline::builder().source(source).detector(Arc::clone(detector));
     let planned = match options.pipeline {
         PipelineChoice::Real => observed
             .localizer(localizer()?)
@@ -63,11 +74,11 @@ pub(super) async fn pipeline(
             .planner(RemedyPlanner::new(planning())?),
     };
     let pipeline = planned
-        .guards(guards(options, shop, view)?)
+        .guards(guards(parts)?)
         .mitigator(mitigator)
         .verifier(verifier)
         .compactor(MetricCompactor::default())
-        .listener(Reporter(Arc::clone(view)))
+        .listener(Reporter { view: Arc::clone(view), allowed: Arc::clone(&parts.allowed) })
         .audit(FileAudit::open(audit_log(options, shop), AuditConfig::default())?)
         .config(looking())
         .build()?;
@@ -75,7 +86,8 @@ pub(super) async fn pipeline(
 }
 
 /// Learns from the healthy past: a fault that outlasts the window then stays a finding.
-async fn learned(source: &impl TelemetrySource, ctx: &Context) -> Result<RollingDetector, RunError> {
+pub(super) async fn learned(telemetry: &Telemetry, ctx: &Context) -> Result<RollingDetector, RunError> {
+    let source = telemetry.source();
     let healthy = FetchRequest::new(TimeRange::ending_at(ctx.now(), LEARNED_FROM))
         .with_step(SCRAPE)
         .with_signals(Signal::Metrics.into());
@@ -156,8 +168,13 @@ pub(super) fn audit_log(options: &Options, shop: &Shop) -> PathBuf {
     options.audit.clone().unwrap_or_else(|| shop.run_folder().join("audit"))
 }
 
-fn guards(options: &Options, shop: &Shop, view: &View) -> Result<GuardChain, RunError> {
-    let journal = options.journal.clone().unwrap_or_else(|| shop.run_folder().join("journal"));
+/// Where what is done is written down before it is done.
+pub(super) fn journal(options: &Options, shop: &Shop) -> PathBuf {
+    options.journal.clone().unwrap_or_else(|| shop.run_folder().join("journal"))
+}
+
+fn guards(parts: &Parts<'_>) -> Result<GuardChain, RunError> {
+    let Parts { options, shop, switch, .. } = parts;
     let services = AllowRule {
         id: "shop".to_owned(),
         actions: [
@@ -173,8 +190,12 @@ fn guards(options: &Options, shop: &Shop, view: &View) -> Result<GuardChain, Run
             .map(Pattern::new)
             .collect::<Result<_, _>>()?,
     };
-    let mode = if options.suggest { Mode::Suggest } else { Mode::Auto };
-    let chain = GuardChain::builder(FileJournal::open(journal)?)
+    let mode = match (options.observe, options.suggest) {
+        (true, _) => Mode::Observe,
+        (false, true) => Mode::Suggest,
+        (false, false) => Mode::Auto,
+    };
+    let chain = GuardChain::builder(FileJournal::open(journal(options, shop))?)
         .guard(AllowList::new(vec![services])?)
         .guard(RiskTiers::default())
         .guard(ConfidenceBands::default())
@@ -186,21 +207,26 @@ fn guards(options: &Options, shop: &Shop, view: &View) -> Result<GuardChain, Run
         .guard(RollbackRequired)
         .guard(OneAtATime)
         .guard(HardRules)
+        .kill_switch(switch.clone())
         .config(ChainConfig::in_mode(mode));
-    Ok(ask(chain, options, view).build()?)
+    Ok(ask(chain, parts).build()?)
 }
 
-fn ask(chain: GuardChainBuilder<Guarded>, options: &Options, view: &View) -> GuardChainBuilder<Guarded> {
-    if options.suggest {
-        chain.approver(Terminal(Arc::clone(view)))
-    } else {
-        chain.approver(StandIn(Arc::clone(view)))
+fn ask(chain: GuardChainBuilder<Guarded>, parts: &Parts<'_>) -> GuardChainBuilder<Guarded> {
+    let Parts { options, desk, view, .. } = parts;
+    match desk {
+        Some(desk) => chain.approver(desk.clone()),
+        None if options.suggest => chain.approver(Terminal(Arc::clone(view))),
+        None => chain.approver(StandIn(Arc::clone(view))),
     }
 }
 
 /// Shows each part of a case as it is added.
 #[derive(Debug)]
-struct Reporter(View);
+struct Reporter {
+    view: View,
+    allowed: Arc<Notify>,
+}
 
 impl CaseListener for Reporter {
     fn appended(&self, _case: &Case, entry: &CaseEntry) {
@@ -219,7 +245,12 @@ impl CaseListener for Reporter {
                 Some(first) => ("plan", first.action.to_string()),
                 None => ("plan", "no safe action is known".to_owned()),
             },
-            CasePart::Decided(decision) => ("guards", decided(decision)),
+            CasePart::Decided(decision) => {
+                if decision.is_authorized() {
+                    self.allowed.notify_one();
+                }
+                ("guards", decided(decision))
+            }
             CasePart::Acted(receipt) => ("acted", receipt.action.to_string()),
             CasePart::Verified(report) => ("verified", format!("{:?}", report.recovery)),
             CasePart::Closed(CaseStatus::Recovered) => {
@@ -230,7 +261,7 @@ impl CaseListener for Reporter {
             }
             _ => return,
         };
-        stage(&self.0, name, &detail);
+        stage(&self.view, name, &detail);
     }
 }
 

@@ -7,14 +7,19 @@ mod options;
 mod record;
 mod recorder;
 pub mod report;
+mod restart;
 mod watch;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use aiops_act::KillFile;
+use aiops_core::action::Principal;
+use aiops_core::guard::KillSwitch;
 use aiops_core::pipeline::Look;
 use aiops_core::{Case, Clock, Context, SystemClock};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::faults::{Fault, Scenario, Truth, play};
 use crate::narrative::narrative;
@@ -115,14 +120,42 @@ async fn watched(
         tokio::time::sleep(Duration::from_secs(1)).await;
         sample(view, shop);
     }
-    let pipeline = compose::pipeline(options, shop, &telemetry, view, ctx).await?;
+    let switch = kill_switch(options)?;
+    let desk = match options.approve_at {
+        Some(address) => {
+            Some(operator::desk(address, &shop.run_folder().join("approvals"), &switch, view, ctx).await?)
+        }
+        None => None,
+    };
+    let parts = compose::Parts {
+        options,
+        shop,
+        telemetry: &telemetry,
+        detector: Arc::new(compose::learned(&telemetry, ctx).await?),
+        switch,
+        desk,
+        allowed: Arc::default(),
+        view,
+    };
+    let mut pipeline = compose::pipeline(&parts)?;
 
     stage(view, "watch", "looking every second");
     let mut cases: Vec<Case> = Vec::new();
     let mut leave_at = began + end;
+    let mut may_die = options.restart;
     while Instant::now() < leave_at {
         let looked = Instant::now();
-        match pipeline.step(ctx).await {
+        let step = pipeline.step(ctx);
+        let look =
+            if may_die { restart::dies_while_acting(step, &parts.allowed).await } else { Some(step.await) };
+        let Some(look) = look else {
+            may_die = false;
+            leave_at += restart::DELAY;
+            drop(pipeline);
+            pipeline = restart::taken_up(&parts, ctx).await?;
+            continue;
+        };
+        match look {
             Ok(Look::Incident(case)) => {
                 // A case that was opened before the fault is a false alarm, and no reason to leave.
                 if fault.is_some() && injected.is_finished() {
@@ -153,6 +186,22 @@ async fn watched(
         return Err("the fault was not injected to its end, so this run proves nothing".into());
     }
     Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))
+}
+
+/// Off until the file is there, a SIGUSR1 comes, or somebody calls it.
+fn kill_switch(options: &Options) -> Result<KillSwitch, RunError> {
+    let switch = KillSwitch::new();
+    if let Some(path) = &options.kill_file {
+        switch.watch(KillFile::new(path)?);
+    }
+    let mut signals = signal(SignalKind::user_defined1())?;
+    let engaged = switch.clone();
+    tokio::spawn(async move {
+        while signals.recv().await.is_some() {
+            engaged.engage(&Principal::new("operator"), "SIGUSR1");
+        }
+    });
+    Ok(switch)
 }
 
 #[allow(clippy::print_stdout, reason = "the story of the run is what this program prints")]

@@ -1,14 +1,41 @@
 //! The person who is asked.
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{BufRead, IsTerminal, Read as _, Write};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use aiops_act::{ApprovalConfig, ApprovalDesk};
+use aiops_approvals::{ApprovalServer, ServerConfig, token_hash};
 use aiops_core::action::{ApprovalDecision, ApprovalRequest, Principal};
+use aiops_core::guard::KillSwitch;
 use aiops_core::seam::Approver;
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 
-use super::{View, stage};
+use super::{RunError, View, stage};
+
+/// A desk whose questions are answered over HTTP, by whoever sees the token on this terminal.
+pub(super) async fn desk(
+    address: SocketAddr,
+    file: &Path,
+    switch: &KillSwitch,
+    view: &View,
+    ctx: &Context,
+) -> Result<ApprovalDesk, RunError> {
+    let mut secret = [0; 32];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut secret)?;
+    let token: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let desk = ApprovalDesk::open(file, ApprovalConfig::default())?;
+    let mut config = ServerConfig::default();
+    config.listen = address;
+    config.tokens.insert(Principal::new("operator"), token_hash(&token));
+    let server = ApprovalServer::new(desk.clone(), config)?.with_kill_switch(switch.clone());
+    let (bound, serving) = server.bind(ctx.clone()).await?;
+    tokio::spawn(serving);
+    stage(view, "asks at", &format!("curl -H 'Authorization: Bearer {token}' http://{bound}/v1/approvals"));
+    Ok(desk)
+}
 
 /// Stands in for a person on call, so that the example runs unattended: it reads for a second and consents. Decisions carry
 /// its name, which says what it is.

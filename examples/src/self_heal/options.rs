@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -19,6 +20,18 @@ pub struct Options {
     /// Ask on the terminal before every action.
     #[arg(long)]
     pub suggest: bool,
+    /// Ask over HTTP at this loopback address, port 0 for a free one; prints how to answer.
+    #[arg(long, value_name = "ADDRESS")]
+    pub approve_at: Option<SocketAddr>,
+    /// Watch and diagnose only: every action is denied.
+    #[arg(long, conflicts_with = "suggest")]
+    pub observe: bool,
+    /// Begin no action while this file is there. SIGUSR1 does the same for the rest of the run.
+    #[arg(long, value_name = "FILE")]
+    pub kill_file: Option<PathBuf>,
+    /// Let the pipeline die once, in the middle of its first action, and go on with a new one that knows nothing but journal and audit log.
+    #[arg(long)]
+    pub restart: bool,
     /// Read telemetry through this Prometheus server instead of the embedded store.
     #[arg(long, value_name = "URL")]
     pub prometheus: Option<String>,

@@ -1,0 +1,95 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use aiops_core::action::Principal;
+use aiops_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// Hash of a bearer token: its BLAKE3 hash in hexadecimal. The token cannot be told from it, if it was random.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TokenHash(blake3::Hash);
+
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+impl TryFrom<String> for TokenHash {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        let hash = blake3::Hash::from_hex(&text);
+        hash.map(Self).map_err(|e| {
+            Error::new(ErrorKind::Invalid, "the hash of a token is 64 hexadecimal digits").caused_by(e)
+        })
+    }
+}
+
+impl From<TokenHash> for String {
+    fn from(hash: TokenHash) -> Self {
+        hash.0.to_hex().to_string()
+    }
+}
+
+/// The hash of `token`, for a configuration.
+#[must_use]
+pub fn token_hash(token: &str) -> TokenHash {
+    TokenHash(blake3::hash(token.as_bytes()))
+}
+
+/// Settings of an [`ApprovalServer`](crate::ApprovalServer).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ServerConfig {
+    /// Where to listen; default `127.0.0.1:8484`. Port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Whether `listen` may be an address that others can reach; default no. The server speaks plain HTTP.
+    pub allow_remote: bool,
+    /// Who may answer, with the hash of their token; at least one, each token once.
+    pub tokens: BTreeMap<Principal, TokenHash>,
+    /// Longest body of a request in bytes, 256 or more; default 16 KiB.
+    pub longest_body: usize,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8484)),
+            allow_remote: false,
+            tokens: BTreeMap::new(),
+            longest_body: 16 << 10,
+        }
+    }
+}
+
+impl ServerConfig {
+    pub(crate) fn validate(&self) -> Result<()> {
+        let wrong = |what: &str| Err(Error::new(ErrorKind::Invalid, what.to_owned()));
+        if !self.allow_remote && !self.listen.ip().is_loopback() {
+            return wrong("listen is not on the loopback, and allow_remote is not set");
+        }
+        if self.tokens.is_empty() {
+            return wrong("tokens is empty: nobody could answer");
+        }
+        if self.tokens.keys().any(|who| who.as_str().trim().is_empty()) {
+            return wrong("tokens names nobody");
+        }
+        let different =
+            self.tokens.values().map(|hash| *hash.0.as_bytes()).collect::<std::collections::BTreeSet<_>>();
+        if different.len() < self.tokens.len() {
+            return wrong("tokens has two people with one token");
+        }
+        if self.longest_body < 256 {
+            return wrong("longest_body is less than 256");
+        }
+        Ok(())
+    }
+
+    /// Whose token this is. Every hash is compared, each in constant time.
+    pub(crate) fn owner(&self, token: &str) -> Option<&Principal> {
+        let given = token_hash(token);
+        self.tokens.iter().fold(None, |found, (who, hash)| if given.0 == hash.0 { Some(who) } else { found })
+    }
+}

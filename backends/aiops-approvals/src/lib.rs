@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+mod api;
+mod config;
+mod fault;
+
+pub use api::ApprovalServer;
+pub use config::{ServerConfig, TokenHash, token_hash};
