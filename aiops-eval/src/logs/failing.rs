@@ -33,8 +33,11 @@ pub struct Failing {
 /// [`score`](super::score) compares them; lines beyond the shortest of the three are ignored.
 #[must_use]
 pub fn failing(truth: &[Vec<u8>], groups: &[u64], templates: &[Vec<u8>]) -> Vec<Failing> {
+    // Line, group, and what was found.
+    type Line = (usize, u64, Vec<u8>);
     let mut sizes: HashMap<u64, usize> = HashMap::new();
-    let mut of: BTreeMap<Vec<u8>, Vec<(usize, u64, Vec<u8>)>> = BTreeMap::new();
+    // By true template.
+    let mut of: BTreeMap<Vec<u8>, Vec<Line>> = BTreeMap::new();
     for (at, ((truth, group), template)) in truth.iter().zip(groups).zip(templates).enumerate() {
         *sizes.entry(*group).or_default() += 1;
         of.entry(blanks_joined(truth)).or_default().push((at + 1, *group, blanks_joined(template)));
