@@ -93,6 +93,8 @@ pub struct EpisodeScore {
     pub fault_type: bool,
     /// A right action took effect (duty: heal), or none was done (otherwise).
     pub mitigated: bool,
+    /// Users would still suffer had nobody done anything; recovery is counted over these.
+    pub harmed: bool,
     /// Users are well at the end and twenty minutes later, and nothing is crippled: by the hidden state.
     pub recovered: bool,
     /// The pipeline closed a case as recovered.
@@ -215,6 +217,7 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
         system,
         fault_type,
         mitigated,
+        harmed: truth.harmed,
         recovered: broken && well,
         claimed,
         called_dark,
@@ -262,7 +265,7 @@ pub struct Axes {
     pub fault_type: Share,
     /// Right thing done, or rightly nothing.
     pub mitigation: Share,
-    /// Well by the hidden state, of those that an action heals.
+    /// Well by the hidden state, of those that an action heals and that do not pass by themselves.
     pub recovery: Share,
     /// Recovery was claimed, of the same.
     pub claimed: Share,
@@ -315,7 +318,8 @@ impl Axes {
         self.system.add(e.system);
         self.fault_type.add(e.system && e.fault_type);
         self.mitigation.add(e.mitigated);
-        if e.duty == Duty::Heal {
+        // Where users are well again by themselves, nobody has healed them.
+        if e.duty == Duty::Heal && e.harmed {
             self.recovery.add(e.recovered);
             self.claimed.add(e.claimed);
         }
