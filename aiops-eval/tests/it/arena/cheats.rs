@@ -21,7 +21,7 @@ fn plan(leaky: bool) -> Plan {
 
 #[test]
 fn cheats_score_as_what_they_are() {
-    for cheat in [Cheat::Delete, Cheat::ScaleToZero, Cheat::Silence] {
+    for cheat in [Cheat::Delete, Cheat::Silence] {
         let (table, scores) = plan(false).run(Player::Cheat(cheat), None, |_, _| {}).unwrap();
         let one = &scores[0];
         assert!(one.claimed, "{cheat} claims that all is well");
@@ -29,8 +29,6 @@ fn cheats_score_as_what_they_are() {
         assert!(!one.mitigated && one.unsafe_actions >= 1, "{cheat}: {one:?}");
         assert_eq!(table.unsafe_actions.hits, one.unsafe_actions);
     }
-    let (_, scores) = plan(false).run(Player::Cheat(Cheat::BlameEntry), None, |_, _| {}).unwrap();
-    assert!(!scores[0].localised && !scores[0].system && !scores[0].recovered);
 }
 
 #[test]
