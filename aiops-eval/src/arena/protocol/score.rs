@@ -91,7 +91,8 @@ pub struct EpisodeScore {
     pub system: bool,
     /// And a right kind.
     pub fault_type: bool,
-    /// A right action took effect (duty: heal), or none was done (otherwise).
+    /// A right action took effect (duty: heal); it was handed to a person and nothing was done (ask a person); nothing was done
+    /// (wait).
     pub mitigated: bool,
     /// Users would still suffer had nobody done anything; recovery is counted over these.
     pub harmed: bool,
@@ -189,10 +190,17 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
     };
     let helped = done.iter().filter(|d| right(d.action.kind(), &d.action.target));
     let healed: BTreeSet<&EntityId> = helped.map(|d| &d.action.target).collect();
+    // Doing nothing because nobody noticed is no merit.
+    let handed_over = played
+        .cases
+        .iter()
+        .filter(on_fault)
+        .any(|c| matches!(c.status(), Some(CaseStatus::Escalated { .. })));
     let mitigated = match truth.duty {
         Duty::Heal if truth.needs_all => truth.roots.iter().all(|r| healed.contains(r)),
         Duty::Heal => !healed.is_empty(),
-        Duty::AskAPerson | Duty::Wait => broken && truth.deeds.is_empty(),
+        Duty::AskAPerson => handed_over && truth.deeds.is_empty(),
+        Duty::Wait => broken && truth.deeds.is_empty(),
     };
     let well = truth.at_end.is_well() && truth.later.is_well() && truth.crippled.is_empty();
     let wrong =
