@@ -8,7 +8,7 @@ use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
-use aiops_eval::arena::protocol::score::Table;
+use aiops_eval::arena::protocol::score::{Table, table};
 use aiops_eval::arena::trajectory::Records;
 use aiops_eval::arena::{kpi, measure, report};
 use clap::{Args, ValueEnum};
@@ -140,14 +140,18 @@ impl Arena {
 /// Options of `rescore`.
 #[derive(Debug, Args)]
 pub(crate) struct Rescore {
-    /// Folder of the records of one run.
-    folder: PathBuf,
+    /// Folders of the records of one run each; of several of one player in one arena, the table of all follows theirs.
+    #[arg(required = true)]
+    folders: Vec<PathBuf>,
     /// Print every episode.
     #[arg(long)]
     episodes: bool,
-    /// Print the key figures M1 to M12 that the cases of the run give.
+    /// Print the key figures M1 to M12 that the cases of the runs give.
     #[arg(long)]
     kpis: bool,
+    /// Folder for the results page, `arena.md` and `arena.html`.
+    #[arg(long)]
+    page: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -155,29 +159,47 @@ pub(crate) struct Rescore {
 
 impl Rescore {
     pub(crate) fn run(&self) -> Result<ExitCode, String> {
-        let records = Records::open(&self.folder);
-        let (table, same) = records.rescore().map_err(|e| e.chain())?;
+        let mut same = true;
+        let (mut headers, mut scores, mut episodes) = (Vec::new(), Vec::new(), Vec::new());
+        for folder in &self.folders {
+            let records = Records::open(folder);
+            let (_, unchanged) = records.rescore().map_err(|e| e.chain())?;
+            same &= unchanged;
+            let (header, own) = records.scores().map_err(|e| e.chain())?;
+            if self.kpis {
+                for index in 0..header.episodes {
+                    episodes.push(records.episode(index, &header.arena).map_err(|e| e.chain())?);
+                }
+            }
+            headers.push(header);
+            scores.extend(own);
+        }
+        let first = headers.first().ok_or("no records")?;
+        if headers
+            .iter()
+            .any(|h| (h.player, &h.arena, &h.declared) != (first.player, &first.arena, &first.declared))
+        {
+            return Err("the runs are of different players, settings or arenas".to_owned());
+        }
+        let table = table(first.player, &first.arena, &scores);
+        if let Some(page) = &self.page {
+            report::write(page, std::slice::from_ref(&table)).map_err(|e| e.chain())?;
+        }
         if self.kpis {
-            let header = records.header().map_err(|e| e.chain())?;
-            let episodes = (0..header.episodes).map(|i| records.episode(i, &header.arena));
-            let episodes = episodes.collect::<Result<Vec<_>, _>>().map_err(|e| e.chain())?;
             let (store, ledger) = kpi::of_arena(&episodes);
             let figures = kpi::kpis(&store, &ledger);
             print(self.json, &figures, || kpi::text(&figures))?;
         } else if self.episodes {
-            let (_, scores) = records.scores().map_err(|e| e.chain())?;
             print(self.json, &scores, || report::episodes(&scores))?;
         } else {
             print(self.json, &table, || report::text(std::slice::from_ref(&table)))?;
         }
-        eprintln!(
-            "{}",
-            if same {
-                "every number is the one that was recorded"
-            } else {
-                "a number differs from the record"
-            }
-        );
+        let verdict = if same {
+            "every number is the one that was recorded"
+        } else {
+            "a number differs from the record"
+        };
+        eprintln!("{verdict}");
         Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }

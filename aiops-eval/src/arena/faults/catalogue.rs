@@ -164,7 +164,13 @@ const CONFIG: &[Recipe] = &[
         family: Family::Config,
         inject: |site| {
             let service = site.worker()?;
-            rolled_out(site, service, ChangeKind::ConfigRollout, &[(S::CpuLimit, By::To(0.002))], CONFIG_ONLY)
+            rolled_out(
+                site,
+                service,
+                ChangeKind::ConfigRollout,
+                &[(S::CpuLimit, By::Times(0.06))],
+                CONFIG_ONLY,
+            )
         },
     },
     Recipe {
@@ -306,7 +312,7 @@ const CODE: &[Recipe] = &[
         family: Family::Code,
         inject: |site| {
             let service = site.worker()?;
-            let times = site.between(12.0, 25.0);
+            let times = site.between(8.0, 16.0);
             rolled_out(site, service, ChangeKind::Deployment, &[(S::Work, By::Times(times))], CODE_ONLY)
         },
     },
@@ -383,7 +389,7 @@ const CODE: &[Recipe] = &[
                 site,
                 service,
                 ChangeKind::Deployment,
-                &[(S::Work, By::Times(10.0)), (S::Spin, By::Plus(1.0))],
+                &[(S::Work, By::Times(4.0)), (S::Spin, By::Plus(1.0))],
                 CODE_ONLY,
             )
         },
@@ -678,7 +684,7 @@ const LOAD: &[Recipe] = &[
         inject: |site| {
             let tenant = site.tenant();
             let root = site.tenant_entity(tenant)?;
-            let times = site.between(35.0, 60.0);
+            let times = site.between(22.0, 32.0);
             let surge = site.begin(Place::Tenant(tenant), Trouble::Surge(times), &[]);
             Some(Injection::new([root.clone()], [Kind::Load]).at(0.0, surge).healed_by(Act::Throttle, root))
         },
@@ -688,7 +694,7 @@ const LOAD: &[Recipe] = &[
         family: Family::Load,
         inject: |site| {
             let entry = site.entity(0)?;
-            let times = site.between(9.0, 14.0);
+            let times = site.between(5.0, 7.0);
             let mut injection = Injection::new([entry.clone()], [Kind::Load]);
             for tenant in 0..site.spec().tenants.len() {
                 injection = injection.at(0.0, site.begin(Place::Tenant(tenant), Trouble::Surge(times), &[]));
@@ -728,7 +734,7 @@ const LOAD: &[Recipe] = &[
             let root = site.tenant_entity(tenant)?;
             Some(
                 Injection::new([root, site.entity(0)?], [Kind::Load])
-                    .at(0.0, site.passing(Place::Tenant(tenant), Trouble::Surge(60.0), 120.0))
+                    .at(0.0, site.passing(Place::Tenant(tenant), Trouble::Surge(35.0), 120.0))
                     .passing(),
             )
         },
@@ -760,11 +766,11 @@ const SECURITY: &[Recipe] = &[
         inject: |site| {
             let tenant = site.tenant();
             let (root, entry) = (site.tenant_entity(tenant)?, site.entity(0)?);
-            let surge = site.begin(Place::Tenant(tenant), Trouble::Surge(40.0), &[]);
+            let surge = site.begin(Place::Tenant(tenant), Trouble::Surge(60.0), &[]);
             Some(
                 Injection::new([root.clone(), entry], SECURITY_ONLY.iter().copied())
                     .at(0.0, surge)
-                    .at(0.0, site.ail(0, S::Unauthorized, By::To(0.8), &[]))
+                    .at(0.0, site.begin(Place::Tenant(tenant), Trouble::Guess(0.6), &[]))
                     .healed_by(Act::Throttle, root),
             )
         },

@@ -43,6 +43,8 @@ pub struct Truth {
     pub duty: Duty,
     /// What telemetry can tell of it, by the test of [`gold`](super::gold).
     pub gold: Option<Gold>,
+    /// Whether users still suffer at the end when nobody does anything.
+    pub harmed: bool,
     /// Everything that was done to the world, as the world knows.
     pub deeds: Vec<Deed>,
     /// Users at the end.
@@ -199,14 +201,21 @@ impl Layout {
         world
     }
 
-    fn gold(&self) -> Option<Gold> {
+    /// The class of the fault, and whether users still suffer at the end, when nobody does anything about it.
+    fn untouched(&self) -> Option<(Gold, bool)> {
         let (.., injection) = self.fault.as_ref()?;
         let world = self.world();
         let clock = world.clock().clone();
         let onset = after(clock.now(), Duration::from_secs_f64(self.onset));
-        clock.drive(clock.sleep(Duration::from_secs_f64(self.end)));
+        let wait = |seconds: f64| clock.drive(clock.sleep(Duration::from_secs_f64(seconds)));
+        wait(self.learn / 2.0);
+        world.with(|sim| sim.felt_since(&injection.roots));
+        wait(self.learn / 2.0);
+        let before = world.with(|sim| sim.felt_since(&injection.roots));
+        wait(self.end - self.learn);
         let entry = world.entry();
-        Some(world.with(|sim| classify(sim, &entry, &injection.roots, onset)))
+        let gold = world.with(|sim| classify(sim, &entry, &injection.roots, onset));
+        Some((gold, !self.health(&world, &injection.roots, before).is_well()))
     }
 
     /// Plays it to its end.
@@ -214,7 +223,7 @@ impl Layout {
     /// # Errors
     /// When the pipeline cannot be composed or learned; what fails later is part of the record.
     pub fn play(&self, player: Player) -> Result<(Played, Truth)> {
-        let gold = self.gold();
+        let untouched = self.untouched();
         let world = self.world();
         let clock = world.clock().clone();
         let began = clock.now();
@@ -278,7 +287,8 @@ impl Layout {
             right: injection.right,
             needs_all: injection.needs_all,
             duty: injection.duty,
-            gold,
+            gold: untouched.map(|u| u.0),
+            harmed: untouched.is_some_and(|u| u.1),
             deeds,
             at_end,
             later,

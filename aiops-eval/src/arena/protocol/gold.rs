@@ -154,7 +154,8 @@ fn left_its_norm(series: &MetricSeries, onset: Timestamp, only_up: bool) -> bool
         MetricKind::Ratio => 0.02,
         MetricKind::Rate => 0.02,
         MetricKind::Quantile => 0.002,
-        _ => 0.2,
+        // One copy or machine more or less is beyond the norm of a level that never varied.
+        _ => 0.1,
     };
     let scale = (1.4826 * median(&mut off)).max(0.05 * norm.abs()).max(floor);
     let (mut up, mut down) = (0, 0);

@@ -91,8 +91,11 @@ pub struct EpisodeScore {
     pub system: bool,
     /// And a right kind.
     pub fault_type: bool,
-    /// A right action took effect (duty: heal), or none was done (otherwise).
+    /// A right action took effect (duty: heal); it was handed to a person and nothing was done (ask a person); nothing was done
+    /// (wait).
     pub mitigated: bool,
+    /// Users would still suffer had nobody done anything; recovery is counted over these.
+    pub harmed: bool,
     /// Users are well at the end and twenty minutes later, and nothing is crippled: by the hidden state.
     pub recovered: bool,
     /// The pipeline closed a case as recovered.
@@ -187,10 +190,17 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
     };
     let helped = done.iter().filter(|d| right(d.action.kind(), &d.action.target));
     let healed: BTreeSet<&EntityId> = helped.map(|d| &d.action.target).collect();
+    // Doing nothing because nobody noticed is no merit.
+    let handed_over = played
+        .cases
+        .iter()
+        .filter(on_fault)
+        .any(|c| matches!(c.status(), Some(CaseStatus::Escalated { .. })));
     let mitigated = match truth.duty {
         Duty::Heal if truth.needs_all => truth.roots.iter().all(|r| healed.contains(r)),
         Duty::Heal => !healed.is_empty(),
-        Duty::AskAPerson | Duty::Wait => broken && truth.deeds.is_empty(),
+        Duty::AskAPerson => handed_over && truth.deeds.is_empty(),
+        Duty::Wait => broken && truth.deeds.is_empty(),
     };
     let well = truth.at_end.is_well() && truth.later.is_well() && truth.crippled.is_empty();
     let wrong =
@@ -215,6 +225,7 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
         system,
         fault_type,
         mitigated,
+        harmed: truth.harmed,
         recovered: broken && well,
         claimed,
         called_dark,
@@ -262,7 +273,7 @@ pub struct Axes {
     pub fault_type: Share,
     /// Right thing done, or rightly nothing.
     pub mitigation: Share,
-    /// Well by the hidden state, of those that an action heals.
+    /// Well by the hidden state, of those that an action heals and that do not pass by themselves.
     pub recovery: Share,
     /// Recovery was claimed, of the same.
     pub claimed: Share,
@@ -315,7 +326,8 @@ impl Axes {
         self.system.add(e.system);
         self.fault_type.add(e.system && e.fault_type);
         self.mitigation.add(e.mitigated);
-        if e.duty == Duty::Heal {
+        // Where users are well again by themselves, nobody has healed them.
+        if e.duty == Duty::Heal && e.harmed {
             self.recovery.add(e.recovered);
             self.claimed.add(e.claimed);
         }

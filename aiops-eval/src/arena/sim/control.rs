@@ -131,7 +131,7 @@ impl Simulator {
             copy.leaked = 0.0;
             copy.descriptors = 40.0;
             copy.stuck = 0;
-            copy.stretch = 1.0;
+            (copy.stretch, copy.throttle) = (1.0, 1.0);
         }
         if stuck.is_some() {
             self.after_start(service, replica);
@@ -156,7 +156,7 @@ impl Simulator {
         copy.stuck = 0;
         copy.leaked = 0.0;
         copy.descriptors = 40.0;
-        copy.stretch = 1.0;
+        (copy.stretch, copy.throttle) = (1.0, 1.0);
         let wait = grace + START.0 + (START.1 - START.0) * draw;
         let life = copy.life;
         self.at(self.now + micros(wait), Event::Started(service, replica, life));
@@ -327,6 +327,7 @@ impl Simulator {
             node.down = false;
         }
         self.surges.iter_mut().for_each(|s| *s = 1.0);
+        self.guesses.iter_mut().for_each(|g| *g = 0.0);
         for c in &self.conditions {
             match c.on {
                 Place::Service(s) => {
@@ -350,11 +351,15 @@ impl Simulator {
                         _ => {}
                     }
                 }
-                Place::Tenant(t) => {
-                    if let (Some(surge), Trouble::Surge(factor)) = (self.surges.get_mut(t), &c.does) {
-                        *surge *= factor;
+                Place::Tenant(t) => match &c.does {
+                    Trouble::Surge(factor) => {
+                        self.surges.iter_mut().skip(t).take(1).for_each(|s| *s *= factor)
                     }
-                }
+                    Trouble::Guess(share) => {
+                        self.guesses.iter_mut().skip(t).take(1).for_each(|g| *g = *share)
+                    }
+                    _ => {}
+                },
                 Place::Replica(..) | Place::Link(..) => {}
             }
         }

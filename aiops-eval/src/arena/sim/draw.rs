@@ -120,14 +120,16 @@ fn named(name: &str, role: Role, rng: &mut fastrand::Rng) -> ServiceSpec {
     let verb = VERBS.get(rng.usize(..VERBS.len())).copied().unwrap_or("get");
     service.operation = format!("{verb} /{name}");
     let base = Settings::default();
-    let work = 0.004 + 0.010 * rng.f64();
+    let work = 0.010 + 0.014 * rng.f64();
     service.settings = match role {
         Role::Gateway => {
             base.with(S::Work, 0.003).with(S::Concurrency, 48.0).with(S::Timeout, 4.0).with(S::Retries, 0.0)
         }
-        Role::Worker => {
-            base.with(S::Work, work).with(S::Concurrency, 12.0).with(S::Memory, 180e6 + 120e6 * rng.f64())
-        }
+        Role::Worker => base
+            .with(S::Work, work)
+            .with(S::Concurrency, 12.0)
+            .with(S::CpuLimit, 0.25)
+            .with(S::Memory, 180e6 + 120e6 * rng.f64()),
         Role::Consumer => base.with(S::Work, 0.02).with(S::Concurrency, 4.0).with(S::Queue, 1e6),
         Role::Function => base.with(S::Work, 0.015).with(S::Concurrency, 4.0).with(S::ColdStart, 0.8),
         Role::Database => base

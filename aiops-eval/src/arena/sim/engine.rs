@@ -59,6 +59,8 @@ pub struct Simulator {
     pub(super) calls: Calls,
     pub(crate) conditions: Vec<Condition>,
     pub(crate) surges: Vec<f64>,
+    /// Share of a tenant's requests with a wrong secret.
+    pub(crate) guesses: Vec<f64>,
     /// Share of a tenant's requests that is let in.
     pub(crate) allowances: Vec<f64>,
     pub(crate) by_tenant: Vec<u64>,
@@ -104,6 +106,7 @@ impl Simulator {
             calls: Calls::default(),
             conditions: Vec::new(),
             surges: vec![1.0; tenants],
+            guesses: vec![0.0; tenants],
             allowances: vec![1.0; tenants],
             by_tenant: vec![0; tenants],
             controls: Vec::new(),
@@ -284,7 +287,8 @@ impl Simulator {
             return;
         }
         call.arrived = Some(self.now);
-        let refused = service.settings.get(Setting::Unauthorized);
+        let guessed = if index == 0 { self.guesses.get(call.tenant).copied().unwrap_or(0.0) } else { 0.0 };
+        let refused = service.settings.get(Setting::Unauthorized).max(guessed);
         let let_in = service.throttle;
         if refused > 0.0 && self.rng.f64() < refused {
             self.finish(id, Some(Failure::Unauthorized));

@@ -87,7 +87,12 @@ impl Simulator {
                 let collecting = used.min(limit) * (0.02 + 0.9 * tight * tight);
                 copy.collections += collecting;
                 let slow = service_slow(&self.conditions, s, r);
-                let wanted = slow * (1.0 + 3.0 * tight * tight) * (used / limit).max(1.0);
+                // A quota that is exceeded makes work longer until no more is begun than the quota allows: an integral
+                // controller finds that point. What burns the quota beside requests takes its share at once.
+                let begun = used - spin;
+                copy.throttle = (copy.throttle * (begun / limit).sqrt().max(0.5)).clamp(1.0, 200.0);
+                let burnt = (spin / limit).clamp(1.0, 20.0);
+                let wanted = slow * (1.0 + 3.0 * tight * tight) * copy.throttle * burnt;
                 copy.stretch += (wanted - copy.stretch) * 0.4;
                 if memory >= bound && service.spec.role != Role::External {
                     killed.push((s, r));

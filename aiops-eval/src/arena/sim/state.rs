@@ -100,6 +100,8 @@ pub enum Trouble {
     Down,
     /// So many times the requests (a tenant).
     Surge(f64),
+    /// Share of requests that come with a wrong secret (a tenant).
+    Guess(f64),
     /// Emits no telemetry (a service).
     Dark,
     /// Slots a second that hang and come back by a restart alone (a service).
@@ -242,6 +244,8 @@ pub(crate) struct Replica {
     pub(crate) used: f64,
     /// How much longer work takes, from its own condition, garbage collection and its limit.
     pub(crate) stretch: f64,
+    /// The part of it that a quota makes.
+    pub(crate) throttle: f64,
     pub(crate) restarts: u64,
     pub(crate) backoff: u32,
     pub(crate) last_busy: Micros,
@@ -262,6 +266,7 @@ impl Replica {
             used_now: 0.0,
             used: 0.0,
             stretch: 1.0,
+            throttle: 1.0,
             restarts: 0,
             backoff: 0,
             last_busy: 0,

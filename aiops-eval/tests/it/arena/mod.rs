@@ -1,5 +1,6 @@
 //! The arena.
 
+mod cheats;
 mod kpi;
 mod protocol;
 mod simulator;

@@ -5,7 +5,6 @@ use aiops_core::model::{ChangeKind, FaultType};
 use aiops_eval::arena::audit::{Auditor, audit, leak_free};
 use aiops_eval::arena::faults::{Duty, Family, Fault, Injection, Site, catalogue};
 use aiops_eval::arena::protocol::RunConfig;
-use aiops_eval::arena::protocol::episode::Layout;
 use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
 use aiops_eval::arena::protocol::score::{Share, score};
@@ -69,6 +68,9 @@ fn a_fault_of_ones_own_is_played_recorded_and_scored_again() {
     assert_eq!(again, played);
     assert_eq!(truth_again, truth);
     assert_eq!(score(&again, &truth_again), *one);
+    // Who may have read the answer has not found it.
+    assert!(!leak_free(&scores, &[0])[0].detected);
+    assert_eq!(leak_free(&scores, &[4]), scores);
     // Neither record nor truth can be changed.
     for sub in ["episodes", "truth"] {
         let path = folder.path().join(sub).join("00000.json");
@@ -135,10 +137,10 @@ fn shares_have_intervals() {
 
 #[test]
 fn a_leaky_suite_is_found_out_and_the_clean_one_is_clean() {
-    let config = RunConfig { only: Some("code-".to_owned()), ..small(1, 4) };
+    let config = RunConfig { only: Some("code-b".to_owned()), ..small(1, 1) };
     let clean = audit(&config, |_, _| {}).unwrap();
     assert_eq!((clean.leaking.hits, clean.false_reports.hits), (0, 0), "{}", clean.text());
-    assert!(clean.broken >= 10);
+    assert_eq!((clean.broken, clean.false_reports.of), (2, 1));
     let leaky = audit(&RunConfig { leaky: true, ..config }, |_, _| {}).unwrap();
     assert_eq!(leaky.leaking.hits, leaky.leaking.of, "{}", leaky.text());
     assert_eq!(leaky.false_reports.hits, 0);
@@ -157,16 +159,6 @@ fn names_are_found_in_any_spelling_and_effects_are_no_leak() {
     window.logs.push(LogRecord::new(at, who.clone(), "starting OneQueryPerRow? one_query-per row"));
     window.changes.push(Change::new("chg-1", at, ChangeKind::Deployment, who, "resource.disk.full"));
     assert_eq!(auditor.audit(&window).len(), 2);
-}
-
-#[test]
-fn wins_of_leaking_episodes_do_not_count() {
-    let layout = Layout::new(&small(1, 0), 3, Some(&Mine));
-    let (played, truth) = layout.play(Player::Honest).unwrap();
-    let scores = vec![score(&played, &truth)];
-    assert!(scores[0].detected);
-    assert!(!leak_free(&scores, &[3])[0].detected);
-    assert_eq!(leak_free(&scores, &[4]), scores);
 }
 
 #[test]
