@@ -23,7 +23,7 @@ pub struct OnsetConfig {
     /// Spans and lines on either side of the stated time that are compared; default 3 min, 1 to 10⁴ steps.
     #[serde(with = "duration")]
     pub context: Duration,
-    /// What must have been recorded on either side of a change for it to count; default 30 s, 0 s to `context`. What lasted less cannot be
+    /// What must have been recorded on either side of an onset; default 30 s, 0 s to `context`. At the edge of a recording a change cannot be
     /// told from a clump of requests.
     #[serde(with = "duration")]
     pub lasting: Duration,

@@ -321,7 +321,7 @@ proptest! {
         for (name, level, unit) in [("cpu_pct", 20.0, "%"), ("latency_p95_s", 0.05, "s")] {
             let series = window.metrics.iter().find(|m| *m.entity() == service("front")).unwrap();
             let noisy = (0..series.len()).map(|i| {
-                let bursts = if (i as u64 + seed) % 17 == 0 { 0.3 } else { 0.0 };
+                let bursts = if (i as u64 + seed).is_multiple_of(17) { 0.3 } else { 0.0 };
                 Some(level * (1.0 + bursts + 0.1 * noise(seed, i as u64)))
             });
             let aside = MetricSeries::new(
