@@ -60,8 +60,8 @@ const VERSION: u32 = 1;
 /// little with each call it travels up.
 ///
 /// **Fusion.** An entity's score is the sum over symptoms (slowness, failures, other work, each resource) of the strongest finding that
-/// nobody else explains, in whatever modality, the others of the symptom adding a little. Those of whom little is known are ordered by how far any of their metrics lies out. A modality
-/// that is missing adds nothing and is named in [`Ranking::unseen`].
+/// nobody else explains, in whatever modality, the others of the symptom adding a little. Those of whom little is known are ordered
+/// by how far any of their metrics lies out. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
 ///
 /// **Time.** [`rank_near`](Self::rank_near) and the seam take the time of the fault as good to a minute and look for the
 /// [`onset`](crate::onset()).
