@@ -161,6 +161,12 @@ impl IncidentMemory {
             .map_err(|e| Error::new(ErrorKind::Internal, "a memory cannot be serialised").caused_by(e))
     }
 
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &MemoryConfig {
+        &self.config
+    }
+
     /// Number of incidents remembered.
     #[must_use]
     pub fn len(&self) -> usize {

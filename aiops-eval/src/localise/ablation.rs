@@ -7,7 +7,7 @@ use aiops_rca::{FusedLocalizer, FusionConfig};
 type Without = fn(&mut FusionConfig);
 
 /// Every component that can be taken out, by name.
-const COMPONENTS: [(&str, Without); 12] = [
+const COMPONENTS: [(&str, Without); 13] = [
     ("onset found", |c| c.onset.reach = std::time::Duration::ZERO),
     ("callees explain callers", |c| c.explained = 0.0),
     ("costs along calls", |c| c.unaccounted = 1.0),
@@ -18,6 +18,7 @@ const COMPONENTS: [(&str, Without); 12] = [
     ("time in spans", |c| c.span_time = 0.0),
     ("callee before caller", |c| c.callee_prior = 0.0),
     ("missing work in spans", |c| (c.work_missing, c.work_new) = (0.0, 0.0)),
+    ("missing calls in metrics", |c| c.calls_missing = 0.0),
     ("errors in lines", |c| c.log_errors = 0.0),
     ("missing lines", |c| (c.log_missing, c.log_new) = (0.0, 0.0)),
     ("corroboration", |c| c.corroboration = 0.0),

@@ -237,3 +237,31 @@ pub(super) fn quiet(set: &IncidentSet, watch: &Watch<'_>) -> Result<Option<Quiet
     report.alarms_per_hour = alarms / report.hours.max(f64::MIN_POSITIVE);
     Ok((report.hours > 0.0).then_some(report))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aiops_core::jiff::Timestamp;
+    use aiops_core::model::{EntityId, LogRecord, TelemetryWindow, TimeRange};
+    use aiops_rca::FusedLocalizer;
+
+    use super::{Alarm, Watch, WatchConfig};
+    use crate::incidents::Recording;
+
+    #[test]
+    fn the_suspect_is_told_from_what_was_recorded_by_then() {
+        let at = |second: i64| Timestamp::from_second(1_750_000_000 + second).unwrap();
+        let mut window = TelemetryWindow::new(TimeRange::new(at(0), at(300)).unwrap());
+        window.logs =
+            (0..300).map(|i| LogRecord::new(at(i), EntityId::service("a"), format!("line {i}"))).collect();
+        let mut recording = Recording::default();
+        recording.window = window;
+        let (localizer, config) = (FusedLocalizer::default(), WatchConfig::default());
+        let watch = Watch { localizer: &localizer, config: &config };
+        let alarm = Alarm { at: at(120), stated: at(30), delay: 20.0 };
+        let told = watch.until_told(&recording, &alarm).unwrap();
+        assert_eq!(config.wait, Duration::from_secs(60));
+        assert_eq!((told.window.logs.len(), told.window.range.end()), (180, at(180)));
+    }
+}

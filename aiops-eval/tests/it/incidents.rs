@@ -4,7 +4,7 @@ use std::path::Path;
 
 use aiops_core::model::{EdgeKind, EntityId, LogSeverity, MetricKind, Signal};
 use aiops_eval::EvalError;
-use aiops_eval::incidents::{IncidentSet, Layout, front_door};
+use aiops_eval::incidents::{IncidentSet, Layout, NormalSpans, front_door};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -118,6 +118,59 @@ fn nezha_is_split_around_the_injection() {
     assert!(matches!(set.load(&set.cases()[1]), Err(EvalError::Read { .. })));
 }
 
+/// Three incidents of a day without a reference of spans; all were traced before their faults but `early`.
+fn untraced(order: [&str; 4]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let mut labels =
+        "case_id,day,inject_unix,service,pod,fault_type,fault_class,root_metric,root_code\n".to_owned();
+    for id in order {
+        let at = match id {
+            "early" => 1_000_000,
+            "second" => 1_010_000,
+            "third" => 1_020_000,
+            _ => 1_030_000,
+        };
+        labels += &format!("{id},d1,{at},carts,carts-x,cpu_contention,cpu,cpu_pct,\n");
+        put(dir.path(), &format!("metrics/{id}.csv.gz"), &format!("unix,carts/cpu_m\n{at},5\n"));
+        let before = if id == "early" { at + 1 } else { at - 90 };
+        let trace = format!(
+            "start_us,dur_us,trace,span,parent,service,operation\n{before}000000,{at},t0,s0,,carts,load {id}\n"
+        );
+        put(dir.path(), &format!("traces/{id}.csv.gz"), &trace);
+    }
+    put(dir.path(), "labels.csv", &labels);
+    dir
+}
+
+#[test]
+fn what_is_normal_does_not_depend_on_the_order_of_cases() {
+    let by_case = |order: [&str; 4]| {
+        let dir = untraced(order);
+        let set = IncidentSet::open(dir.path()).unwrap();
+        let normal = NormalSpans::of(&set).unwrap();
+        let of = |id: &str| {
+            let case = set.cases().iter().find(|c| c.id == id).unwrap();
+            let completed = normal.complete(set.recording(case).unwrap(), case);
+            assert_eq!(completed.normal.spans, normal.for_case(case));
+            let operations = completed.normal.spans.iter().map(|s| s.operation.clone());
+            let ids: Vec<_> = completed.normal.spans.iter().map(|s| s.span_id).collect();
+            assert!(completed.window.spans.iter().all(|s| !ids.contains(&s.span_id)), "ids stay apart");
+            operations.collect::<Vec<_>>()
+        };
+        ["early", "second", "third", "fourth"].map(of)
+    };
+    // The earliest other one that was traced before its fault; never what it is to be compared with itself.
+    let expected = ["load second", "load third", "load second", "load second"].map(|o| vec![o.to_owned()]);
+    assert_eq!(by_case(["early", "second", "third", "fourth"]), expected);
+    assert_eq!(by_case(["fourth", "third", "early", "second"]), expected);
+    // Where there is a reference of spans nothing is borrowed.
+    let dir = nezha();
+    put(dir.path(), "metrics/a-1.csv.gz", "unix,carts/cpu_m\n1003000,5\n");
+    let set = IncidentSet::open(dir.path()).unwrap();
+    let normal = NormalSpans::of(&set).unwrap();
+    assert!(set.cases().iter().all(|case| normal.for_case(case).is_empty()));
+}
+
 #[test]
 fn petshop_names_nodes_with_slashes() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,7 +209,7 @@ fn sockshop_is_split_at_the_first_anomalous_row() {
         "labels.csv",
         "case_id,inject_unix,service,fault_type,root_metric,rows_normal,rows_anomalous\nk,100,carts,cpu,carts/cpu,2,1\n",
     );
-    put(dir.path(), "cases/k.csv.gz", "unix,carts/cpu,carts/lat_90\n1,1,1\n2,1,1\n100,5,1\n");
+    put(dir.path(), "cases/k.csv.gz", "unix,carts/cpu,carts/lod\n1,1,1\n2,1,1\n100,5,1\n");
     let set = IncidentSet::open(dir.path()).unwrap();
     let case = &set.cases()[0];
     assert_eq!(case.label().root_metric.as_deref(), Some("cpu"));
@@ -164,6 +217,8 @@ fn sockshop_is_split_at_the_first_anomalous_row() {
     assert_eq!(incident.reference.metrics[0].len(), 2);
     assert_eq!(incident.fault.metrics[0].len(), 1);
     assert!(incident.before.metrics.is_empty() && set.quiet().unwrap().is_empty());
+    // The source's own word is told in a common one.
+    assert!(incident.fault.metrics.iter().any(|m| m.key().name == "workload"));
 }
 
 #[test]

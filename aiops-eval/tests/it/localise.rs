@@ -43,6 +43,14 @@ fn the_root_is_counted_where_it_stands_and_ties_count_against() {
     assert_eq!(fused.outcomes.iter().map(|o| o.rank).collect::<Vec<_>>(), [Some(1), Some(3)]);
     assert_eq!((fused.total.ac[0].right, fused.total.ac[1].right, fused.total.ac[0].of), (1, 2, 2));
     assert_eq!(fused.outcomes[0].class_right, Some(true));
+    // Three are first alike, and speak of the same class.
+    assert_eq!(
+        (fused.outcomes[1].answered.as_deref(), fused.outcomes[1].class_right),
+        (Some("cpu"), Some(true))
+    );
+    assert_eq!((fused.total.fault_class.right, fused.total.fault_class.of), (2, 2));
+    let baseline = report.methods.iter().find(|m| m.method == "n-sigma").unwrap();
+    assert_eq!(baseline.total.fault_class.of, 0, "who tells no classes is not asked for them");
     let names: Vec<&str> = report.methods.iter().map(|m| m.method.as_str()).collect();
     assert!(["n-sigma", "robust-scorer", "correlation", "random-walk"].iter().all(|n| names.contains(n)));
     assert!(!names.contains(&"fused/spans"), "nobody is asked to answer from nothing");
@@ -63,6 +71,9 @@ fn rankings_are_written_for_others_to_score() {
     let first: Vec<&str> = lines.next().unwrap().split(',').collect();
     assert_eq!((first[0], first[1], first[2], first[4]), ("first", "1", "\"b\"", "cpu"));
     assert_eq!(csv.lines().count(), 1 + 2 * 3);
+    // Equal scores are ties.
+    let tied = csv.lines().filter(|l| l.starts_with("second,3,")).count();
+    assert_eq!(tied, 3, "{csv}");
     let json = fs::read_to_string(out.path().join(format!("{}.json", report.set))).unwrap();
     assert!(json.contains("cpu rose"), "evidence stands beside the ranking");
 }
@@ -80,6 +91,13 @@ fn a_time_that_is_wrong_is_wrong_the_same_way_again() {
     };
     assert_eq!(ranks(&a).len(), 6);
     assert_eq!(ranks(&a), ranks(&b));
+    let out = tempfile::tempdir().unwrap();
+    a.write(out.path()).unwrap();
+    let csv = fs::read_to_string(out.path().join(format!("{}.csv", a.set))).unwrap();
+    assert!(csv.starts_with("case_id,draw,rank,entity,score,fault_class\nfirst,0,1,"), "{csv}");
+    for draw in 0..3 {
+        assert_eq!(csv.lines().filter(|l| l.starts_with(&format!("first,{draw},"))).count(), 3);
+    }
 }
 
 #[test]
@@ -95,6 +113,9 @@ fn who_does_not_notice_does_not_answer() {
     assert_eq!((fused.total.ac[0].right, fused.total.ac[0].of), (1, 2));
     let detection = report.detection.as_ref().unwrap();
     assert_eq!((detection.detected.right, detection.detected.of), (1, 2));
+    assert_eq!((fused.total.fault_class.right, fused.total.fault_class.of), (1, 2), "silence is no class");
+    assert_eq!((detection.right_after.right, detection.right_after.of, detection.right_before.of), (1, 1, 0));
+    assert_eq!(report.methods[1].method, "fused/all, to the end");
     assert!(detection.median_delay.is_some_and(|d| d > 0.0 && d <= 240.0), "{detection}");
     assert!(report.text(false).contains("detected 0.50 (1/2)"));
     options.watch.limit = 0.0;

@@ -65,6 +65,11 @@ impl<'a> Calls<'a> {
         (0..).zip(self.entities.iter().copied())
     }
 
+    /// Who has this number.
+    pub(super) fn entity(&self, number: u32) -> Option<&'a EntityId> {
+        self.entities.get(index(number)).copied()
+    }
+
     pub(super) fn number(&self, entity: &EntityId) -> Option<u32> {
         self.entities.binary_search(&entity).ok().and_then(|at| u32::try_from(at).ok())
     }

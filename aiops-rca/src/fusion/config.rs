@@ -148,6 +148,8 @@ settings! {
         span_time = 2.0, 0.0..=10.0;
         /// Weight of missing work in spans; default 1.5, 0..=10.
         work_missing = 1.5, 0.0..=10.0;
+        /// Weight of calls that metrics say are no longer made; default 1.5, 0..=10.
+        calls_missing = 1.5, 0.0..=10.0;
         /// Weight of new work in spans; default 0.4, 0..=10.
         work_new = 0.4, 0.0..=10.0;
         /// Weight of failed spans; default 1, 0..=10.
@@ -165,7 +167,7 @@ settings! {
         explained = 0.9, 0.0..=1.0;
         /// How much less somebody one call further away explains; default 0.95, 0..=1.
         per_call = 0.95, 0.0..=1.0;
-        /// Share of the findings of one kind beyond the strongest that adds to it; default 0.15, 0..=1.
+        /// Share of the findings of one symptom beyond the strongest that adds to it; default 0.15, 0..=1.
         corroboration = 0.15, 0.0..=1.0;
         /// Most that they add, in findings as strong as the strongest; default 4, 0..=100.
         corroborating = 4.0, 0.0..=100.0;

@@ -17,6 +17,7 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
     let resource = strongest(&[FindingKind::Cpu, FindingKind::Memory, FindingKind::Resource]);
     let code = strongest(&[
         FindingKind::WorkMissing,
+        FindingKind::CallsMissing,
         FindingKind::WorkNew,
         FindingKind::SpanErrors,
         FindingKind::LogErrors,

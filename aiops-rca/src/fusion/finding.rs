@@ -43,6 +43,8 @@ pub enum FindingKind {
     LogNew,
     /// Lines of its log that always were there are missing.
     LogMissing,
+    /// It no longer calls whom it called for as many requests, as metrics say.
+    CallsMissing,
 }
 
 impl FindingKind {
@@ -67,7 +69,9 @@ impl FindingKind {
             | Self::Errors
             | Self::SpanErrors
             | Self::LogErrors => Effect::Answers,
-            Self::WorkMissing | Self::WorkNew | Self::LogNew | Self::LogMissing => Effect::Work,
+            Self::WorkMissing | Self::WorkNew | Self::LogNew | Self::LogMissing | Self::CallsMissing => {
+                Effect::Work
+            }
             Self::Cpu | Self::Memory | Self::Resource | Self::Saturation => Effect::Usage,
             Self::Traffic => Effect::Traffic,
             Self::Liveness => Effect::Liveness,
@@ -86,7 +90,8 @@ impl FindingKind {
             | Self::SpanErrors
             | Self::LogErrors
             | Self::LogNew
-            | Self::LogMissing => Family::Outcome,
+            | Self::LogMissing
+            | Self::CallsMissing => Family::Outcome,
             Self::Traffic => Family::Traffic,
             Self::Cpu
             | Self::Memory

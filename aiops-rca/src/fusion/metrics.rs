@@ -1,7 +1,6 @@
 //! Shifts of metrics against what was normal lately and against the reference.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, TelemetryWindow, time};
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use super::calls::Calls;
 use super::config::FusionConfig;
 use super::costs::Costs;
 use super::finding::{Finding, FindingKind};
+use super::flows::Flows;
 use crate::robust::{count, location_and_scale, quantile, sorted};
 use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
@@ -77,6 +77,7 @@ pub(super) fn findings<'a>(
     let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
     let mut costs = Costs::new(symptom);
+    let mut flows = Flows::default();
     // By entity and resource: how much of it is used.
     let mut used: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
     for (key, mut track) in points(fault) {
@@ -86,6 +87,10 @@ pub(super) fn findings<'a>(
         let class = roles.classify(series.key(), series.kind(), series.unit());
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
         let host = of_host(&series.key().name);
+        if kind == FindingKind::Traffic && class.side != Side::Client && !host {
+            let lately = track.before.iter().filter(|p| is_recent(p.0, fault.range.start(), config));
+            flows.add(series.entity(), &series.key().name, lately, &track.now);
+        }
         let now = sorted(track.now.iter().map(|p| p.1));
         let was = sorted(track.before.iter().map(|p| p.1));
         if let Some(out) = outlying(&was, &now) {
@@ -165,6 +170,7 @@ pub(super) fn findings<'a>(
         finding.mark = mark(&shift);
         found.push(finding);
     }
+    found.extend(flows.findings(calls, config));
     Metrics { findings: copies(found), furthest }
 }
 
@@ -238,6 +244,11 @@ fn kind(role: MetricRole, mechanism: Option<&str>) -> Option<FindingKind> {
     })
 }
 
+/// Whether `t` lies in the last hours before `onset`.
+fn is_recent(t: Timestamp, onset: Timestamp, config: &FusionConfig) -> bool {
+    time::before(onset, config.recent) <= t && t < onset
+}
+
 /// The weaker of the shifts against the last hours and against all else known to be normal, where both are known: a drift of
 /// the day is in the first, a neighbouring disturbance in the second.
 fn shift(
@@ -248,9 +259,8 @@ fn shift(
     config: &FusionConfig,
 ) -> Option<Shift> {
     let floor = if kind == FindingKind::Errors { config.failure_floor } else { config.relative_floor };
-    let recent_from = time::before(onset, config.recent);
-    let is_recent = |t: Timestamp| recent_from <= t && time::elapsed(t, onset) > Duration::ZERO;
-    let part = |recent: bool| sorted(normal.iter().filter(|p| is_recent(p.0) == recent).map(|p| p.1));
+    let part =
+        |recent: bool| sorted(normal.iter().filter(|p| is_recent(p.0, onset, config) == recent).map(|p| p.1));
     let (recent, other) = (part(true), part(false));
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {

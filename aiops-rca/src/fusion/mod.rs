@@ -6,6 +6,7 @@ mod costs;
 mod explain;
 mod fault;
 mod finding;
+mod flows;
 mod logs;
 mod metrics;
 mod observe;
@@ -47,7 +48,8 @@ const VERSION: u32 = 1;
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
 /// **Findings.** Each modality gives findings about entities, with a strength on one scale: ln(1 + z / 3).
-/// - Metrics: shift against the last hours and against the reference, the weaker of both, weighted by role and direction.
+/// - Metrics: shift against the last hours and against the reference, the weaker of both, weighted by role and direction; requests that
+///   an entity gets for each request of its only caller, which are that caller's to make.
 /// - Traces: own time and time between caller and callee, as a share of all time added; child spans that always were there
 ///   and are missing; spans of new kinds; failures.
 /// - Logs: lines (by place in the code) that are new, more severe, or missing though the spans that wrote them are there.
@@ -57,9 +59,9 @@ const VERSION: u32 = 1;
 /// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family; trouble loses a
 /// little with each call it travels up.
 ///
-/// **Fusion.** An entity's score is the sum over kinds of finding of the strongest one that nobody else explains, the others
-/// of the kind adding a little. Those of whom little is known are ordered by how far any of their metrics lies out. A modality
-/// that is missing adds nothing and is named in [`Ranking::unseen`].
+/// **Fusion.** An entity's score is the sum over symptoms (slowness, failures, other work, each resource) of the strongest finding that
+/// nobody else explains, in whatever modality, the others of the symptom adding a little. Those of whom little is known are ordered
+/// by how far any of their metrics lies out. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
 ///
 /// **Time.** [`rank_near`](Self::rank_near) and the seam take the time of the fault as good to a minute and look for the
 /// [`onset`](crate::onset()).
@@ -284,9 +286,14 @@ impl FusedLocalizer {
                 .then_with(|| a.kind.cmp(&b.kind))
                 .then_with(|| a.statement.cmp(&b.statement))
         });
-        let mut kinds: BTreeMap<FindingKind, (f64, f64)> = BTreeMap::new();
+        let mut symptoms: BTreeMap<(Effect, finding::Family, Option<FindingKind>), (f64, f64)> =
+            BTreeMap::new();
         for f in &findings {
-            let (first, rest) = kinds.entry(f.kind).or_default();
+            let effect = f.kind.effect();
+            // A failure is one, and so is work that is no longer done, whether metrics, spans or lines show it. Of what metrics alone
+            // measure, each resource is its own.
+            let kind = Some(f.kind).filter(|_| !matches!(effect, Effect::Answers | Effect::Work));
+            let (first, rest) = symptoms.entry((effect, f.kind.family(), kind)).or_default();
             if *first == 0.0 {
                 *first = f.strength * f.own;
             } else {
@@ -295,7 +302,7 @@ impl FusedLocalizer {
                     .min(self.config.corroboration * self.config.corroborating * *first);
             }
         }
-        let supported = kinds.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
+        let supported = symptoms.values().fold(0.0, |sum, (first, rest)| sum + first + rest);
         let (fault, decided_by) = fault::fault(&findings, &self.config);
         findings.truncate(self.config.citations);
         let path = vec![entity.clone()];

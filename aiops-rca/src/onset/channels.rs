@@ -20,6 +20,8 @@ pub(super) struct Gains<'c> {
     candidates: RangeInclusive<usize>,
     config: &'c OnsetConfig,
     totals: Vec<(f64, usize)>,
+    /// Candidates with enough of the recording on either side, by the channels that are being added.
+    lasting: RangeInclusive<usize>,
 }
 
 /// One channel: by step, how many events and their sum.
@@ -45,7 +47,19 @@ fn entropy(k: f64, n: f64) -> f64 {
 impl<'c> Gains<'c> {
     pub(super) fn new(grid: Grid, candidates: RangeInclusive<usize>, config: &'c OnsetConfig) -> Self {
         let totals = vec![(0.0, 0); candidates.clone().count()];
-        Self { grid, candidates, config, totals }
+        let lasting = candidates.clone();
+        Self { grid, candidates, config, totals, lasting }
+    }
+
+    /// What follows was recorded in `steps`. At its edges hardly anything is compared, and that is cut off in the middle of requests.
+    fn recorded(&mut self, steps: impl Iterator<Item = usize>) {
+        let ends = steps.fold(None, |ends: Option<(usize, usize)>, step| {
+            Some(ends.map_or((step, step), |(first, last)| (first.min(step), last.max(step))))
+        });
+        let (first, last) = ends.unwrap_or_default();
+        let least = self.config.lasting.as_nanos().div_ceil(self.grid.step.as_nanos().max(1));
+        let least = usize::try_from(least).unwrap_or(usize::MAX);
+        self.lasting = first.saturating_add(least)..=(last + 1).saturating_sub(least);
     }
 
     /// By candidate: the sum of gains, and how many channels it is of.
@@ -55,7 +69,8 @@ impl<'c> Gains<'c> {
 
     /// Adds a channel: `gain` by candidate.
     fn add(&mut self, gain: impl Fn(usize) -> f64) {
-        for (candidate, (total, channels)) in self.candidates.clone().zip(&mut self.totals) {
+        let candidates = self.candidates.clone().zip(&mut self.totals);
+        for (candidate, (total, channels)) in candidates.filter(|(at, _)| self.lasting.contains(at)) {
             let more = gain(candidate) - self.config.penalty;
             if more > 0.0 {
                 (*total, *channels) = (*total + more, *channels + 1);
@@ -99,6 +114,8 @@ impl<'c> Gains<'c> {
     }
 
     pub(super) fn spans(&mut self, spans: &[Span]) {
+        let grid = self.grid;
+        self.recorded(spans.iter().filter_map(|span| grid.step_of(span.start)));
         let mut seen = Shares::default();
         let mut times: HashMap<(&EntityId, &str), Vec<(usize, f64)>> = HashMap::new();
         for span in spans {
@@ -123,6 +140,8 @@ impl<'c> Gains<'c> {
     }
 
     pub(super) fn lines(&mut self, lines: &[LogRecord]) {
+        let grid = self.grid;
+        self.recorded(lines.iter().filter_map(|line| grid.step_of(line.time)));
         let mut seen = Shares::default();
         for line in lines {
             if let Some(step) = self.grid.step_of(line.time) {
@@ -168,6 +187,8 @@ impl<'c> Gains<'c> {
                     after.add(&self.grid, step, self.standard(value, centre, scale));
                 }
             }
+            // What precedes the context is known of each.
+            self.recorded([0, 2 * self.grid.half - 1].into_iter());
             let sums = running(after.0.iter().copied());
             let Some((n, sum)) = sums.last().copied() else { continue };
             // The level before is known: nothing is gained by what lies there.

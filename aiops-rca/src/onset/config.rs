@@ -23,6 +23,10 @@ pub struct OnsetConfig {
     /// Spans and lines on either side of the stated time that are compared; default 3 min, 1 to 10⁴ steps.
     #[serde(with = "duration")]
     pub context: Duration,
+    /// What must have been recorded on either side of an onset; default 30 s, 0 s to `context`. At the edge of a recording a change cannot be
+    /// told from a clump of requests.
+    #[serde(with = "duration")]
+    pub lasting: Duration,
     /// What a change of one channel must gain, in units of log-likelihood, to say anything; default 8, 0..=1000.
     pub penalty: f64,
     /// Least that all channels together must gain for the stated time to give way; default 12, 0..=1e6.
@@ -40,6 +44,7 @@ impl Default for OnsetConfig {
             error: Duration::from_secs(60),
             step: Duration::from_secs(5),
             context: Duration::from_secs(180),
+            lasting: Duration::from_secs(30),
             penalty: 8.0,
             least: 12.0,
             clip: 4.0,
@@ -65,6 +70,9 @@ impl OnsetConfig {
         }
         if self.reach > self.context {
             return Err(out_of_range("onset.reach", format!("{:?}", self.reach), "at most `context`"));
+        }
+        if self.lasting > self.context {
+            return Err(out_of_range("onset.lasting", format!("{:?}", self.lasting), "at most `context`"));
         }
         within("onset.penalty", self.penalty, 0.0, 1000.0)?;
         within("onset.least", self.least, 0.0, 1e6)?;

@@ -59,7 +59,8 @@ impl Grid {
     }
 }
 
-/// The time within [`OnsetConfig::reach`] of `stated` at which `window` changed; `stated` itself where nothing tells.
+/// The time within [`OnsetConfig::reach`] of `stated` at which `window` changed; `stated` itself where nothing tells, or where the change lies
+/// further away.
 /// O(spans + lines + samples, + channels · steps).
 ///
 /// `window` is one recording with what precedes the fault and what follows it.
@@ -76,19 +77,26 @@ pub fn onset(window: &TelemetryWindow, stated: Timestamp, config: &OnsetConfig) 
         step: config.step,
         half,
     };
-    let candidates = half - reach..=half + reach;
-    let mut gains = Gains::new(grid, candidates.clone(), config);
+    // One further on either side: a gain that goes on rising is that of a change beyond the reach.
+    let first = (half - reach).saturating_sub(1);
+    let mut gains = Gains::new(grid, first..=half + reach + 1, config);
     gains.spans(&window.spans);
     gains.lines(&window.logs);
     gains.metrics(&window.metrics);
+    let totals: Vec<(f64, usize)> = gains.totals().collect();
+    let peaks = totals.windows(3).enumerate().filter_map(|(i, around)| match around {
+        [(before, _), (gain, channels), (after, _)] if gain >= before && gain >= after => {
+            Some((first + 1 + i, *gain, *channels))
+        }
+        _ => None,
+    });
     let off = |candidate: usize| {
         let steps = i32::try_from(candidate).unwrap_or(i32::MAX) - i32::try_from(half).unwrap_or(0);
         SignedDuration::try_from(config.step).unwrap_or_default() * steps
     };
     let prior = |candidate: usize| -0.5 * (off(candidate).as_secs_f64() / config.error.as_secs_f64()).powi(2);
-    let best = candidates
-        .zip(gains.totals())
-        .map(|(candidate, (gain, channels))| (gain + prior(candidate), candidate, gain, channels))
+    let best = peaks
+        .map(|(candidate, gain, channels)| (gain + prior(candidate), candidate, gain, channels))
         // Of equal ones the nearest to what was stated, then the earlier.
         .max_by(|a, b| {
             let near = |c: usize| std::cmp::Reverse((c.abs_diff(half), c));

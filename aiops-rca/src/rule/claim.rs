@@ -103,3 +103,36 @@ pub(crate) fn corroborated(by_effect: &BTreeMap<Effect, f64>) -> f64 {
     let left = by_effect.values().fold(1.0, |left, support| left * (1.0 - support));
     (1.0_f64 - left).clamp(0.0, 1.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use aiops_core::model::FaultType;
+
+    use super::{Claim, corroborated};
+    use crate::fusion::Effect;
+
+    fn seen(by_effect: &[(Effect, f64)]) -> Claim {
+        let mut claim = Claim::new(FaultType::ResourceExhaustion, "memory", "seen".to_owned(), 0.0);
+        claim.by_effect = by_effect.iter().copied().collect();
+        claim.support = corroborated(&claim.by_effect);
+        claim
+    }
+
+    #[test]
+    fn one_symptom_seen_by_rule_and_localiser_counts_once_and_another_corroborates() {
+        let support = |by_effect: &[(Effect, f64)]| {
+            let known = Claim::new(FaultType::ResourceExhaustion, "memory", "known".to_owned(), 0.6);
+            let mut known = known.showing(Effect::Usage);
+            known.absorb(seen(by_effect));
+            known.support
+        };
+        for (by_effect, expected) in [
+            (vec![(Effect::Usage, 0.5)], 0.6),
+            (vec![(Effect::Usage, 0.7)], 0.7),
+            (vec![(Effect::Answers, 0.5)], 0.8),
+            (vec![(Effect::Usage, 0.7), (Effect::Answers, 0.5)], 0.85),
+        ] {
+            assert!((support(&by_effect) - expected).abs() < 1e-12, "{by_effect:?}: {}", support(&by_effect));
+        }
+    }
+}

@@ -53,6 +53,7 @@ impl<'s, 'a> Facts<'s, 'a> {
                 scene,
                 &[
                     FindingKind::WorkMissing,
+                    FindingKind::CallsMissing,
                     FindingKind::WorkNew,
                     FindingKind::LogMissing,
                     FindingKind::LogErrors,

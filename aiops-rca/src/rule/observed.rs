@@ -160,6 +160,10 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             (None, None) => {}
         }
     }
+    // Who names a failure tells what others only count: failures no stronger than the one that is named are that one.
+    let named = spoken.iter().map(|(_, seen)| seen.strength).fold(0.0, f64::max);
+    let failure = [FindingKind::Errors, FindingKind::SpanErrors, FindingKind::LogErrors];
+    silent.retain(|(kind, seen)| !failure.contains(kind) || seen.strength > named);
     let mut causes: BTreeMap<Cause, (f64, Vec<Sight<'_>>)> = BTreeMap::new();
     for (cause, seen) in spoken {
         // What a program says when it fails is its failure, in whichever line or span it says so.
@@ -196,6 +200,7 @@ const FAMILIES: [(FaultType, &[FindingKind]); 3] = [
         FaultType::Code,
         &[
             FindingKind::WorkMissing,
+            FindingKind::CallsMissing,
             FindingKind::WorkNew,
             FindingKind::SpanErrors,
             FindingKind::LogErrors,
@@ -219,9 +224,11 @@ fn mechanism(kind: FindingKind) -> &'static str {
         FindingKind::Resource => "resource",
         FindingKind::SpanErrors | FindingKind::LogErrors | FindingKind::Errors => word::FAILING_RESPONSES,
         FindingKind::Liveness => "unavailable",
-        FindingKind::WorkMissing | FindingKind::WorkNew | FindingKind::LogNew | FindingKind::LogMissing => {
-            CHANGED_WORK
-        }
+        FindingKind::WorkMissing
+        | FindingKind::WorkNew
+        | FindingKind::LogNew
+        | FindingKind::LogMissing
+        | FindingKind::CallsMissing => CHANGED_WORK,
         _ => NETWORK_PATH,
     }
 }

@@ -257,3 +257,39 @@ fn a_setting_out_of_range_is_refused_by_name() {
     let error = FusedLocalizer::default().with_config(config).unwrap_err();
     assert!(error.to_string().contains("reach"), "{error}");
 }
+
+/// A caller that gets as much as before and no longer calls on.
+#[test]
+fn calls_that_are_no_longer_made_are_held_against_the_only_caller() {
+    let traffic = |window: &mut TelemetryWindow, share: f64| {
+        let axis = window.metrics[0].times().clone();
+        // The whole load varies, and a third less comes since.
+        let load = |i: u64| (10.0 + 3.0 * noise(99, i)) * if share < 1.0 { 0.66 } else { 1.0 };
+        for (n, name) in (0_u64..).zip(NAMES) {
+            let of = |i: u64| {
+                let stopped = if n > 2 { share } else { 1.0 };
+                load(i) * stopped * (1.0 + 0.1 * noise(n, i))
+            };
+            let values: Vec<Option<f64>> = (0..axis.len() as u64).map(|i| Some(of(i))).collect();
+            let key = SeriesKey::new("workload_ops");
+            window.metrics.push(MetricSeries::new(key, service(name), axis.clone(), values).unwrap());
+        }
+        (window.spans, window.logs) = (Vec::new(), Vec::new());
+    };
+    let (mut reference, mut now) = windows(&NAMES, &Fault::default());
+    traffic(&mut reference, 1.0);
+    traffic(&mut now, 0.2);
+    let answer = FusedLocalizer::default().rank(&reference, &now);
+    let first = &answer.suspects[0];
+    assert_eq!((&first.entity, first.fault), (&service("order"), FaultType::Code), "{answer:#?}");
+    assert_eq!(first.findings[0].kind, FindingKind::CallsMissing);
+    assert!(first.findings[0].statement.contains("of service/stock fell"), "{:?}", first.findings[0]);
+
+    // Whom somebody else calls too gets less from whomever.
+    for window in [&mut reference, &mut now] {
+        window.topology.connect(service("cart"), service("stock"), EdgeKind::Calls);
+    }
+    let answer = FusedLocalizer::default().rank(&reference, &now);
+    let found = answer.suspects.iter().flat_map(|s| &s.findings);
+    assert!(found.into_iter().all(|f| f.kind != FindingKind::CallsMissing), "{answer:#?}");
+}

@@ -16,6 +16,7 @@ mod dark;
 mod devices;
 mod fused;
 mod fused_properties;
+mod gather;
 mod kinds;
 mod localize;
 mod memory;

@@ -4,20 +4,20 @@ use std::time::Duration;
 
 use aiops_core::action::{IncidentId, Mode};
 use aiops_core::model::{
-    Anomaly, Baseline, Change, ChangeKind, DetectorId, Diagnosis, EvidenceKind, FaultType, FetchRequest,
-    FittedHash, Hypothesis, LogRecord, LogSeverity, Observation, Ranking, Revision, SeriesKey, Shape, Signal,
-    SignalSet, SpanId, Suspect, TelemetryWindow, TimeRange, Unit, time,
+    Anomaly, Baseline, Change, ChangeKind, DetectorId, Diagnosis, EntityId, EvidenceKind, FaultType,
+    FetchRequest, FittedHash, Hypothesis, LogRecord, LogSeverity, MetricSeries, Observation, Ranking,
+    Revision, SeriesKey, Shape, Signal, SignalSet, SpanId, Suspect, TelemetryWindow, TimeRange, Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{Case, Context};
-use aiops_rca::{FusedLocalizer, MetricRoles, RuleRca, RuleRcaConfig};
+use aiops_rca::{FusedLocalizer, FusionConfig, MetricRoles, RuleRca, RuleRcaConfig};
 use futures_lite::future::block_on;
 use proptest::prelude::*;
 
-use crate::fused::{FAULT, Fault, NAMES, NORMAL, at, busy, delayed, service, silent, windows};
+use crate::fused::{FAULT, Fault, NAMES, NORMAL, at, busy, delayed, noise, service, silent, windows};
 
 /// What users feel at the front, which opens the case.
-fn felt(window: &TelemetryWindow) -> Anomaly {
+pub(crate) fn felt(window: &TelemetryWindow) -> Anomaly {
     let key = SeriesKey::new("p95(http_server_request_duration_seconds)");
     let reread = FetchRequest::new(window.range).with_step(Duration::from_secs(60));
     let baseline = Baseline { center: 0.05, scale: 0.005, samples: 60 };
@@ -37,7 +37,7 @@ fn felt(window: &TelemetryWindow) -> Anomaly {
     anomaly
 }
 
-fn whole(fault: &Fault) -> TelemetryWindow {
+pub(crate) fn whole(fault: &Fault) -> TelemetryWindow {
     let (mut window, mut now) = windows(&NAMES, fault);
     // Ids are unique within one window, and here two become one.
     let other = |id: SpanId| SpanId(id.0 | 1 << 40);
@@ -213,9 +213,25 @@ fn words_of_other_localisers_and_what_is_no_evidence_conclude_nothing() {
     }
 }
 
+/// A service by its name or itself.
+struct Who(EntityId);
+
+impl From<&str> for Who {
+    fn from(name: &str) -> Self {
+        Self(service(name))
+    }
+}
+
+impl From<&EntityId> for Who {
+    fn from(id: &EntityId) -> Self {
+        Self(id.clone())
+    }
+}
+
 /// Probability of the hypothesis that names system and kind; 0 where there is none.
-fn confidence(diagnosis: &Diagnosis, who: &str, kind: FaultType) -> f64 {
-    let of_it = diagnosis.hypotheses.iter().filter(|h| h.system == service(who) && h.fault == kind);
+fn confidence(diagnosis: &Diagnosis, who: impl Into<Who>, kind: FaultType) -> f64 {
+    let who = who.into().0;
+    let of_it = diagnosis.hypotheses.iter().filter(|h| h.system == who && h.fault == kind);
     of_it.map(|h| h.confidence.probability()).fold(0.0, f64::max)
 }
 
@@ -266,19 +282,114 @@ proptest! {
         prop_assert_eq!(once.hypotheses, twice.hypotheses);
     }
 
+    /// A failure that metrics, spans and lines all show is one failure.
     #[test]
-    fn a_healthy_service_aside_changes_nothing_above_it((fault, ..) in faults()) {
+    fn the_same_seen_in_other_signals_is_no_surer(
+        (fault, who, kind, _) in faults(),
+        text in prop::option::of(prop::sample::select(SAID.to_vec())),
+        weaker in 0.1..=1.0_f64,
+    ) {
+        let mut window = whole(&fault);
+        if let Some(text) = text {
+            says(&mut window, who, text);
+        }
+        let mut case = localized(window);
+        let once = rca().analyze(&case).unwrap();
+        let mut ranking = case.ranking().unwrap().clone();
+        let mut added = 0;
+        for suspect in &mut ranking.suspects {
+            let twins: Vec<Observation> =
+                suspect.observations.iter().flat_map(|seen| twins(seen, weaker)).collect();
+            added += twins.len();
+            suspect.observations.extend(twins);
+        }
+        prop_assert!(added > 0);
+        let at = case.opened_at();
+        case.localize(at, ranking);
+        let twice = rca().analyze(&case).unwrap();
+        prop_assert!(confidence(&once, who, kind) > 0.0 || text.is_some());
+        for h in &once.hypotheses {
+            let (before, after) = (confidence(&once, &h.system, h.fault), confidence(&twice, &h.system, h.fault));
+            prop_assert!(after <= before + 1e-12, "{} {}: {before} to {after}", h.system, h.fault);
+        }
+    }
+
+    #[test]
+    fn a_healthy_service_aside_changes_nothing_above_it((fault, who, ..) in faults(), seed in 0..1000_u64) {
         let window = whole(&fault);
         let mut more = window.clone();
-        let series = window.metrics.iter().find(|m| *m.entity() == service("front")).unwrap();
-        let steady = vec![Some(5.0); series.len()];
-        let aside = aiops_core::model::MetricSeries::new(
-            series.key().clone(), service("aside"), series.times().clone(), steady,
-        ).unwrap().with_kind(series.kind()).with_unit(series.unit().clone());
-        more.metrics.push(aside);
+        for (name, level, unit) in [("cpu_pct", 20.0, "%"), ("latency_p95_s", 0.05, "s")] {
+            let series = window.metrics.iter().find(|m| *m.entity() == service("front")).unwrap();
+            let noisy = (0..series.len()).map(|i| {
+                let bursts = if (i as u64 + seed).is_multiple_of(17) { 0.3 } else { 0.0 };
+                Some(level * (1.0 + bursts + 0.1 * noise(seed, i as u64)))
+            });
+            let aside = MetricSeries::new(
+                SeriesKey::new(name), service("aside"), series.times().clone(), noisy.collect::<Vec<_>>(),
+            );
+            more.metrics.push(aside.unwrap().with_kind(series.kind()).with_unit(Unit::new(unit)));
+        }
         more.sort();
-        prop_assert_eq!(diagnosed(window).1.hypotheses, diagnosed(more).1.hypotheses);
+        let (case, diagnosis) = diagnosed(window);
+        let (beside, with) = diagnosed(more);
+        let above = |case: &Case| -> Vec<Suspect> {
+            let suspects = case.ranking().unwrap().suspects.iter();
+            suspects.take_while(|s| s.entity != service("aside")).cloned().collect()
+        };
+        let (alone, above) = (above(&case), above(&beside));
+        prop_assert_eq!(&alone[..above.len()], &above[..]);
+        prop_assert!(above.iter().any(|s| s.entity == service(who)), "it stands above the one at fault");
+        let (a, b) = (cause(&diagnosis), cause(&with));
+        prop_assert_eq!((&a.system, a.fault, &a.mechanism), (&b.system, b.fault, &b.mechanism));
+        prop_assert_eq!((&a.citations, &a.explains, &a.path), (&b.citations, &b.explains, &b.path));
+        // It takes as much of the suspicion as its noise looks like.
+        let (a, b) = (a.confidence.probability(), b.confidence.probability());
+        prop_assert!(b <= a + 1e-12 && b > 0.97 * a, "{} to {}", a, b);
     }
+
+    /// What only orders those of whom nothing is known is no evidence.
+    #[test]
+    fn the_tail_of_the_ranking_makes_nobody_surer((fault, ..) in faults(), tail in 0.0..10.0_f64) {
+        let by = |tail: f64| {
+            let mut config = FusionConfig::default();
+            config.tail = tail;
+            let localizer = FusedLocalizer::default().with_config(config).unwrap();
+            let window = whole(&fault);
+            let ranking = localizer.rank_near(None, &window, at(FAULT), None);
+            let mut case = Case::open(IncidentId::new("inc-1"), window.range.end(), Mode::Auto);
+            case.observe(window.range.end(), window);
+            case.localize(case.opened_at(), ranking.ranking(Some(at(FAULT))));
+            rca().analyze(&case).unwrap()
+        };
+        prop_assert_eq!(by(0.0), by(tail));
+    }
+}
+
+/// What programs say, of several kinds of fault.
+const SAID: [&str; 3] =
+    ["java.lang.OutOfMemoryError in worker", "connection reset by peer", "order cannot be placed"];
+
+/// The same symptom as other signals show it, no stronger.
+fn twins(seen: &Observation, weaker: f64) -> Vec<Observation> {
+    let others: &[(Signal, &str)] = match seen.aspect.as_str() {
+        "self_time" | "call_time" => &[(Signal::Metrics, "latency")],
+        "errors" => &[(Signal::Traces, "span_errors"), (Signal::Logs, "log_errors")],
+        "span_errors" => &[(Signal::Metrics, "errors"), (Signal::Logs, "log_errors")],
+        "log_errors" => &[(Signal::Metrics, "errors"), (Signal::Traces, "span_errors")],
+        "work_missing" => &[(Signal::Logs, "log_missing")],
+        "log_missing" => &[(Signal::Traces, "work_missing")],
+        "work_new" => &[(Signal::Logs, "log_new")],
+        "log_new" => &[(Signal::Traces, "work_new")],
+        "cpu" => &[(Signal::Metrics, "cpu"), (Signal::Metrics, "saturation")],
+        "memory" => &[(Signal::Metrics, "memory")],
+        _ => &[],
+    };
+    let twin = |(signal, aspect): &(Signal, &str)| {
+        let statement = format!("{}, as {signal} show", seen.statement);
+        let twin = Observation::new(*signal, *aspect, weaker * seen.strength, statement);
+        seen.since.map_or(twin.clone(), |since| twin.since(since))
+    };
+    others.iter().map(twin).collect()
 }
 
 #[test]

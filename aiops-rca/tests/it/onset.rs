@@ -48,6 +48,31 @@ fn nothing_seen_leaves_what_was_stated() {
     }
 }
 
+/// At the edge of a recording a clump of requests looks like a change.
+#[test]
+fn no_onset_lies_at_the_edge_of_what_was_recorded() {
+    let config = OnsetConfig::default();
+    let ending = |lasts: i64| {
+        let mut window = window(Some(230));
+        window.spans.retain(|s| s.start < at(230 + lasts));
+        window.logs.retain(|l| l.time < at(230 + lasts));
+        onset(&window, at(190), &config).at
+    };
+    for lasts in [1, 5, 10, 20] {
+        let found = ending(lasts);
+        assert!(found <= at(230 + lasts) - config.lasting, "{lasts} s of it recorded, found at {found}");
+    }
+    assert!(off(ending(40), 230).abs() <= 5.0, "{}", ending(40));
+}
+
+#[test]
+fn a_change_beyond_the_reach_does_not_pull_the_onset_to_its_edge() {
+    for stated in [100, 260] {
+        let found = onset(&window(Some(180)), at(stated), &OnsetConfig::default());
+        assert_eq!((found.at, found.channels), (at(stated), 0));
+    }
+}
+
 #[test]
 fn at_the_ends_of_time_and_with_what_is_no_number_there_is_an_answer() {
     let mut odd = window(Some(180));
@@ -73,6 +98,7 @@ fn settings_out_of_range_are_refused_by_name() {
     };
     assert!(refused(|c| c.step = Duration::ZERO).contains("onset.step"));
     assert!(refused(|c| c.reach = Duration::from_secs(3600)).contains("onset.reach"));
+    assert!(refused(|c| c.lasting = Duration::from_secs(181)).contains("onset.lasting"));
     assert!(refused(|c| c.clip = f64::NAN).contains("onset.clip"));
     assert!(refused(|c| c.context = Duration::MAX).contains("onset.context"));
     assert!(refused(|c| c.least_events = 0).contains("onset.least_events"));

@@ -274,3 +274,16 @@ fn decided(decision: &aiops_core::action::DecisionRecord) -> String {
         aiops_core::action::DecisionOutcome::Denied { reason } => format!("denied: {reason}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aiops_rca::Calibrator;
+
+    /// Else every action waits for a person. Where rules or settings were changed, fit anew: `self_heal_report DIR --calibrate FILE`.
+    #[test]
+    fn the_calibration_holds_for_what_is_composed() {
+        let configuration = super::root_cause(true).unwrap().configuration(&super::localizer().unwrap().id());
+        let calibrator: Calibrator = serde_json::from_str(super::CALIBRATION).unwrap();
+        calibrator.check(Some(&configuration)).unwrap();
+    }
+}
