@@ -90,7 +90,9 @@ fn head(line: &str) -> (String, String) {
     let line = line.strip_prefix("Exception in thread \"main\" ").unwrap_or(line);
     match line.split_once(": ") {
         Some((kind, message)) if is_kind(kind) => (kind.to_owned(), message.trim().to_owned()),
-        _ if is_kind(line) && (line.contains('.') || line.ends_with("Error") || line.ends_with("Exception")) => {
+        _ if is_kind(line)
+            && (line.contains('.') || line.ends_with("Error") || line.ends_with("Exception")) =>
+        {
             (line.to_owned(), line.to_owned())
         }
         _ => (String::new(), line.to_owned()),

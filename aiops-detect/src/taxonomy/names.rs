@@ -100,9 +100,11 @@ impl TryFrom<Parts> for Taxonomy {
         if categories.keys().chain(moved.keys()).any(String::is_empty) {
             return Err(TaxonomyError::Unnamed);
         }
-        let dangling = |name: &String, to: &String| TaxonomyError::Dangling { name: name.clone(), to: to.clone() };
+        let dangling =
+            |name: &String, to: &String| TaxonomyError::Dangling { name: name.clone(), to: to.clone() };
         for (name, category) in categories {
-            if let Some(parent) = category.parent.as_ref().filter(|parent| !categories.contains_key(*parent)) {
+            if let Some(parent) = category.parent.as_ref().filter(|parent| !categories.contains_key(*parent))
+            {
                 return Err(dangling(name, parent));
             }
         }
@@ -158,8 +160,7 @@ impl Taxonomy {
     ) -> Result<Self, TaxonomyError> {
         let categories = categories.into_iter().map(|(name, category)| (name.into(), category)).collect();
         let moved = moved.into_iter().map(|(name, to)| (name.into(), to)).collect();
-        let next: Self =
-            Parts { version: self.0.version.saturating_add(1), categories, moved }.try_into()?;
+        let next: Self = Parts { version: self.0.version.saturating_add(1), categories, moved }.try_into()?;
         next.follows(self)?;
         Ok(next)
     }

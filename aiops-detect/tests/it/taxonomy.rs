@@ -115,7 +115,8 @@ fn names_given_otherwise_are_found_and_few_are_not_judged() {
     assert!(drift.drifted && drift.p < 1e-9, "{drift:?}");
     assert_eq!(drift.shifts[0].name, "database");
     // No name in both.
-    let apart = label_drift(&counts(&[("a", 50), ("b", 50)]), &counts(&[("c", 50), ("d", 50)]), &config).unwrap();
+    let apart =
+        label_drift(&counts(&[("a", 50), ("b", 50)]), &counts(&[("c", 50), ("d", 50)]), &config).unwrap();
     assert!((apart.distance - 1.0).abs() < 1e-12);
     assert!(label_drift(&usual, &counts(&[("memory", 19)]), &config).is_none());
     let one = counts(&[("memory", 100)]);
@@ -157,26 +158,40 @@ fn what_runtimes_print_is_read() {
     let java = ErrorReport::read(JAVA);
     assert_eq!(java.kind, "java.lang.IllegalStateException");
     assert_eq!(java.message, "order 81723 of 'bob' is closed");
-    assert_eq!(java.frames, ["shop.Orders.lambda$close$17", "shop.Orders.close", "java.base/java.lang.Thread.run"]);
+    assert_eq!(
+        java.frames,
+        ["shop.Orders.lambda$close$17", "shop.Orders.close", "java.base/java.lang.Thread.run"]
+    );
     let python = ErrorReport::read(PYTHON);
     assert_eq!((python.kind.as_str(), python.message.as_str()), ("KeyError", "'shoe-17'"));
     assert_eq!(python.frames, ["add", "post"]);
     let rust = ErrorReport::read(RUST);
     assert_eq!(rust.frames, ["shop::cart::add::h0123456789abcdef", "shop::main"]);
-    let script = ErrorReport::read("TypeError: x is undefined\n    at async load (/app/a.js:3:9)\n    at /app/b.js:1:1");
+    let script = ErrorReport::read(
+        "TypeError: x is undefined\n    at async load (/app/a.js:3:9)\n    at /app/b.js:1:1",
+    );
     assert_eq!((script.kind.as_str(), &script.frames[..]), ("TypeError", &["load".to_owned()][..]));
     let plain = ErrorReport::read("connection to db-7 refused");
-    assert_eq!((plain.kind.as_str(), plain.message.as_str(), plain.frames.len()), ("", "connection to db-7 refused", 0));
+    assert_eq!(
+        (plain.kind.as_str(), plain.message.as_str(), plain.frames.len()),
+        ("", "connection to db-7 refused", 0)
+    );
 }
 
 #[test]
 fn one_error_has_one_fingerprint_whatever_the_build_and_the_input() {
     let of = |text: &str| ErrorFingerprint::of(&ErrorReport::read(text));
     let java = of(JAVA);
-    assert_eq!(of(&JAVA.replace("Orders.java:91", "Orders.java:95").replace("$17", "$3").replace("81723", "4")), java);
+    assert_eq!(
+        of(&JAVA.replace("Orders.java:91", "Orders.java:95").replace("$17", "$3").replace("81723", "4")),
+        java
+    );
     assert_ne!(of(&JAVA.replace("Orders.close(", "Orders.open(")), java);
     assert_ne!(of(&JAVA.replace("IllegalState", "IllegalArgument")), java);
-    assert_eq!(of(&RUST.replace("0123456789abcdef", "fedcba9876543210").replace("c0ffee", "000000")), of(RUST));
+    assert_eq!(
+        of(&RUST.replace("0123456789abcdef", "fedcba9876543210").replace("c0ffee", "000000")),
+        of(RUST)
+    );
     assert_eq!(of("connection to db-7 refused after 30 s"), of("connection to db-9 refused after 5 s"));
     assert_ne!(of("connection to db-7 refused"), of("connection to db-7 reset"));
     assert_eq!(of("no user \"ann lee\" here"), of("no user \"bob\" here"));

@@ -116,7 +116,7 @@ fn what_often_fires_alone_is_no_symptom() {
     let t = 3_600 * 40;
     correlator.push(&within("shop", alert("Slow", "x", t)), at(t));
     let linked = |correlator: &mut Correlator, name: &str, about: &str| {
-        let outcome = correlator.push(&within("shop", alert(name, about, t + 150)), at(t + 150));
+        let outcome = correlator.push(&within("shop", alert(name, about, t + 200)), at(t + 200));
         let Disposition::New(placed) = outcome.disposition else { panic!("{outcome:?}") };
         placed.link.is_some()
     };
