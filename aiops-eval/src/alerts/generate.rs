@@ -300,10 +300,8 @@ pub fn estate(options: &StreamOptions, made: &EstateOptions) -> Stream {
             lone.push((system.clone(), alert(&estate, (name, *severity), about, onset, text), end));
         }
     }
-    let mut truth = stream.incidents.len();
-    for (system, alert, end) in lone {
+    for (truth, (system, alert, end)) in (stream.incidents.len()..).zip(lone) {
         stream.episodes.push(Episode { system, alert, truth, noise: true, end });
-        truth += 1;
     }
     hold_on(&mut stream);
     notify(&mut stream, options, &mut rng);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Alert, AlertState, EntityId, Topology, time};
+use aiops_core::model::{Alert, AlertState, EntityId, Labels, Topology, time};
 use serde::Serialize;
 
 use super::StreamReport;
@@ -179,12 +179,11 @@ fn sampled(now: Timestamp, step: Duration) -> Timestamp {
 pub(super) fn hold_on(stream: &mut Stream) {
     let margin = Duration::from_secs(60);
     stream.episodes.sort_by_key(|episode| episode.alert.started_at);
-    let mut firing: BTreeMap<(EntityId, String, Vec<(String, String)>), usize> = BTreeMap::new();
+    let mut firing: BTreeMap<(EntityId, String, Labels), usize> = BTreeMap::new();
     let mut kept: Vec<Episode> = Vec::with_capacity(stream.episodes.len());
     for episode in stream.episodes.drain(..) {
         let alert = &episode.alert;
-        let labels = alert.labels.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let key = (alert.entity.clone(), alert.name.clone(), labels);
+        let key = (alert.entity.clone(), alert.name.clone(), alert.labels.clone());
         let before = firing.get(&key).and_then(|at| kept.get_mut(*at));
         match before.filter(|before| alert.started_at <= time::after(before.end, margin)) {
             Some(before) => {
