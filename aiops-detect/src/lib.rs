@@ -21,6 +21,7 @@
 //! | [`rolling`] | series that left their norm, by robust deviation |
 //! | [`sli`] | error ratios derived from request counts, as a source |
 //! | [`stats`] | tests without distributions that know of autocorrelation |
+//! | [`taxonomy`] | what kinds of incidents are called, whether the names still mean the same, and application errors told apart |
 //! | [`usecase`] | named detectors: leaks, noisy neighbours, cold starts, capacity, cost, flaky tests, schemas, access |
 
 pub mod baseline;
@@ -48,6 +49,7 @@ mod rows;
 pub mod sli;
 mod state;
 pub mod stats;
+pub mod taxonomy;
 pub mod usecase;
 
 pub use aiops_compact::ConfigError;

@@ -14,7 +14,7 @@ use aiops_core::jiff::SignedDuration;
 use aiops_core::model::{Direction, MatchOp, Severity, TokenBudget};
 use aiops_detect::correlate::CorrelatorConfig;
 use aiops_eval::EvalError;
-use aiops_eval::alerts::{self, StreamOptions};
+use aiops_eval::alerts::{self, EstateOptions, StreamOptions};
 use aiops_eval::briefing;
 use aiops_eval::cases::read_folder;
 use aiops_eval::corpus::{self, CorpusOptions, generate};
@@ -149,6 +149,8 @@ enum Command {
     Incidents(Incidents),
     /// Lays the alerts of labelled incidents out as one stream and scores how they are grouped, with baselines beside it.
     Alerts(Alerts),
+    /// Scores the same on generated estates whose faults travel along their calls.
+    AlertEstate(AlertEstate),
     /// Measures how long the correlation of an alert takes, on generated ones.
     AlertSpeed {
         /// Notifications.
@@ -255,6 +257,37 @@ struct Alerts {
     /// Meaningless alerts per hour and system.
     #[arg(long, default_value_t = StreamOptions::default().noise_per_hour)]
     noise_per_hour: f64,
+    /// JSON file of settings of the correlator.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct AlertEstate {
+    /// First seed.
+    #[arg(long, default_value_t = StreamOptions::default().seed)]
+    seed: u64,
+    /// Estates, one for each seed from the first on.
+    #[arg(long, default_value_t = 5)]
+    seeds: u64,
+    /// Mean minutes from one incident of a system to the next.
+    #[arg(long, default_value_t = StreamOptions::default().gap_minutes)]
+    gap_minutes: f64,
+    /// Meaningless alerts per hour and system.
+    #[arg(long, default_value_t = StreamOptions::default().noise_per_hour)]
+    noise_per_hour: f64,
+    /// Share of the edges that the topology does not tell.
+    #[arg(long, default_value_t = EstateOptions::default().unknown)]
+    unknown: f64,
+    /// Services of each system.
+    #[arg(long, default_value_t = EstateOptions::default().services)]
+    services: usize,
+    /// Mean seconds that trouble takes from one to the next.
+    #[arg(long, default_value_t = EstateOptions::default().hop_seconds)]
+    hop_seconds: f64,
     /// JSON file of settings of the correlator.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -564,6 +597,7 @@ fn run(command: &Command) -> Result<ExitCode, String> {
         }
         Command::Incidents(options) => incidents(options),
         Command::Alerts(options) => correlation(options),
+        Command::AlertEstate(options) => alert_estate(options),
         Command::AlertSpeed { notifications, seed, json } => {
             let report = alerts::measure(*notifications, *seed, &CorrelatorConfig::default());
             print(*json, &report, || report.text())?;
@@ -623,6 +657,25 @@ fn correlation(options: &Alerts) -> Result<ExitCode, String> {
     // An evaluation of nothing is no success.
     let any = report.systems.iter().any(|system| system.incidents > 0);
     Ok(if any { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn alert_estate(options: &AlertEstate) -> Result<ExitCode, String> {
+    let config: CorrelatorConfig = settings(options.config.as_deref())?;
+    let layout = StreamOptions {
+        seed: options.seed,
+        gap_minutes: options.gap_minutes,
+        noise_per_hour: options.noise_per_hour,
+        ..StreamOptions::default()
+    };
+    let made = EstateOptions {
+        unknown: options.unknown,
+        services: options.services,
+        hop_seconds: options.hop_seconds,
+        ..EstateOptions::default()
+    };
+    let report = alerts::evaluate_generated(&layout, &made, options.seeds, &config);
+    print(options.json, &report, || report.text())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn incidents(options: &Incidents) -> Result<ExitCode, String> {

@@ -6,10 +6,11 @@ use aiops_core::action::IncidentId;
 use aiops_core::model::{Change, Confidence, EntityId, FittedHash, Severity, TimeRange, time};
 
 use super::correlator::Correlator;
+use super::group::Group;
 use super::incident::{BlastRadius, Incident, IncidentState, Member, Priority};
 use super::relation::IncidentNumber;
 use super::root::Suspicion;
-use super::state::{Group, Record};
+use super::state::Record;
 
 /// Changes an incident lists.
 const MAX_CHANGES: usize = 32;
@@ -60,8 +61,10 @@ impl Correlator {
         let exposed = self.topology.get(&primary_service).is_some_and(|entity| entity.internet_facing);
         let wide = exposed || blast_radius.alerting.len() >= self.options().wide;
         let holds = records.iter().any(|r| r.resolved_at.is_none()) || group.folded.total() > 0;
-        let onsets =
-            TimeRange::ending_at(group.last_onset, super::place::apart(group.first_onset, group.last_onset));
+        let onsets = TimeRange::ending_at(
+            group.last_onset,
+            super::evidence::apart(group.first_onset, group.last_onset),
+        );
         let seed = format!("{} {}", group.seed, group.seed_onset);
         let root_cause = cause(suspects.first(), &records, &changes);
         let confidence = standing_out(&suspects).and_then(|p| Confidence::uncalibrated(p).ok());

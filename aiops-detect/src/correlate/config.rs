@@ -6,50 +6,12 @@ use aiops_compact::ConfigError;
 use aiops_core::model::ChangeKind;
 use serde::{Deserialize, Serialize};
 
+use super::priors::{Priors, check_priors};
 use crate::error::{check, check_count};
 
-const MINUTE: Duration = Duration::from_secs(60);
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// How much each kind of evidence says that two alerts are of one incident: the probability that it alone makes them so,
-/// 0 to 1, for onsets at the same time. Kinds are joined by noisy-or (Pearl 1988, §4.3): `1 − Π(1 − w)`.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RelationWeights {
-    /// Both are about the same service (or database, node, …). Default 0.95.
-    pub service: f64,
-    /// One needs the other directly, or both need a third. Default 0.85.
-    pub topology: f64,
-    /// Factor on `topology` for every hop beyond the first. Default 0.85.
-    pub hop: f64,
-    /// The same change precedes both and touches both. Default 0.6.
-    pub change: f64,
-    /// Their texts are the same; times the similarity where they are less alike. Default 0.5.
-    pub text: f64,
-    /// The text of one names what the other is about. Default 0.7.
-    pub mention: f64,
-    /// They share a label of [`near_labels`](CorrelatorOptions::near_labels), such as the namespace, and no way between them is known;
-    /// times the probability that nothing else would have begun there by chance in the gap, or within a minute. Default 0.9.
-    pub near: f64,
-    /// Factor on `near` where the topology knows both and no way between them. Default 0.7.
-    pub unrelated: f64,
-}
-
-impl Default for RelationWeights {
-    fn default() -> Self {
-        Self {
-            service: 0.95,
-            topology: 0.85,
-            hop: 0.85,
-            change: 0.6,
-            text: 0.5,
-            mention: 0.7,
-            near: 0.9,
-            unrelated: 0.7,
-        }
-    }
-}
 
 /// What makes an alert the suspected root of its incident; shares, each 0 to 1, of which at least one is more than 0.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -135,17 +97,17 @@ pub struct CorrelatorOptions {
     /// open it again; 0 to `reopen_within`. Default 1 min.
     #[serde(with = "aiops_core::model::duration")]
     pub late_within: Duration,
-    /// Most time between the onsets of two alerts that are related by anything but a change, 1 s to 1 day. Default 5 min.
-    /// At this gap evidence counts half.
+    /// An alert is compared with incidents whose last onset is no farther from its own than this, 1 s to 1 day. Default 1 h: not what
+    /// parts incidents, but what bounds the search for one.
     #[serde(with = "aiops_core::model::duration")]
-    pub window: Duration,
-    /// The same for alerts that one change touches, and how long before an onset a change is looked for; `window` to 1 day. Default 30 min.
+    pub horizon: Duration,
+    /// How long before an onset a change is looked for, 1 s to 1 day. Default 30 min. An incident that a change began goes on for as long.
     #[serde(with = "aiops_core::model::duration")]
     pub change_window: Duration,
     /// Changes that an incident lists: so long before its first onset, `change_window` to 7 days. Default 4 h.
     #[serde(with = "aiops_core::model::duration")]
     pub change_lookback: Duration,
-    /// An incident takes no alert whose onset is later than this after its first, `window` to 30 days. Default 2 h: a
+    /// An incident takes no alert whose onset is later than this after its first, 1 s to 30 days. Default 2 h: a
     /// trickle of alerts must not keep one incident growing for ever.
     #[serde(with = "aiops_core::model::duration")]
     pub max_span: Duration,
@@ -153,22 +115,22 @@ pub struct CorrelatorOptions {
     /// Default 15 min.
     #[serde(with = "aiops_core::model::duration")]
     pub close_after: Duration,
-    /// Fewest strength of a link, more than 0 to 1. Default 0.5.
+    /// Least probability that an alert is of an incident rather than the beginning of another, more than 0 and less than 1. Default 0.5:
+    /// whichever is more probable. More makes smaller incidents.
     pub threshold: f64,
-    /// What evidence is worth.
-    pub weights: RelationWeights,
+    /// What is held of incidents beforehand.
+    pub priors: Priors,
     /// What makes a suspect.
     pub root: RootWeights,
     /// Most hops between related entities, 1 to 16. Default 4.
     pub max_distance: usize,
-    /// Entities looked at around a new alert, nearest first, 1 to 100 000. Default 512.
+    /// Entities looked at around a new alert, nearest first, 1 to 100 000. Default 256.
     pub max_neighbours: usize,
-    /// Alerts compared at each of them, latest first, and by each other kind of evidence; 1 to 1000. Default 8.
+    /// Incidents looked at in its place and at each entity around it, and alerts by each other kind of evidence, latest first; 1 to
+    /// 1000. Default 8.
     pub max_candidates: usize,
-    /// Alerts around a new one that are compared in all, nearest first, 1 to 1 000 000. Default 256.
+    /// Incidents that a new alert is compared with in all, nearest first, 1 to 10 000. Default 64.
     pub max_compared: usize,
-    /// Incidents an hour that are held to begin in a place of which nothing is known yet, 0.01 to 1000. Default 4.
-    pub usual_per_hour: f64,
     /// Time over which it is counted how often incidents begin in a place, 1 h to 30 days. Default 1 day.
     #[serde(with = "aiops_core::model::duration")]
     pub pace_memory: Duration,
@@ -247,19 +209,18 @@ impl Default for CorrelatorOptions {
             remember: HOUR * 6,
             reopen_within: MINUTE * 5,
             late_within: MINUTE,
-            window: MINUTE * 5,
+            horizon: HOUR,
             change_window: MINUTE * 30,
             change_lookback: HOUR * 4,
             max_span: HOUR * 2,
             close_after: MINUTE * 15,
             threshold: 0.5,
-            weights: RelationWeights::default(),
+            priors: Priors::default(),
             root: RootWeights::default(),
             max_distance: 4,
-            max_neighbours: 512,
+            max_neighbours: 256,
             max_candidates: 8,
-            max_compared: 256,
-            usual_per_hour: 4.0,
+            max_compared: 64,
             pace_memory: DAY,
             text_similarity: 0.6,
             text_after: 200,
@@ -311,7 +272,7 @@ impl From<CorrelatorConfig> for CorrelatorOptions {
     }
 }
 
-fn check_time(
+pub(super) fn check_time(
     field: &'static str,
     value: Duration,
     range: RangeInclusive<Duration>,
@@ -328,27 +289,16 @@ impl TryFrom<CorrelatorOptions> for CorrelatorConfig {
         check_time("reopen_within", o.reopen_within, Duration::ZERO..=DAY, "0 to 1 day")?;
         let late = Duration::ZERO..=o.reopen_within;
         check_time("late_within", o.late_within, late, "0 to `reopen_within`")?;
-        check_time("window", o.window, Duration::from_secs(1)..=DAY, "1 s to 1 day")?;
-        check_time("change_window", o.change_window, o.window..=DAY, "`window` to 1 day")?;
+        let second = Duration::from_secs(1);
+        check_time("horizon", o.horizon, second..=DAY, "1 s to 1 day")?;
+        check_time("change_window", o.change_window, second..=DAY, "1 s to 1 day")?;
         let lookback = o.change_window..=DAY * 7;
         check_time("change_lookback", o.change_lookback, lookback, "`change_window` to 7 days")?;
-        check_time("max_span", o.max_span, o.window..=DAY * 30, "`window` to 30 days")?;
+        check_time("max_span", o.max_span, second..=DAY * 30, "1 s to 30 days")?;
         check_time("close_after", o.close_after, o.reopen_within..=DAY * 7, "`reopen_within` to 7 days")?;
         check_time("suppress_for", o.suppress_for, Duration::ZERO..=DAY, "0 to 1 day")?;
-        check("threshold", o.threshold, f64::MIN_POSITIVE..=1.0, "more than 0, at most 1")?;
-        let w = &o.weights;
-        for (field, value) in [
-            ("weights.service", w.service),
-            ("weights.topology", w.topology),
-            ("weights.hop", w.hop),
-            ("weights.change", w.change),
-            ("weights.text", w.text),
-            ("weights.mention", w.mention),
-            ("weights.near", w.near),
-            ("weights.unrelated", w.unrelated),
-        ] {
-            check(field, value, 0.0..=1.0, "0 to 1")?;
-        }
+        check("threshold", o.threshold, 0.001..=0.999, "0.001 to 0.999")?;
+        check_priors(&o.priors)?;
         let r = &o.root;
         let shares = [
             ("root.coverage", r.coverage),
@@ -383,8 +333,7 @@ impl TryFrom<CorrelatorOptions> for CorrelatorConfig {
         check_count("max_distance", o.max_distance, 1..=16, "1 to 16 hops")?;
         check_count("max_neighbours", o.max_neighbours, 1..=100_000, "1 to 100000")?;
         check_count("max_candidates", o.max_candidates, 1..=1000, "1 to 1000")?;
-        check_count("max_compared", o.max_compared, 1..=1_000_000, "1 to 1000000")?;
-        check("usual_per_hour", o.usual_per_hour, 0.01..=1000.0, "0.01 to 1000 incidents an hour")?;
+        check_count("max_compared", o.max_compared, 1..=10_000, "1 to 10000")?;
         check_time("pace_memory", o.pace_memory, HOUR..=DAY * 30, "1 h to 30 days")?;
         check_count("wide", o.wide, million.clone(), "1 to 1000000")?;
         check_count("max_alerts", o.max_alerts, 16..=10_000_000, "16 to 10000000")?;

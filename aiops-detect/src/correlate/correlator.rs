@@ -7,12 +7,13 @@ use serde::{Deserialize, Serialize};
 use super::config::{CorrelatorConfig, CorrelatorOptions};
 use super::fingerprint::{Fingerprint, name_of};
 use super::graph::Graph;
+use super::group::{Group, Index};
 use super::incident::Incident;
 use super::limit::{Limiter, Tier};
 use super::pace::Pace;
 use super::quiet::{Events, HeldBy, MaintenanceWindow, locus};
 use super::relation::{AlertId, IncidentNumber, Link};
-use super::state::{Group, Index, Record, trim};
+use super::state::{Record, trim};
 use super::text::Vocabulary;
 
 /// Alerts whose time of being held is over that one push releases; [`Correlator::advance`] releases all.
@@ -232,7 +233,8 @@ impl Correlator {
     /// Estimate of the memory it takes, in bytes, the topology left out.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.bytes + self.vocabulary.bytes() + self.groups.len() * 512
+        let groups: usize = self.groups.values().map(Group::bytes).sum();
+        self.bytes + self.vocabulary.bytes() + self.pace.bytes() + groups
     }
 
     /// Replaces what is known of the topology. Alerts that were grouped stay so. O((entities + edges + alerts) log n).
@@ -240,15 +242,20 @@ impl Correlator {
         self.graph = Graph::new(&topology);
         self.topology = topology;
         self.events.reindex(&self.graph);
-        let Self { records, index, graph, config, bytes, .. } = self;
+        let Self { records, groups, index, graph, config, bytes, .. } = self;
+        *index = Index::default();
+        groups.values_mut().for_each(Group::underive);
         for record in records.values_mut() {
-            index.remove(record);
             *bytes = bytes.saturating_sub(record.bytes());
             record.locus = locus_of(&record.alert.entity, graph, config.options());
             record.derive(graph, config.options());
             *bytes += record.bytes();
             index.add(record);
+            if let Some(group) = record.incident.and_then(|number| groups.get_mut(&number)) {
+                group.derive(record);
+            }
         }
+        groups.values().for_each(|group| index.add_group(group, graph));
     }
 
     /// Tells of a change. One that is known by its id is not taken twice. Alerts that came before it are not related by it.
@@ -268,35 +275,35 @@ impl Correlator {
         self.stats.notifications += 1;
         self.release(at, RELEASED_BY_PUSH);
         let fingerprint = Fingerprint::of(alert, self.options());
-        let known = self.recall(fingerprint, alert.state, at);
-        let (disposition, id) = match (known, alert.state) {
-            (None, AlertState::Resolved) => {
+        let (disposition, id) = match (self.recall(fingerprint, alert.state, at), alert.state) {
+            (Known::No(_), AlertState::Resolved) => {
                 self.stats.unmatched += 1;
                 (Disposition::Unmatched, None)
             }
-            (None, AlertState::Firing) => self.admit(fingerprint, alert, at),
-            (Some(id), AlertState::Resolved) => (self.end(id, alert, at), Some(id)),
-            (Some(id), AlertState::Firing) => (self.again(id, alert, at), Some(id)),
+            (Known::No(former), AlertState::Firing) => self.admit(fingerprint, alert, former, at),
+            (Known::As(id), AlertState::Resolved) => (self.end(id, alert, at), Some(id)),
+            (Known::As(id), AlertState::Firing) => (self.again(id, alert, at), Some(id)),
         };
         Outcome { fingerprint, alert: id, disposition }
     }
 
     /// The alert with this fingerprint, unless it is too long ago.
-    fn recall(&mut self, fingerprint: Fingerprint, state: AlertState, at: Timestamp) -> Option<AlertId> {
-        let id = *self.known.get(&fingerprint)?;
+    fn recall(&mut self, fingerprint: Fingerprint, state: AlertState, at: Timestamp) -> Known {
+        let Some(id) = self.known.get(&fingerprint).copied() else { return Known::No(None) };
         let options = self.config.options();
-        let record = self.records.get(&id)?;
+        let Some(record) = self.records.get(&id) else { return Known::No(None) };
         let ended = record.resolved_at.filter(|_| state == AlertState::Firing);
         let over = elapsed(record.last_seen, at) > options.remember
             || ended.is_some_and(|ended| elapsed(ended, at) > options.reopen_within);
         if !over {
-            return Some(id);
+            return Known::As(id);
         }
         self.known.remove(&fingerprint);
         if record.incident.is_none() {
             self.drop_record(id);
+            return Known::No(None);
         }
-        None
+        Known::No(Some(id))
     }
 
     /// Changes a record and what is derived from it.
@@ -330,6 +337,13 @@ impl Correlator {
         });
         let Some((incident, late, first, suppressed)) = seen else { return Disposition::Unmatched };
         self.touch(incident, None, at);
+        if !late
+            && first
+            && let Some(group) = incident.and_then(|number| self.groups.get_mut(&number))
+        {
+            group.firing = group.firing.saturating_sub(1);
+            group.last_end = group.last_end.max(Some(at));
+        }
         self.stats.suppressed += u64::from(suppressed);
         let (count, disposition) = match (late, first) {
             (true, _) => (&mut self.stats.late, Disposition::Late(incident)),
@@ -362,6 +376,9 @@ impl Correlator {
         let Some((incident, late, ended, graver)) = seen else { return Disposition::Unmatched };
         let reopened = ended && !late;
         self.touch(incident, graver.then_some(alert.severity), at);
+        if reopened && let Some(group) = incident.and_then(|number| self.groups.get_mut(&number)) {
+            group.firing += 1;
+        }
         // What is in no incident and turns out to be grave, or begins again after it was suppressed, is judged anew.
         let incident = if incident.is_none() && (reopened || graver) { self.judge(id, at) } else { incident };
         let (count, disposition) = if late {
@@ -404,6 +421,7 @@ impl Correlator {
         &mut self,
         fingerprint: Fingerprint,
         alert: &Alert,
+        former: Option<AlertId>,
         at: Timestamp,
     ) -> (Disposition, Option<AlertId>) {
         let locus = locus_of(&alert.entity, &self.graph, self.config.options());
@@ -438,6 +456,7 @@ impl Correlator {
             resolved_at: None,
             count: 1,
             flaps: 0,
+            former,
             node: None,
             scope: Vec::new(),
             near: Vec::new(),
@@ -471,7 +490,7 @@ impl Correlator {
             Tier::Info => self.stats.limited_info += 1,
             Tier::Warning => self.stats.limited_warning += 1,
         }
-        let latest = self.index.at(locus, 1).next().and_then(|id| self.records.get(&id)?.incident);
+        let latest = self.index.about(locus, 1).next().and_then(|id| self.records.get(&id)?.incident);
         if let Some(group) = latest.and_then(|number| self.groups.get_mut(&number)) {
             group.limited = group.limited.saturating_add(1);
         }
@@ -502,12 +521,13 @@ impl Correlator {
     }
 
     fn fold(&mut self, id: AlertId) {
-        let Some(record) = self.records.get(&id) else { return };
-        let severity = record.alert.severity;
-        match record.incident.and_then(|number| self.groups.get_mut(&number)) {
+        let Self { records, groups, index, graph, .. } = self;
+        let Some(record) = records.get(&id) else { return };
+        match record.incident.and_then(|number| groups.get_mut(&number)) {
             Some(group) => {
-                group.members.remove(&id);
-                group.folded.count(severity);
+                if group.fold(record) {
+                    index.leave_locus(&record.locus, group.number, graph);
+                }
                 self.stats.folded += 1;
             }
             None => self.stats.forgotten += 1,
@@ -540,9 +560,7 @@ impl Correlator {
         self.events.expire(at, &self.graph, options);
         let over = |group: &Group| {
             let quiet = elapsed(group.last_activity, at);
-            let ended = |id: &AlertId| self.records.get(id).is_none_or(|r| r.resolved_at.is_some());
-            let all_ended = group.folded.total() == 0 && group.members.iter().all(ended);
-            quiet >= remember || quiet >= close_after && all_ended
+            quiet >= remember || quiet >= close_after && group.has_ended()
         };
         let closing: Vec<IncidentNumber> =
             self.groups.values().filter(|group| over(group)).map(|group| group.number).collect();
@@ -550,6 +568,7 @@ impl Correlator {
         for number in closing {
             closed.extend(self.incident(number).map(Incident::closed));
             if let Some(group) = self.groups.remove(&number) {
+                self.index.remove_group(&group, &self.graph);
                 group.members.iter().for_each(|id| self.drop_record(*id));
             }
             self.storm = self.storm.filter(|storm| *storm != number);
@@ -572,6 +591,14 @@ impl Correlator {
             .filter(|record| record.incident.is_none())
             .map(|record| (&record.alert, record.held.as_ref().map(|hold| &hold.by)))
     }
+}
+
+/// Whether a notification is of an alert that is known.
+enum Known {
+    /// It is this one.
+    As(AlertId),
+    /// It is a new one; there may be an earlier firing of it.
+    No(Option<AlertId>),
 }
 
 /// What an alert is about: the whole that its entity is a part of, by the topology, or a workload by the name of its pod.

@@ -35,6 +35,8 @@ pub(super) struct Graph {
     index: BTreeMap<EntityId, usize>,
     needs: Vec<Vec<usize>>,
     needed_by: Vec<Vec<usize>>,
+    /// How many nodes hang together with each, itself included.
+    together: Vec<usize>,
 }
 
 impl Graph {
@@ -73,7 +75,18 @@ impl Graph {
                 up.push(from);
             }
         }
-        Self { nodes, index, needs, needed_by }
+        let together = components(&needs, &needed_by);
+        Self { nodes, index, needs, needed_by, together }
+    }
+
+    /// Nodes.
+    pub(super) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How many nodes hang together with `node`, itself included.
+    pub(super) fn together(&self, node: usize) -> usize {
+        self.together.get(node).copied().unwrap_or(1)
     }
 
     /// The whole that `id` is a part of, where it is known.
@@ -186,4 +199,35 @@ impl Graph {
     pub(super) fn node(&self, id: &EntityId) -> Option<usize> {
         self.index.get(id).copied()
     }
+}
+
+/// Size of the component of each node, edges taken both ways.
+fn components(needs: &[Vec<usize>], needed_by: &[Vec<usize>]) -> Vec<usize> {
+    let mut size = vec![0; needs.len()];
+    for start in 0..needs.len() {
+        if size.get(start) != Some(&0) {
+            continue;
+        }
+        let mut members = vec![start];
+        let mut at = 0;
+        // Marked as met until the size is known.
+        if let Some(slot) = size.get_mut(start) {
+            *slot = 1;
+        }
+        while let Some(node) = members.get(at).copied() {
+            at += 1;
+            for next in [needs, needed_by].into_iter().filter_map(|edges| edges.get(node)).flatten() {
+                if let Some(slot) = size.get_mut(*next).filter(|slot| **slot == 0) {
+                    *slot = 1;
+                    members.push(*next);
+                }
+            }
+        }
+        for node in &members {
+            if let Some(slot) = size.get_mut(*node) {
+                *slot = members.len();
+            }
+        }
+    }
+    size
 }

@@ -4,11 +4,18 @@
 //! times in the same order give the same incidents, whatever was stored and restored in between.
 //!
 //! # What makes alerts one incident
-//! A new alert is compared with those around it: about the same service, near it in the topology, after the same
-//! change, with like texts, in the same namespace where no topology is known. Every kind of evidence has a weight
-//! ([`RelationWeights`]); they are joined by noisy-or and count half at a gap of [`window`](CorrelatorOptions::window). Sharing a namespace
-//! counts as much as it is improbable that two things begin there so close together by chance. The strongest [`Link`] of at least [`threshold`](CorrelatorOptions::threshold) decides where the alert goes. The link is kept: it is the explanation, and
-//! [`Correlator::split`] undoes it.
+//! A new alert is either raised by an incident under way or the beginning of another. Which is more probable decides:
+//! - *Times.* Every alert of an incident raises others at a rate that dies down (the epidemic-type aftershock sequence of seismology, Ogata
+//!   1988); against it stands the rate at which incidents, and lone alerts like this one, begin in that place. Both are
+//!   counted as the stream goes on, the second by alert, and so is how finely a place is sampled. An incident thus
+//!   lives on by its bursts and not by a trickle.
+//! - *Whom it is about.* How near in the topology it is to what the incident is about, over how near it would be by chance:
+//!   in an incident that is everywhere already nearness says nothing, and being apart speaks against it.
+//! - *What it says and follows.* Rare words and labels, names, changes in common: the ratios of record linkage (Fellegi and Sunter 1969), the
+//!   probability of agreeing by chance being counted in the alerts seen.
+//!
+//! The [`Link`] with every piece of evidence, for and against, is kept: it is the explanation, and [`Correlator::split`] undoes it. [`Priors`]
+//! holds what is held beforehand.
 //!
 //! Near in the topology means that one needs the other or both need the same third, not that the same third calls both. An
 //! alert that is related to two incidents makes them one only where it may be a cause in both: what two incidents have
@@ -22,12 +29,15 @@
 mod assemble;
 mod config;
 mod correlator;
+mod evidence;
 mod fingerprint;
 mod graph;
+mod group;
 mod incident;
 mod limit;
 mod pace;
 mod place;
+mod priors;
 mod quiet;
 mod relation;
 mod root;
@@ -36,12 +46,13 @@ mod split;
 mod state;
 mod text;
 
-pub use config::{CorrelatorConfig, CorrelatorOptions, LimitOptions, RelationWeights, RootWeights};
+pub use config::{CorrelatorConfig, CorrelatorOptions, LimitOptions, RootWeights};
 pub use correlator::{CorrelationStats, Correlator, Disposition, Outcome, Placed};
 pub use fingerprint::{Fingerprint, workload};
 pub use graph::Way;
 pub use incident::{BlastRadius, Incident, IncidentState, Member, Priority};
 pub use limit::Tier;
+pub use priors::Priors;
 pub use quiet::{HeldBy, MaintenanceWindow};
 pub use relation::{AlertId, IncidentNumber, Link, Reason, Weighed};
 pub use root::{Suspicion, SuspicionParts};

@@ -8,9 +8,10 @@ use aiops_core::model::{EntityId, Severity, float, time};
 use serde::{Deserialize, Serialize};
 
 use super::correlator::Correlator;
-use super::place::apart;
+use super::evidence::apart;
+use super::group::Group;
 use super::relation::AlertId;
-use super::state::{Group, Record};
+use super::state::Record;
 
 /// Onsets this close together are at the same time: no two collectors agree better.
 const SIMULTANEOUS: Duration = Duration::from_secs(60);

@@ -9,15 +9,16 @@ use serde::{Deserialize, Serialize};
 use super::config::CorrelatorConfig;
 use super::correlator::{CorrelationStats, Correlator, locus_of};
 use super::graph::Graph;
+use super::group::{Group, Index};
 use super::limit::Limiter;
 use super::pace::Pace;
 use super::quiet::Events;
 use super::relation::{AlertId, IncidentNumber};
-use super::state::{Group, Index, Record};
+use super::state::Record;
 use super::text::Vocabulary;
 
 /// Version of the format that [`Correlator`] serialises to.
-pub const SNAPSHOT_VERSION: u32 = 1;
+pub const SNAPSHOT_VERSION: u32 = 2;
 
 /// What is stored; everything else follows from it.
 #[derive(Debug, Serialize, Deserialize)]
@@ -96,7 +97,11 @@ impl TryFrom<Snapshot> for Correlator {
             None => true,
         });
         let listed = groups.values().all(|group| {
-            group.members.iter().all(|id| records.get(id).is_some_and(|r| r.incident == Some(group.number)))
+            group.is_sound()
+                && group
+                    .members
+                    .iter()
+                    .all(|id| records.get(id).is_some_and(|r| r.incident == Some(group.number)))
         });
         let sound = records.values().all(|record| {
             record.words.is_sound()
@@ -145,6 +150,7 @@ impl TryFrom<Snapshot> for Correlator {
             index.add(record);
             correlator.bytes += record.bytes();
         }
+        correlator.groups.values().for_each(|group| index.add_group(group, &correlator.graph));
         correlator.index = index;
         correlator.records = records;
         Ok(correlator)

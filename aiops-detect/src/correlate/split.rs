@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use aiops_core::jiff::Timestamp;
 
 use super::correlator::Correlator;
+use super::group::Group;
 use super::relation::{AlertId, IncidentNumber, Link};
-use super::state::Group;
+use super::state::Record;
 
 /// Why an incident could not be split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +79,7 @@ impl Correlator {
         let Some(seed) = members.first().and_then(|id| self.records.get(id)) else {
             return Err(SplitError::OneSided);
         };
+        self.index.remove_group(group, &self.graph);
         let part = IncidentNumber(self.next_incident);
         let mut fresh = Group::open(part, seed, at);
         fresh.split_from = Some(number);
@@ -107,9 +109,10 @@ impl Correlator {
             fresh.apart.insert(number);
             group.apart.insert(part);
             group.members = stay;
-            let records = group.members.iter().filter_map(|id| self.records.get(id));
+            group.alone = None;
+            group.underive();
             let (mut first, mut last) = (None, None);
-            for record in records {
+            for record in group.members.iter().filter_map(|id| self.records.get(id)) {
                 first = Some(first.map_or(record.onset, |t: Timestamp| t.min(record.onset)));
                 last = Some(last.map_or(record.onset, |t: Timestamp| t.max(record.onset)));
             }
@@ -119,12 +122,22 @@ impl Correlator {
             }
             group.notifications = group.notifications.saturating_sub(fresh.notifications);
             group.last_activity = group.last_activity.max(at);
+            let listed: Vec<&Record> = group.members.iter().filter_map(|id| self.records.get(id)).collect();
+            listed.iter().for_each(|record| group.derive(record));
             if group.folded.critical == 0 {
-                let listed = group.members.iter().filter_map(|id| self.records.get(id));
-                let gravest = listed.map(|record| record.alert.severity).max();
+                let gravest = listed.iter().map(|record| record.alert.severity).max();
                 group.severity = gravest.unwrap_or(group.severity);
             }
+            self.index.add_group(group, &self.graph);
         }
+        for number in [number, part] {
+            let group = if number == part { Some(&mut fresh) } else { self.groups.get_mut(&number) };
+            if let Some(group) = group {
+                let records = group.members.iter().filter_map(|id| self.records.get(id));
+                group.doubt = records.flat_map(|r| &r.links).map(|link| 1.0 - link.strength).product();
+            }
+        }
+        self.index.add_group(&fresh, &self.graph);
         for other in &fresh.apart {
             if let Some(group) = self.groups.get_mut(other) {
                 group.apart.insert(part);

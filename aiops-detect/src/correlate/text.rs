@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::Alert;
+use aiops_core::model::{Alert, EntityId};
 use serde::{Deserialize, Serialize};
 
 use super::config::CorrelatorOptions;
@@ -19,7 +19,10 @@ const MAX_WORDS: usize = 96;
 /// Words of an alert that are kept, the rarest.
 const KEPT: usize = 12;
 
-/// Words of which it is known how many alerts have them.
+/// Labels of an alert that are compared.
+const MAX_LABELS: usize = 16;
+
+/// Words, and labels with their values, of which it is known how many alerts have them.
 const MAX_KNOWN: usize = 1 << 16;
 
 /// Hash of a word (FNV-1a, 64 bits). Words that collide count as one; who can write alerts can make them.
@@ -36,6 +39,11 @@ pub(super) fn name(text: &str) -> Option<Word> {
     (text.len() >= 4).then(|| hash(text.bytes()))
 }
 
+/// An entity as a number.
+pub(super) fn hash_of(entity: &EntityId) -> u64 {
+    hash(entity.kind().as_str().bytes().chain([0]).chain(entity.name().bytes()))
+}
+
 /// Words of `text`: runs of letters, digits, `-`, `_` and `.`, without those at the ends. What is short, or mostly digits,
 /// says how much and not what.
 fn words(text: &str) -> impl Iterator<Item = &str> {
@@ -48,6 +56,30 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         })
 }
 
+/// Labels that say something of their own: not a copy's name, a place, a system, or what the alert is about.
+fn telling<'a>(alert: &'a Alert, options: &'a CorrelatorOptions) -> impl Iterator<Item = (&'a str, &'a str)> {
+    alert.labels.iter().filter(|(label, value)| {
+        let listed = |labels: &[String]| labels.iter().any(|l| l == label);
+        !value.is_empty()
+            && *value != alert.entity.name()
+            && !options.volatile_labels.contains(*label)
+            && !listed(&options.scope_labels)
+            && !listed(&options.near_labels)
+            && !label.starts_with("__")
+    })
+}
+
+/// A label with its value as a word, which no word of a text is.
+fn pair(label: &str, value: &str) -> Word {
+    hash(label.bytes().chain([0]).chain(value.bytes()))
+}
+
+/// Name and value of the label of `alert` that stands for `word`.
+pub(super) fn label_of(alert: &Alert, word: Word, options: &CorrelatorOptions) -> Option<(String, String)> {
+    let found = telling(alert, options).find(|(label, value)| pair(label, value) == word);
+    found.map(|(label, value)| (label.to_owned(), value.to_owned()))
+}
+
 /// The words of one alert.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -56,6 +88,8 @@ pub(super) struct Words {
     vector: Vec<(Word, f32)>,
     /// Words that may be names: those of several parts, and as many others as fit.
     pub(super) names: Vec<Word>,
+    /// Labels with their values that few alerts have, and the share of alerts that do, rarest first.
+    pub(super) labels: Vec<(Word, f32)>,
 }
 
 impl Words {
@@ -72,18 +106,31 @@ impl Words {
         sum.clamp(0.0, 1.0)
     }
 
-    /// Its words.
-    pub(super) fn vector(&self) -> impl Iterator<Item = Word> {
-        self.vector.iter().map(|(word, _)| *word)
+    /// The rarest label that both have, and the share of alerts that do.
+    pub(super) fn label(&self, other: &Self) -> Option<(Word, f64)> {
+        let shared = |(word, _): &&(Word, f32)| other.labels.iter().any(|(w, _)| w == word);
+        self.labels.iter().find(shared).map(|(word, share)| (*word, f64::from(*share)))
+    }
+
+    /// Its rare words and labels.
+    pub(super) fn rare(&self) -> impl Iterator<Item = Word> {
+        self.vector.iter().map(|(word, _)| *word).chain(self.labels.iter().map(|(word, _)| *word))
+    }
+
+    /// Everything it is found by.
+    pub(super) fn all(&self) -> impl Iterator<Item = Word> {
+        self.rare().chain(self.names.iter().copied())
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.vector.len() * 16 + self.names.len() * 8
+        (self.vector.len() + self.labels.len()) * 16 + self.names.len() * 8
     }
 
     pub(super) fn is_sound(&self) -> bool {
         self.vector.len() <= KEPT
             && self.names.len() <= MAX_WORDS
+            && self.labels.len() <= MAX_LABELS
+            && self.labels.iter().all(|(_, share)| (0.0..=1.0).contains(share))
             && self.vector.iter().all(|(_, w)| w.is_finite() && (0.0..=1.001).contains(w))
             && self.vector.is_sorted_by(|a, b| a.0 < b.0)
     }
@@ -119,10 +166,12 @@ impl Vocabulary {
         let mut words = Words::default();
         let (compound, plain): (Vec<_>, Vec<_>) = counts.iter().partition(|(_, (_, compound))| *compound);
         words.names = compound.into_iter().chain(plain).map(|(word, _)| *word).take(4 * KEPT).collect();
+        let labels: Vec<Word> = telling(alert, options).map(|(k, v)| pair(k, v)).take(MAX_LABELS).collect();
         if self.alerts >= options.text_after {
             words.vector = self.vector(&counts, options.text_common);
+            words.labels = self.rare(&labels, options.text_common);
         }
-        self.learn(counts.into_keys().collect());
+        self.learn(counts.into_keys().chain(labels).collect());
         words
     }
 
@@ -143,6 +192,19 @@ impl Vocabulary {
         all.retain(|(word, w)| *w > 0.0 && known(word) <= common * self.alerts as f64);
         all.sort_by_key(|(word, _)| *word);
         all.into_iter().map(|(word, w)| (word, (w / length) as f32)).collect()
+    }
+
+    /// Those of `labels` that few alerts have, rarest first.
+    fn rare(&self, labels: &[Word], common: f64) -> Vec<(Word, f32)> {
+        let share = |word: &Word| {
+            let known = f64::from(self.known.get(word).copied().unwrap_or(0));
+            // One more on either side: what was never seen is not impossible.
+            (known + 1.0) / (self.alerts as f64 + 1.0)
+        };
+        let mut rare: Vec<(Word, f32)> = labels.iter().map(|word| (*word, share(word) as f32)).collect();
+        rare.retain(|(_, share)| f64::from(*share) <= common);
+        rare.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
+        rare
     }
 
     fn learn(&mut self, words: BTreeSet<Word>) {

@@ -29,5 +29,6 @@ mod relation;
 mod rolling;
 mod sli;
 mod stats;
+mod taxonomy;
 mod usecase;
 mod worlds;

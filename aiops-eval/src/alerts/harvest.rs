@@ -62,6 +62,8 @@ pub struct System {
     pub quiet: Duration,
     /// Mean time after an injection in which alerts were harvested.
     pub looked: Duration,
+    /// Time between its samples.
+    pub step: Duration,
 }
 
 impl System {
@@ -204,7 +206,9 @@ pub fn harvest(folder: &Path) -> Result<System, EvalError> {
         noise: Vec::new(),
         quiet: Duration::ZERO,
         looked: Duration::ZERO,
+        step: Duration::from_secs(1),
     };
+    let mut steps: Vec<Duration> = Vec::new();
     let mut normal: BTreeMap<String, TelemetryWindow> = BTreeMap::new();
     let mut lengths = Vec::new();
     for case in set.cases() {
@@ -217,6 +221,10 @@ pub fn harvest(folder: &Path) -> Result<System, EvalError> {
         let detector = RollingDetector::new(fit.fit_counting(&incident.reference).0)?;
         let found = symptoms(&name, &detector, &incident.fault, incident.fault.range.start());
         lengths.push(incident.fault.range.length());
+        for series in &incident.fault.metrics {
+            let times = series.times();
+            steps.extend(times.iter().zip(times.iter().skip(1)).map(|(a, b)| time::elapsed(a, b)));
+        }
         if found.is_empty() {
             system.silent += 1;
         } else {
@@ -226,6 +234,8 @@ pub fn harvest(folder: &Path) -> Result<System, EvalError> {
     }
     let cases = u32::try_from(lengths.len().max(1)).unwrap_or(u32::MAX);
     system.looked = lengths.iter().sum::<Duration>() / cases;
+    steps.sort_unstable();
+    system.step = steps.get(steps.len() / 2).copied().unwrap_or(system.step);
     let quiet = set.quiet()?;
     if quiet.is_empty() {
         for reference in normal.values() {

@@ -5,18 +5,22 @@
 //! series that left its norm is an alert of that incident. The same over hours without a fault gives alerts that mean
 //! nothing; what fires there too is not held to be of any incident. [`stream()`] then lays all of them out as one monitoring would see them: the incidents of each system in random
 //! order with exponential gaps, so that many overlap; the meaningless ones one by one at random times; every alert sent
-//! again and again by two replicas until it ends, out of order, some notifications lost. An alert belongs to the incident
+//! again and again by two replicas until it ends, out of order, some notifications lost. A system that is sampled every few minutes
+//! sees everything at its samples only. What is firing already cannot fire again: where two incidents would raise the same
+//! alert at the same time, it is the first one's, and the second has it not. An alert belongs to the incident
 //! it was harvested from; a meaningless one belongs to nothing.
 //!
 //! What groups sees alerts, arrival times and the topology (the sets' call graphs), nothing of the incidents; names of systems stand in
 //! the label `namespace`, as in any cluster. Alerts of an incident may be chance findings of the detector; [`System::chance`]
 //! says how many are to be expected.
 
+mod generate;
 mod harvest;
 mod score;
 mod speed;
 mod stream;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
@@ -25,6 +29,7 @@ use serde::Serialize;
 
 use crate::EvalError;
 
+pub use generate::{EstateOptions, estate};
 pub use harvest::{Raised, Symptom, System, harvest};
 pub use score::{Grouping, Score, correlate, no_grouping, one_for_all, sessions};
 pub use speed::{SpeedReport, measure};
@@ -56,14 +61,20 @@ pub struct MethodReport {
     pub method: String,
     /// One score for each seed.
     pub scores: Vec<Score>,
+    /// The same for the alerts and incidents of each system by itself.
+    pub by_system: BTreeMap<String, Vec<Score>>,
 }
 
 impl MethodReport {
     /// Mean over seeds.
     #[must_use]
     pub fn mean(&self, of: impl Fn(&Score) -> f64) -> f64 {
-        self.scores.iter().map(of).sum::<f64>() / self.scores.len().max(1) as f64
+        mean(&self.scores, of)
     }
+}
+
+fn mean(scores: &[Score], of: impl Fn(&Score) -> f64) -> f64 {
+    scores.iter().map(of).sum::<f64>() / scores.len().max(1) as f64
 }
 
 /// What [`evaluate`] found.
@@ -71,7 +82,10 @@ impl MethodReport {
 pub struct AlertsReport {
     /// How the streams were laid out.
     pub options: StreamOptions,
-    /// The systems.
+    /// What was generated, where the streams are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estate: Option<EstateOptions>,
+    /// The systems that were harvested.
     pub systems: Vec<SystemReport>,
     /// Mean notifications, alerts, and shares of incidents that overlap, of the streams.
     pub streams: StreamReport,
@@ -88,6 +102,8 @@ pub struct StreamReport {
     pub alerts: f64,
     /// Of these: meaningless.
     pub noise: f64,
+    /// Alerts that an incident would have raised, had they not been firing already.
+    pub swallowed: f64,
     /// Incidents.
     pub incidents: f64,
     /// Share of incidents during which, or within five minutes of which, another of the same system began or went on.
@@ -112,17 +128,42 @@ pub fn evaluate(
         systems.push(harvest(folder)?);
         progress(done + 1, folders.len() + 1);
     }
+    let streams =
+        (0..seeds.max(1)).map(|n| stream(&systems, &StreamOptions { seed: options.seed + n, ..*options }));
+    let (methods, streams) = compare(streams, config);
+    progress(folders.len() + 1, folders.len() + 1);
+    let systems = systems.iter().map(System::report).collect();
+    Ok(AlertsReport { options: *options, estate: None, systems, streams, methods })
+}
+
+/// Scores the correlator and the baselines on generated estates, one for each of `seeds` seeds.
+#[must_use]
+pub fn evaluate_generated(
+    options: &StreamOptions,
+    made: &EstateOptions,
+    seeds: u64,
+    config: &CorrelatorConfig,
+) -> AlertsReport {
+    let streams =
+        (0..seeds.max(1)).map(|n| estate(&StreamOptions { seed: options.seed + n, ..*options }, made));
+    let (methods, streams) = compare(streams, config);
+    AlertsReport { options: *options, estate: Some(*made), systems: Vec::new(), streams, methods }
+}
+
+/// All methods on all streams.
+fn compare(
+    streams: impl Iterator<Item = Stream>,
+    config: &CorrelatorConfig,
+) -> (Vec<MethodReport>, StreamReport) {
     let mut methods: Vec<MethodReport> = Vec::new();
     let mut means = StreamReport::default();
-    for seed in 0..seeds.max(1) {
-        let stream = stream(&systems, &StreamOptions { seed: options.seed + seed, ..*options });
+    let mut n = 0.0;
+    for stream in streams {
+        n += 1.0;
         let facts = stream.facts();
-        means.notifications += facts.notifications;
-        means.alerts += facts.alerts;
-        means.noise += facts.noise;
-        means.incidents += facts.incidents;
-        means.overlap_same += facts.overlap_same;
-        means.overlap_other += facts.overlap_other;
+        for (sum, fact) in means.all().into_iter().zip(facts.clone().all()) {
+            *sum += *fact;
+        }
         let groupings = [
             correlate(&stream, config),
             one_for_all(&stream),
@@ -133,28 +174,37 @@ pub fn evaluate(
             }),
             sessions(&stream, "time", |_| String::new()),
         ];
+        let names: BTreeSet<&str> = stream.incidents.iter().map(|i| i.system.as_str()).collect();
         for (at, grouping) in groupings.into_iter().enumerate() {
-            let score = grouping.score(&stream);
-            match methods.get_mut(at) {
-                Some(report) => report.scores.push(score),
-                None => methods.push(MethodReport { method: grouping.method, scores: vec![score] }),
+            if methods.len() == at {
+                let method = grouping.method.clone();
+                methods.push(MethodReport { method, scores: Vec::new(), by_system: BTreeMap::new() });
+            }
+            if let Some(report) = methods.get_mut(at) {
+                report.scores.push(grouping.score(&stream));
+                for name in &names {
+                    let part = grouping.score_part(&stream, |system| system == *name);
+                    report.by_system.entry((*name).to_owned()).or_default().push(part);
+                }
             }
         }
     }
-    let n = seeds.max(1) as f64;
-    for value in [
-        &mut means.notifications,
-        &mut means.alerts,
-        &mut means.noise,
-        &mut means.incidents,
-        &mut means.overlap_same,
-        &mut means.overlap_other,
-    ] {
-        *value /= n;
+    means.all().into_iter().for_each(|value| *value /= f64::max(n, 1.0));
+    (methods, means)
+}
+
+impl StreamReport {
+    fn all(&mut self) -> [&mut f64; 7] {
+        [
+            &mut self.notifications,
+            &mut self.alerts,
+            &mut self.noise,
+            &mut self.swallowed,
+            &mut self.incidents,
+            &mut self.overlap_same,
+            &mut self.overlap_other,
+        ]
     }
-    progress(folders.len() + 1, folders.len() + 1);
-    let systems = systems.iter().map(System::report).collect();
-    Ok(AlertsReport { options: *options, systems, streams: means, methods })
 }
 
 impl AlertsReport {
@@ -173,10 +223,11 @@ impl AlertsReport {
         let f = &self.streams;
         let _ = writeln!(
             text,
-            "streams of {:.0} notifications of {:.0} alerts ({:.0} noise) of {:.0} incidents; {:.0} % overlap one of the same system, {:.0} % one of another",
+            "streams of {:.0} notifications of {:.0} alerts ({:.0} noise; {:.0} more were firing already) of {:.0} incidents; {:.0} % overlap one of the same system, {:.0} % one of another",
             f.notifications,
             f.alerts,
             f.noise,
+            f.swallowed,
             f.incidents,
             100.0 * f.overlap_same,
             100.0 * f.overlap_other
@@ -206,6 +257,20 @@ impl AlertsReport {
                 }
             );
         }
+        let Some(systems) = self.methods.first().map(|m| m.by_system.keys()) else { return text };
+        let _ = write!(text, "\n{:<34}", "F1 (root kept) by system");
+        for name in systems.clone() {
+            let _ = write!(text, " {name:>15}");
+        }
+        for method in &self.methods {
+            let _ = write!(text, "\n{:<34}", method.method);
+            for name in systems.clone() {
+                let scores = method.by_system.get(name).map_or(&[][..], Vec::as_slice);
+                let (f1, root) = (mean(scores, |s| s.f1), 100.0 * mean(scores, |s| s.root_kept));
+                let _ = write!(text, " {f1:>7.3} ({root:>4.0}%)");
+            }
+        }
+        text.push('\n');
         text
     }
 }

@@ -53,10 +53,21 @@ impl Grouping {
     /// Scores it. Alerts in no group count as one group each.
     #[must_use]
     pub fn score(&self, stream: &Stream) -> Score {
+        self.score_part(stream, |_| true)
+    }
+
+    /// Scores what it made of the alerts and incidents of the systems to `keep`, as if there were no others.
+    #[must_use]
+    pub fn score_part(&self, stream: &Stream, keep: impl Fn(&str) -> bool) -> Score {
         let mut cells: BTreeMap<(usize, Option<u64>, usize), usize> = BTreeMap::new();
         let mut by_truth: BTreeMap<usize, usize> = BTreeMap::new();
         let mut by_group: BTreeMap<(Option<u64>, usize), usize> = BTreeMap::new();
+        let mut alerts = 0_usize;
         for (at, (episode, group)) in stream.episodes.iter().zip(&self.groups).enumerate() {
+            if !keep(&episode.system) {
+                continue;
+            }
+            alerts += 1;
             let alone = if group.is_some() { usize::MAX } else { at };
             *cells.entry((episode.truth, *group, alone)).or_default() += 1;
             *by_truth.entry(episode.truth).or_default() += 1;
@@ -70,15 +81,19 @@ impl Grouping {
         let recall = if belong > 0.0 { both / belong } else { 1.0 };
         let f1 = if precision + recall > 0.0 { 2.0 * precision * recall / (precision + recall) } else { 0.0 };
         let groups = by_group.len();
-        let [rooted, kept, handed, right] = self.roots(stream);
+        let [rooted, kept, handed, right] = self.roots(stream, &keep);
+        let sent = |n: &&super::stream::Notification| {
+            stream.episodes.get(n.episode).is_some_and(|episode| keep(&episode.system))
+        };
+        let notifications = stream.notifications.iter().filter(sent).count();
         let share = |n: usize| n as f64 / rooted.max(1) as f64;
         Score {
             precision,
             recall,
             f1,
             groups,
-            reduction: 1.0 - groups as f64 / stream.notifications.len().max(1) as f64,
-            alert_reduction: 1.0 - groups as f64 / stream.episodes.len().max(1) as f64,
+            reduction: 1.0 - groups as f64 / notifications.max(1) as f64,
+            alert_reduction: 1.0 - groups as f64 / alerts.max(1) as f64,
             root_kept: share(kept),
             root_handed_on: share(handed),
             suspect_right: self.suspects.as_ref().map(|_| share(right)),
@@ -86,13 +101,13 @@ impl Grouping {
     }
 
     /// Incidents with an alert about their root; of these, in how many it is in the main group, in any, and suspected first.
-    fn roots(&self, stream: &Stream) -> [usize; 4] {
+    fn roots(&self, stream: &Stream, keep: &impl Fn(&str) -> bool) -> [usize; 4] {
         let mut members: BTreeMap<usize, Vec<(usize, Option<u64>)>> = BTreeMap::new();
         for (at, (episode, group)) in stream.episodes.iter().zip(&self.groups).enumerate() {
             members.entry(episode.truth).or_default().push((at, *group));
         }
         let mut counts = [0; 4];
-        for (truth, incident) in stream.incidents.iter().enumerate() {
+        for (truth, incident) in stream.incidents.iter().enumerate().filter(|(_, i)| keep(&i.system)) {
             let alerts = members.get(&truth).map_or(&[][..], Vec::as_slice);
             let about_root =
                 |at: &usize| stream.episodes.get(*at).is_some_and(|e| e.alert.entity == incident.root);

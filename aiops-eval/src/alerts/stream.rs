@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Alert, AlertState, EntityId, Topology, time};
+use aiops_core::model::{Alert, AlertState, EntityId, Labels, Topology, time};
 use serde::Serialize;
 
 use super::StreamReport;
@@ -46,6 +46,8 @@ impl Default for StreamOptions {
 /// One alert from its beginning to its end.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Episode {
+    /// System it is of.
+    pub system: String,
     /// As it is sent while it fires.
     pub alert: Alert,
     /// Number of its incident, or a number of its own.
@@ -89,10 +91,12 @@ pub struct Stream {
     pub notifications: Vec<Notification>,
     /// Incidents by their number in [`Episode::truth`].
     pub incidents: Vec<Truth>,
+    /// Alerts that an incident would have raised, had they not been firing already.
+    pub swallowed: usize,
 }
 
 /// Seconds of an exponential with this mean.
-fn exponential(rng: &mut fastrand::Rng, mean_seconds: f64) -> Duration {
+pub(super) fn exponential(rng: &mut fastrand::Rng, mean_seconds: f64) -> Duration {
     Duration::from_secs_f64(-mean_seconds * (1.0 - rng.f64()).ln())
 }
 
@@ -118,6 +122,7 @@ pub fn stream(systems: &[System], options: &StreamOptions) -> Stream {
         episodes: Vec::new(),
         notifications: Vec::new(),
         incidents: Vec::new(),
+        swallowed: 0,
     };
     let mut noise: Vec<(Timestamp, &System, &Symptom)> = Vec::new();
     for system in systems {
@@ -126,7 +131,8 @@ pub fn stream(systems: &[System], options: &StreamOptions) -> Stream {
         rng.shuffle(&mut order);
         let mut now = begin;
         for raised in order.into_iter().filter_map(|at| system.incidents.get(at)) {
-            now = time::after(now, exponential(&mut rng, 60.0 * options.gap_minutes));
+            let gap = exponential(&mut rng, 60.0 * options.gap_minutes);
+            now = sampled(time::after(now, gap), system.step);
             let truth = stream.incidents.len();
             let mut range = (Timestamp::MAX, now);
             for symptom in &raised.symptoms {
@@ -135,7 +141,8 @@ pub fn stream(systems: &[System], options: &StreamOptions) -> Stream {
                 let end = time::after(onset, symptom.length.max(Duration::from_secs(60)));
                 range = (range.0.min(onset), range.1.max(end));
                 let alert = alert(&system.name, symptom, onset);
-                stream.episodes.push(Episode { alert, truth, noise: false, end });
+                let system = system.name.clone();
+                stream.episodes.push(Episode { system, alert, truth, noise: false, end });
             }
             stream.incidents.push(Truth { system: system.name.clone(), root: raised.root.clone(), range });
         }
@@ -143,6 +150,7 @@ pub fn stream(systems: &[System], options: &StreamOptions) -> Stream {
         let mut now = begin;
         while options.noise_per_hour > 0.0 && !system.noise.is_empty() {
             now = time::after(now, exponential(&mut rng, 3600.0 / options.noise_per_hour));
+            let now = sampled(now, system.step);
             if now > last {
                 break;
             }
@@ -151,9 +159,44 @@ pub fn stream(systems: &[System], options: &StreamOptions) -> Stream {
             }
         }
     }
+    hold_on(&mut stream);
     add_noise(&mut stream, &noise);
     notify(&mut stream, options, &mut rng);
     stream
+}
+
+/// The next instant at which a system that is sampled every `step` sees anything.
+fn sampled(now: Timestamp, step: Duration) -> Timestamp {
+    let step = i64::try_from(step.as_secs()).unwrap_or(0).max(1);
+    let late = now.as_second().rem_euclid(step);
+    let wait = if late == 0 && now.subsec_nanosecond() == 0 { 0 } else { step - late };
+    Timestamp::from_second(now.as_second().saturating_add(wait)).unwrap_or(now)
+}
+
+/// What is firing already cannot fire again: an alert that an incident would raise while the same one fires for an earlier incident,
+/// or within a minute of its end, is not sent anew but goes on. It belongs to the incident that raised it; for the later one
+/// it is no alert at all.
+pub(super) fn hold_on(stream: &mut Stream) {
+    let margin = Duration::from_secs(60);
+    stream.episodes.sort_by_key(|episode| episode.alert.started_at);
+    let mut firing: BTreeMap<(EntityId, String, Labels), usize> = BTreeMap::new();
+    let mut kept: Vec<Episode> = Vec::with_capacity(stream.episodes.len());
+    for episode in stream.episodes.drain(..) {
+        let alert = &episode.alert;
+        let key = (alert.entity.clone(), alert.name.clone(), alert.labels.clone());
+        let before = firing.get(&key).and_then(|at| kept.get_mut(*at));
+        match before.filter(|before| alert.started_at <= time::after(before.end, margin)) {
+            Some(before) => {
+                before.end = before.end.max(episode.end);
+                stream.swallowed += usize::from(before.truth != episode.truth);
+            }
+            None => {
+                firing.insert(key, kept.len());
+                kept.push(episode);
+            }
+        }
+    }
+    stream.episodes = kept;
 }
 
 /// An alert that means nothing is one that nothing else fires: where the same one fires for an incident within half an hour, it would be a
@@ -177,12 +220,12 @@ fn add_noise(stream: &mut Stream, noise: &[(Timestamp, &System, &Symptom)]) {
         }
         own.push((*onset, end));
         let alert = alert(&system.name, symptom, *onset);
-        stream.episodes.push(Episode { alert, truth, noise: true, end });
+        stream.episodes.push(Episode { system: system.name.clone(), alert, truth, noise: true, end });
         truth += 1;
     }
 }
 
-fn notify(stream: &mut Stream, options: &StreamOptions, rng: &mut fastrand::Rng) {
+pub(super) fn notify(stream: &mut Stream, options: &StreamOptions, rng: &mut fastrand::Rng) {
     for (episode, Episode { alert, end, .. }) in stream.episodes.iter().enumerate() {
         for _ in 0..options.replicas {
             let mut send = |planned: Timestamp, alert: &Alert| {
@@ -228,6 +271,7 @@ impl Stream {
             notifications: self.notifications.len() as f64,
             alerts: self.episodes.len() as f64,
             noise: self.episodes.iter().filter(|e| e.noise).count() as f64,
+            swallowed: self.swallowed as f64,
             incidents: self.incidents.len() as f64,
             overlap_same: overlapping(true),
             overlap_other: overlapping(false),

@@ -6,8 +6,8 @@ use std::path::Path;
 use aiops_core::model::EntityId;
 use aiops_detect::correlate::CorrelatorConfig;
 use aiops_eval::alerts::{
-    Grouping, StreamOptions, correlate, evaluate, harvest, measure, no_grouping, one_for_all, sessions,
-    stream,
+    EstateOptions, Grouping, StreamOptions, correlate, estate, evaluate, evaluate_generated, harvest,
+    measure, no_grouping, one_for_all, sessions, stream,
 };
 
 use crate::incidents::put;
@@ -117,6 +117,64 @@ fn the_correlator_finds_what_is_plain() {
             .unwrap();
     assert_eq!((report.methods.len(), report.methods[0].scores.len()), (6, 2));
     assert!(report.text().contains("correlator"));
+    let by_system = &report.methods[0].by_system;
+    assert_eq!(by_system.len(), 1);
+    let [alone] = &by_system.values().collect::<Vec<_>>()[..] else { panic!("{by_system:?}") };
+    assert_eq!(**alone, report.methods[0].scores, "there is no other system");
+}
+
+/// The same incident again while it lasts raises nothing that is not firing already.
+#[test]
+fn what_is_firing_already_cannot_fire_again() {
+    let dir = tempfile::tempdir().unwrap();
+    incidents(dir.path());
+    let mut system = harvest(dir.path()).unwrap();
+    let twin = system.incidents[0].clone();
+    system.incidents = vec![twin.clone(), twin];
+    let first = stream(&[system.clone()], &StreamOptions { gap_minutes: 0.01, ..StreamOptions::default() });
+    assert_eq!((first.episodes.len(), first.swallowed, first.incidents.len()), (2, 2, 2));
+    assert!(first.episodes.iter().all(|e| e.truth == first.episodes[0].truth));
+    let later = stream(&[system], &StreamOptions { gap_minutes: 6_000.0, ..StreamOptions::default() });
+    assert_eq!((later.episodes.len(), later.swallowed), (4, 0));
+}
+
+#[test]
+fn everything_of_a_coarse_system_begins_at_a_sample() {
+    let dir = tempfile::tempdir().unwrap();
+    incidents(dir.path());
+    let mut system = harvest(dir.path()).unwrap();
+    assert_eq!(system.step.as_secs(), 1);
+    system.step = std::time::Duration::from_secs(300);
+    system.incidents.iter_mut().flat_map(|i| &mut i.symptoms).for_each(|s| s.after = system.step);
+    let coarse = stream(&[system], &StreamOptions::default());
+    assert!(coarse.episodes.iter().all(|e| e.alert.started_at.as_second() % 300 == 0));
+}
+
+#[test]
+fn a_generated_estate_is_what_it_says() {
+    let (options, made) =
+        (StreamOptions::default(), EstateOptions { incidents: 12, ..EstateOptions::default() });
+    let first = estate(&options, &made);
+    assert_eq!(estate(&options, &made), first);
+    assert_ne!(estate(&StreamOptions { seed: 2, ..options }, &made), first);
+    // Everything happens in the system it is of, or comes from one that systems share.
+    for episode in first.episodes.iter().filter(|e| !e.noise) {
+        let truth = &first.incidents[episode.truth];
+        assert!(episode.system == truth.system && episode.alert.started_at >= truth.range.0, "{episode:?}");
+        let namespace = episode.alert.labels.get("namespace").unwrap();
+        assert!(namespace == truth.system || truth.system == "platform", "{episode:?}");
+    }
+    // No alert is sent by two episodes at once.
+    for (n, one) in first.episodes.iter().enumerate() {
+        for other in first.episodes[n + 1..].iter().filter(|o| o.alert.started_at <= one.end) {
+            assert!((&one.alert.name, &one.alert.entity) != (&other.alert.name, &other.alert.entity));
+        }
+    }
+    let all = first.topology.edges().count();
+    let told = estate(&options, &EstateOptions { unknown: 0.0, ..made }).topology.edges().count();
+    assert!(all < told * 9 / 10, "{all} of {told}");
+    let report = evaluate_generated(&options, &made, 1, &CorrelatorConfig::default());
+    assert!(report.text().contains("team-3") && report.methods[0].scores[0].f1 > 0.5, "{}", report.text());
 }
 
 #[test]

@@ -47,11 +47,12 @@ fn an_end_closes_an_incident_after_a_while() {
     assert!(matches!(outcome.disposition, Disposition::Resolved(Some(_))));
     assert_eq!(correlator.incidents()[0].state, IncidentState::Ended);
     assert!(correlator.advance(at(6000 + 899)).is_empty());
+    let before = correlator.memory();
     let closed = correlator.advance(at(6000 + 900));
     assert_eq!(grouped(&closed), [["cart", "cart"]]);
     assert_eq!(closed[0].state, IncidentState::Closed);
     assert!(correlator.incidents().is_empty());
-    assert_eq!(correlator.memory(), knowing(&[]).memory() + correlator.memory(), "nothing but words is left");
+    assert!(correlator.memory() < before / 2, "words and rates are left: {}", correlator.memory());
     assert!(matches!(correlator.push(&resolved(&down), at(7000)).disposition, Disposition::Unmatched));
 }
 

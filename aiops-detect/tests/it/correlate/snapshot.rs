@@ -42,7 +42,7 @@ fn damaged_states_are_refused() {
         serde_json::from_value::<Correlator>(damaged).is_err()
     };
     assert!(!refused(&|_| ()));
-    assert!(refused(&|s| s["version"] = 2.into()));
+    assert!(refused(&|s| s["version"] = 3.into()));
     assert!(refused(&|s| s["unknown"] = 2.into()));
     assert!(refused(&|s| s["next_alert"] = 0.into()));
     assert!(refused(&|s| s["next_incident"] = 0.into()));
@@ -51,6 +51,9 @@ fn damaged_states_are_refused() {
     assert!(refused(&|s| s["records"][1]["incident"] = 9.into()));
     assert!(refused(&|s| drop(s["groups"].as_array_mut().unwrap().pop())));
     assert!(refused(&|s| drop(s["records"].as_array_mut().unwrap().remove(1))));
+    assert!(refused(&|s| s["groups"][0]["loci"] = serde_json::json!({})));
+    assert!(refused(&|s| s["groups"][0]["firing"] = 99.into()));
+    assert!(refused(&|s| s["pace"]["world"]["lone"] = (-1.0).into()));
     assert!(refused(&|s| s["records"][1]["fingerprint"] = "x".into()));
     assert!(refused(&|s| s["records"][1]["locus"] = "service/elsewhere".into()));
     assert!(refused(&|s| s["events"]["next"] = 0.into()));

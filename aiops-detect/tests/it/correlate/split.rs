@@ -13,7 +13,7 @@ fn ids(incident: &Incident, about: &[&str]) -> BTreeSet<AlertId> {
 
 /// `a – b – c – d` in one incident.
 fn chain() -> Correlator {
-    let mut correlator = knowing(&["a>b", "b>c", "c>d"]);
+    let mut correlator = knowing(&["a>b", "b>c", "c>d", "a>x", "c>x"]);
     for (i, name) in ["a", "b", "c", "d"].into_iter().enumerate() {
         let t = 100 * i as i64;
         correlator.push(&alert("Slow", name, t), at(t));
@@ -51,9 +51,10 @@ fn what_was_split_is_never_made_one_again() {
     let whole = correlator.incidents().remove(0);
     let part = correlator.split(whole.number, &ids(&whole, &["c", "d"]), at(300)).unwrap();
     // Needed by members of both, it would unite them.
-    let outcome = correlator.push(&critical("Down", "c", 301), at(301));
+    let outcome = correlator.push(&critical("Down", "x", 301), at(301));
     let Disposition::New(placed) = outcome.disposition else { panic!("{outcome:?}") };
     assert_eq!((placed.incident, placed.merged.len()), (part, 0));
+    assert!(placed.link.unwrap().to_string().contains("needs service/x"));
     // Repeats go where their alert is.
     let outcome = correlator.push(&alert("Slow", "a", 0), at(302));
     assert_eq!(outcome.disposition.incident(), Some(whole.number));
