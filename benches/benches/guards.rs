@@ -26,7 +26,7 @@ use aiops_core::action::{
 use aiops_core::fake::{InMemoryJournal, InMemoryMitigator, SimulatedWorkload};
 use aiops_core::guard::{ChainConfig, GuardChain};
 use aiops_core::model::{Confidence, EntityId, EntityKind, Recovery};
-use aiops_core::seam::{Journal, Mitigator};
+use aiops_core::seam::Journal;
 use aiops_testkit::sample;
 use futures_lite::future::block_on;
 
@@ -121,7 +121,7 @@ fn measure(rules: usize, actions: usize) -> [Duration; 3] {
             let began = Instant::now();
             let right = block_on(chain.authorize(proposal, &mitigator, &ctx));
             let took = began.elapsed();
-            black_box(right.unwrap());
+            drop(black_box(right.unwrap()));
             took
         })
         .skip(DECISIONS / 10)

@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// What comes between two steps of an action; returns whether the right must be dead from now on.
+    /// What comes between two steps of an action.
     fn interrupt(&self, how: Interruption, plan: &Plan) {
         match how {
             Interruption::None => {}
