@@ -8,9 +8,10 @@ use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
-use aiops_eval::arena::protocol::score::{Table, table};
+use aiops_eval::arena::protocol::score::{Table, outcomes, table};
 use aiops_eval::arena::trajectory::Records;
 use aiops_eval::arena::{kpi, measure, report};
+use aiops_rca::{CalibrationConfig, Calibrator};
 use clap::{Args, ValueEnum};
 
 use crate::{print, progress};
@@ -80,6 +81,9 @@ pub(crate) struct Arena {
     /// Folder for the records; of several players, a folder each within it.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Calibration of confidences, as `rescore --calibrate` fits it on records of other seeds.
+    #[arg(long)]
+    calibration: Option<PathBuf>,
     /// Folder for the results page, `arena.md` and `arena.html`.
     #[arg(long)]
     page: Option<PathBuf>,
@@ -109,6 +113,7 @@ impl Arena {
             only: self.only.clone(),
             threads: self.threads,
             leaky: self.leaky,
+            calibration: crate::settings(self.calibration.as_deref())?,
             ..RunConfig::default()
         };
         if self.audit {
@@ -149,6 +154,9 @@ pub(crate) struct Rescore {
     /// Print the key figures M1 to M12 that the cases of the runs give.
     #[arg(long)]
     kpis: bool,
+    /// Fit a calibration of confidences on the records, and write it here.
+    #[arg(long)]
+    calibrate: Option<PathBuf>,
     /// Folder for the results page, `arena.md` and `arena.html`.
     #[arg(long)]
     page: Option<PathBuf>,
@@ -166,7 +174,7 @@ impl Rescore {
             let (_, unchanged) = records.rescore().map_err(|e| e.chain())?;
             same &= unchanged;
             let (header, own) = records.scores().map_err(|e| e.chain())?;
-            if self.kpis {
+            if self.kpis || self.calibrate.is_some() {
                 for index in 0..header.episodes {
                     episodes.push(records.episode(index, &header.arena).map_err(|e| e.chain())?);
                 }
@@ -184,6 +192,12 @@ impl Rescore {
         let table = table(first.player, &first.arena, &scores);
         if let Some(page) = &self.page {
             report::write(page, std::slice::from_ref(&table)).map_err(|e| e.chain())?;
+        }
+        if let Some(path) = &self.calibrate {
+            let pairs: Vec<(f64, bool)> = episodes.iter().flat_map(|(p, t)| outcomes(p, t)).collect();
+            let fitted = Calibrator::fit(&pairs, &CalibrationConfig::default()).map_err(|e| e.to_string())?;
+            let text = serde_json::to_string_pretty(&fitted).map_err(|e| e.to_string())?;
+            std::fs::write(path, text + "\n").map_err(|e| e.to_string())?;
         }
         if self.kpis {
             let (store, ledger) = kpi::of_arena(&episodes);

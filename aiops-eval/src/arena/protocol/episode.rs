@@ -119,6 +119,7 @@ pub struct Layout {
     learn: f64,
     end: f64,
     after: f64,
+    calibration: Option<aiops_rca::Calibrator>,
     leaky: bool,
 }
 
@@ -165,7 +166,8 @@ impl Layout {
         let mut site = Site::new(&spec, rng.u64(..), onset);
         let fault = fault.and_then(|f| Some((f.id().to_owned(), f.family(), f.inject(&mut site)?)));
         let after = f64::from(config.after_minutes) * 60.0;
-        Self { index, seed, fault, onset, learn, end, after, leaky: config.leaky }
+        let calibration = config.calibration.clone();
+        Self { index, seed, fault, onset, learn, end, after, calibration, leaky: config.leaky }
     }
 
     /// Whether the drawn system has a place for the fault; always, when there is none.
@@ -237,7 +239,7 @@ impl Layout {
             world.with(|sim| sim.felt_since(&guilty));
             clock.sleep(half).await;
             let before = world.with(|sim| sim.felt_since(&guilty));
-            let pipeline = player.compose(&world, on_call.clone(), &ctx).await?;
+            let pipeline = player.compose(&world, on_call.clone(), self.calibration.clone(), &ctx).await?;
             let mut leave = after(began, Duration::from_secs_f64(self.end));
             let (mut cases, mut looks, mut failed) = (Vec::new(), 0, 0);
             while clock.now() < leave {

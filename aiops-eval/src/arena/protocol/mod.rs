@@ -10,6 +10,7 @@ pub mod players;
 pub mod run;
 pub mod score;
 
+use aiops_rca::Calibrator;
 use serde::{Deserialize, Serialize};
 
 use crate::EvalError;
@@ -36,6 +37,8 @@ pub struct RunConfig {
     pub threads: usize,
     /// Only faults whose id begins so; default all.
     pub only: Option<String>,
+    /// What raw confidences are worth; default none, and every confidence is marked as uncalibrated. Fit it on other seeds.
+    pub calibration: Option<Calibrator>,
     /// Plant the name of each fault where the pipeline can read it. For the proof that the leak audit works.
     pub leaky: bool,
 }
@@ -52,6 +55,7 @@ impl Default for RunConfig {
             after_minutes: 12,
             threads: 2,
             only: None,
+            calibration: None,
             leaky: false,
         }
     }

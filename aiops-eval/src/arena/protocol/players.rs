@@ -18,7 +18,7 @@ use aiops_core::seam::{Fit, TelemetrySource};
 use aiops_core::{Context, Result};
 use aiops_detect::sli::{ErrorRatio, SliSource};
 use aiops_detect::{RollingDetector, RollingFit};
-use aiops_rca::{FusedLocalizer, RuleRca};
+use aiops_rca::{Calibrator, FusedLocalizer, RuleRca};
 use serde::{Deserialize, Serialize};
 
 use super::episode::OnCall;
@@ -52,7 +52,13 @@ impl std::fmt::Display for Player {
 
 impl Player {
     /// The pipeline, which has learned from the telemetry up to now.
-    pub(super) async fn compose(self, world: &World, on_call: OnCall, ctx: &Context) -> Result<Pipeline> {
+    pub(super) async fn compose(
+        self,
+        world: &World,
+        on_call: OnCall,
+        calibration: Option<Calibrator>,
+        ctx: &Context,
+    ) -> Result<Pipeline> {
         let indicators = || vec![ErrorRatio::of_services("http_server_requests_total", "code", SERVICE)];
         let source = || SliSource::new(world.source(), indicators());
         let healthy = FetchRequest::new(TimeRange::ending_at(ctx.now(), Duration::from_secs(2400)))
@@ -81,7 +87,7 @@ impl Player {
                     .build()?;
                 observed
                     .localizer(FusedLocalizer::default())
-                    .rca(RuleRca::default())
+                    .rca(calibration.into_iter().fold(RuleRca::default(), RuleRca::with_calibrator))
                     .planner(RemedyPlanner::new(planning())?)
                     .guards(chain)
                     .mitigator(world.mitigator())

@@ -241,6 +241,25 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
     }
 }
 
+/// Every hypothesis of the first diagnosis on the fault: its confidence, and whether system and kind are right. What a
+/// [`Calibrator`](aiops_rca::Calibrator) is fitted on; calibrated ones are left out.
+#[must_use]
+pub fn outcomes(played: &Played, truth: &Truth) -> Vec<(f64, bool)> {
+    let broken = truth.fault.is_some();
+    let Some(first) = played.cases.iter().find(|c| !broken || c.opened_at() >= truth.onset) else {
+        return Vec::new();
+    };
+    let told = first
+        .entries()
+        .iter()
+        .find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None });
+    let raw = told.into_iter().flat_map(|d| &d.hypotheses).filter(|h| !h.confidence.is_calibrated());
+    let right = |h: &aiops_core::model::Hypothesis| {
+        broken && whole(&truth.roots, &h.system).is_some() && truth.types.contains(&h.fault)
+    };
+    raw.map(|h| (h.confidence.probability(), right(h))).collect()
+}
+
 /// Targets of actions that ran, and whether a person consented.
 fn consented(cases: &[Case]) -> Vec<(EntityId, bool)> {
     let mut ran = Vec::new();
