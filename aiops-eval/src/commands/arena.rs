@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use aiops_eval::arena::audit::audit;
 use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
-use aiops_eval::arena::protocol::players::Player;
+use aiops_eval::arena::protocol::players::{Player, configuration};
 use aiops_eval::arena::protocol::run::Plan;
 use aiops_eval::arena::protocol::score::{Table, outcomes, table};
 use aiops_eval::arena::trajectory::Records;
 use aiops_eval::arena::{kpi, measure, report};
-use aiops_rca::{CalibrationConfig, Calibrator};
+use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
 use clap::{Args, ValueEnum};
 
 use crate::{print, progress};
@@ -194,8 +194,13 @@ impl Rescore {
             report::write(page, std::slice::from_ref(&table)).map_err(|e| e.chain())?;
         }
         if let Some(path) = &self.calibrate {
-            let pairs: Vec<(f64, bool)> = episodes.iter().flat_map(|(p, t)| outcomes(p, t)).collect();
-            let fitted = Calibrator::fit(&pairs, &CalibrationConfig::default()).map_err(|e| e.to_string())?;
+            let by_episode = episodes.iter().map(|(played, truth)| outcomes(played, truth));
+            let by_episode: Vec<Vec<(f64, bool)>> = by_episode.filter(|own| !own.is_empty()).collect();
+            let on = FittedOn::new(configuration(), by_episode.len())
+                .with_sets([format!("arena {}", first.arena)]);
+            let pairs = by_episode.concat();
+            let fitted =
+                Calibrator::fit(&pairs, on, &CalibrationConfig::default()).map_err(|e| e.to_string())?;
             let text = serde_json::to_string_pretty(&fitted).map_err(|e| e.to_string())?;
             std::fs::write(path, text + "\n").map_err(|e| e.to_string())?;
         }

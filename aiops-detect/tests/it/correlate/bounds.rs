@@ -32,7 +32,7 @@ fn critical_ones(incidents: &[Incident]) -> u64 {
         .sum()
 }
 
-/// Alerts of a flood: 20 000, or as many as `AIOPS_ALERT_FLOOD` says (`scripts/property.sh` says a million).
+/// Alerts of a flood: 20 000, or as many as `AIOPS_ALERT_FLOOD` says (`scripts/alert_flood.sh` says a million).
 fn flood() -> u32 {
     std::env::var("AIOPS_ALERT_FLOOD").ok().map_or(20_000, |n| n.parse().expect("a number of alerts"))
 }

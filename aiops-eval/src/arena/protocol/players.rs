@@ -12,7 +12,9 @@ use aiops_act::{
 use aiops_core::action::{ActionKind, Mode};
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{ChainConfig, GuardChain};
-use aiops_core::model::{Direction, EntityKind, FetchRequest, MatchOp, Selector, Signal, TimeRange};
+use aiops_core::model::{
+    Direction, EntityKind, FetchRequest, FittedHash, MatchOp, Selector, Signal, TimeRange,
+};
 use aiops_core::pipeline::{Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Fit, TelemetrySource};
 use aiops_core::{Context, Result};
@@ -48,6 +50,12 @@ impl std::fmt::Display for Player {
             Self::Cheat(cheat) => cheat.fmt(f),
         }
     }
+}
+
+/// Whose raw scores the honest player's diagnoses carry.
+#[must_use]
+pub fn configuration() -> FittedHash {
+    RuleRca::default().configuration(&FusedLocalizer::default().id())
 }
 
 impl Player {
