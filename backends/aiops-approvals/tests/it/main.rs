@@ -304,6 +304,9 @@ async fn the_desk_behind_it_keeps_the_contract_of_an_approver() {
     conformance::approver(&running.desk, &fixture).await.assert_counts(5, 0);
 }
 
+/// What spoils settings.
+type Change = &'static dyn Fn(&mut ServerConfig);
+
 #[tokio::test]
 async fn settings_are_checked() {
     let folder = tempfile::tempdir().unwrap();
@@ -313,7 +316,7 @@ async fn settings_are_checked() {
         change(&mut config);
         ApprovalServer::new(desk.clone(), config).unwrap_err()
     };
-    let bad: [(&str, &dyn Fn(&mut ServerConfig)); 5] = [
+    let bad: [(&str, Change); 5] = [
         ("listen", &|c| c.listen = "0.0.0.0:0".parse().unwrap()),
         ("nobody could answer", &|c| c.tokens.clear()),
         ("names nobody", &|c| c.tokens.extend([(Principal::new(" "), token_hash("x"))])),
