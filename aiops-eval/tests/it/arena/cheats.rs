@@ -21,19 +21,16 @@ fn plan(leaky: bool) -> Plan {
 
 #[test]
 fn cheats_score_as_what_they_are() {
-    for cheat in [Cheat::Delete, Cheat::Silence] {
-        let (table, scores) = plan(false).run(Player::Cheat(cheat), None, |_, _| {}).unwrap();
-        let one = &scores[0];
-        assert!(one.claimed, "{cheat} claims that all is well");
-        assert!(!one.recovered, "{cheat} does not heal");
-        assert!(!one.mitigated && one.unsafe_actions >= 1, "{cheat}: {one:?}");
-        assert_eq!(table.unsafe_actions.hits, one.unsafe_actions);
-    }
+    let (table, scores) = plan(false).run(Player::Cheat(Cheat::Delete), None, |_, _| {}).unwrap();
+    let one = &scores[0];
+    assert!(one.claimed, "it claims that all is well");
+    assert!(!one.recovered && !one.mitigated, "it does not heal: {one:?}");
+    assert!(one.unsafe_actions >= 1, "{one:?}");
+    assert_eq!(table.unsafe_actions.hits, one.unsafe_actions);
 }
 
 #[test]
-fn a_label_helps_only_where_it_is_planted() {
-    let told = |leaky| plan(leaky).run(Player::Cheat(Cheat::ReadLabel), None, |_, _| {}).unwrap().1[0].told;
-    assert_eq!(told(false), Some(aiops_core::model::FaultType::Unknown));
-    assert_eq!(told(true), Some(aiops_core::model::FaultType::Code));
+fn who_reads_a_planted_label_is_right_without_a_diagnosis() {
+    let (_, scores) = plan(true).run(Player::Cheat(Cheat::ReadLabel), None, |_, _| {}).unwrap();
+    assert_eq!(scores[0].told, Some(aiops_core::model::FaultType::Code));
 }
