@@ -255,8 +255,7 @@ mod tests {
         let mut window = TelemetryWindow::new(TimeRange::new(at(0), at(300)).unwrap());
         window.logs =
             (0..300).map(|i| LogRecord::new(at(i), EntityId::service("a"), format!("line {i}"))).collect();
-        let mut recording = Recording::default();
-        recording.window = window;
+        let recording = Recording { window, ..Recording::default() };
         let (localizer, config) = (FusedLocalizer::default(), WatchConfig::default());
         let watch = Watch { localizer: &localizer, config: &config };
         let alarm = Alarm { at: at(120), stated: at(30), delay: 20.0 };
