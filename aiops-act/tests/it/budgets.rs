@@ -87,6 +87,18 @@ fn what_is_not_known_is_as_configured() {
     }
 }
 
+/// Nobody knows how old a figure is that was written before the clock was set back.
+#[test]
+fn a_budget_from_the_future_is_not_known() {
+    let world = World::new();
+    let board = BudgetBoard::new();
+    board.set(orders(), 1.0, at(1));
+    let guard = ErrorBudgetGuard::new(board, ErrorBudgetConfig::default()).unwrap();
+    assert!(asks(&world.judge(&guard, &with_confidence(1.0))));
+    world.go_to(1);
+    assert!(allowed(&world.judge(&guard, &with_confidence(1.0))));
+}
+
 #[test]
 fn an_exhausted_budget_leaves_no_failed_remedy_in_place() {
     let world = World::new();
@@ -229,6 +241,8 @@ fn with_a_label_each_action_is_held_against_its_own_service() {
     assert!(refused(&world.judge(&labelled(config), &next())));
 }
 
+type Change<'a> = &'a dyn Fn(&mut ErrorRateConfig);
+
 #[test]
 fn settings_of_the_breaker_are_checked() {
     let fine = ErrorRateConfig::of("error_ratio");
@@ -237,7 +251,7 @@ fn settings_of_the_breaker_are_checked() {
         change(&mut config);
         ErrorRateBreaker::new(InMemorySource::new(), config)
     };
-    let bad: [(&str, &dyn Fn(&mut ErrorRateConfig)); 11] = [
+    let bad: [(&str, Change<'_>); 11] = [
         ("metric", &|c| c.metric.clear()),
         ("service_label", &|c| c.service_label = Some(String::new())),
         ("step", &|c| c.step = secs(0)),
