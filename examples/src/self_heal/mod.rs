@@ -209,7 +209,11 @@ fn report(options: &Options, record: &RunRecord, cases: &[Case]) -> Result<(), R
     for case in cases {
         println!("{}", narrative(case));
     }
-    if cases.is_empty() {
+    if cases.is_empty() && options.restart {
+        println!(
+            "A case that a dead pipeline had opened died with it; journal and audit log tell what was done."
+        );
+    } else if cases.is_empty() {
         println!("Nothing happened that users felt.");
     }
     // A false alarm before the fault is not the case that a record and a calibration are about.

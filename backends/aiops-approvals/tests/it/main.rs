@@ -390,7 +390,8 @@ async fn the_desk_behind_it_keeps_the_contract_of_an_approver() {
     conformance::approver(&running.desk, &fixture).await.assert_counts(5, 0);
 }
 
-type Change<'a> = &'a dyn Fn(&mut ServerConfig);
+/// What spoils settings.
+type Change = &'static dyn Fn(&mut ServerConfig);
 
 #[tokio::test]
 async fn settings_are_checked() {
@@ -401,7 +402,7 @@ async fn settings_are_checked() {
         change(&mut config);
         ApprovalServer::new(desk.clone(), config).unwrap_err()
     };
-    let bad: [(&str, Change<'_>); 10] = [
+    let bad: [(&str, Change); 10] = [
         ("listen", &|c| c.listen = "0.0.0.0:0".parse().unwrap()),
         ("nobody could answer", &|c| c.tokens.clear()),
         ("names nobody", &|c| c.tokens.extend([(Principal::new(" "), token_hash("x"))])),
