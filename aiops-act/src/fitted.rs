@@ -138,6 +138,9 @@ pub struct FittedEntry {
     pub by: Principal,
     /// Why.
     pub reason: String,
+    /// Whether it was let decide although nobody had tried it on other data.
+    #[serde(default)]
+    pub untried: bool,
 }
 
 /// What is decided about a state.
@@ -146,6 +149,8 @@ pub struct FittedEntry {
 enum Step {
     Shadow,
     Promote,
+    /// Although nobody tried it on data that it was not fitted on.
+    PromoteUntried,
     /// The promoted one is taken back.
     RollBack,
 }
@@ -155,6 +160,20 @@ enum Step {
 enum Line {
     Registered { state: Box<FittedState>, by: Principal, reason: String, at: Timestamp },
     Moved { kind: String, hash: FittedHash, step: Step, by: Principal, reason: String, at: Timestamp },
+}
+
+impl Line {
+    /// What is refused whoever wrote the line.
+    fn check(&self) -> Result<()> {
+        let (Self::Registered { by, reason, .. } | Self::Moved { by, reason, .. }) = self;
+        if by.as_str().trim().is_empty() || reason.trim().is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, "a step of a fitted state has a name and a reason"));
+        }
+        let Self::Registered { state, .. } = self else { return Ok(()) };
+        require(!state.kind.is_empty(), "kind", "\"\"", "what it is a state of")?;
+        require(!state.data.is_empty(), "data", "\"\"", "where the data came from")?;
+        state.hold_out.as_ref().map_or(Ok(()), HoldOut::validate)
+    }
 }
 
 /// States of one kind.
@@ -186,6 +205,7 @@ struct Shelf(BTreeMap<String, Kind>);
 
 impl Shelf {
     fn apply(&mut self, line: &Line) -> Result<FittedEntry> {
+        line.check()?;
         match line {
             Line::Registered { state, by, reason, at } => {
                 let kind = self.0.entry(state.kind.clone()).or_default();
@@ -199,6 +219,7 @@ impl Shelf {
                     since: *at,
                     by: by.clone(),
                     reason: reason.clone(),
+                    untried: false,
                 };
                 kind.entries.push(entry.clone());
                 Ok(entry)
@@ -210,18 +231,32 @@ impl Shelf {
                         .with("hash", &hash.0)
                 };
                 let shelf = self.0.get_mut(kind).ok_or_else(unknown)?;
-                let role = shelf.find(hash).ok_or_else(unknown)?.role;
+                let found = shelf.find(hash).ok_or_else(unknown)?;
+                let (role, untried) = (found.role, found.state.hold_out.is_none());
+                if *step == Step::Promote && untried {
+                    return Err(Error::new(ErrorKind::Denied, "nobody tried the state on other data")
+                        .with("kind", kind)
+                        .with("hash", &hash.0));
+                }
                 let now = (by, reason.as_str(), *at);
                 match (step, role) {
                     (Step::Shadow, Role::Candidate | Role::Retired) => {
                         shelf.give(hash, Role::Shadow, now.0, now.1, now.2);
                     }
-                    (Step::Promote, Role::Candidate | Role::Shadow | Role::Retired) => {
+                    (
+                        Step::Promote | Step::PromoteUntried,
+                        Role::Candidate | Role::Shadow | Role::Retired,
+                    ) => {
                         let former = shelf.reign.last().cloned();
                         if let Some(former) = former {
                             shelf.give(&former, Role::Retired, now.0, now.1, now.2);
                         }
                         shelf.give(hash, Role::Promoted, now.0, now.1, now.2);
+                        shelf
+                            .entries
+                            .iter_mut()
+                            .filter(|e| e.state.hash == *hash)
+                            .for_each(|e| e.untried = untried);
                         shelf.reign.retain(|h| h != hash);
                         shelf.reign.push(hash.clone());
                         shelf.past.push((*at, Some(hash.clone())));
@@ -303,9 +338,6 @@ impl FittedRegistry {
         reason: impl Into<String>,
         ctx: &Context,
     ) -> Result<FittedEntry> {
-        require(!state.kind.is_empty(), "kind", "\"\"", "what it is a state of")?;
-        require(!state.data.is_empty(), "data", "\"\"", "where the data came from")?;
-        state.hold_out.as_ref().map_or(Ok(()), HoldOut::validate)?;
         let (state, reason, at) = (Box::new(state), reason.into(), ctx.now());
         self.write(Line::Registered { state, by, reason, at }, ctx).await
     }
@@ -325,10 +357,11 @@ impl FittedRegistry {
         self.step(kind, hash, Step::Shadow, by, reason.into(), ctx).await
     }
 
-    /// Lets a state decide; the one that did is retired.
+    /// Lets a state decide that was tried on other data; the one that did is retired.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] for one that decides already or was taken back; the file's own.
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Denied`] for one without hold-out figures; [`ErrorKind::Conflict`] for one that decides already
+    /// or was taken back; the file's own.
     pub async fn promote(
         &self,
         kind: &str,
@@ -338,6 +371,21 @@ impl FittedRegistry {
         ctx: &Context,
     ) -> Result<FittedEntry> {
         self.step(kind, hash, Step::Promote, by, reason.into(), ctx).await
+    }
+
+    /// The same for a state that nobody tried on other data, which is kept in writing ([`FittedEntry::untried`]).
+    ///
+    /// # Errors
+    /// As [`promote`](Self::promote), but for the figures.
+    pub async fn promote_untried(
+        &self,
+        kind: &str,
+        hash: &FittedHash,
+        by: Principal,
+        reason: impl Into<String>,
+        ctx: &Context,
+    ) -> Result<FittedEntry> {
+        self.step(kind, hash, Step::PromoteUntried, by, reason.into(), ctx).await
     }
 
     /// Takes the state `hash`, which decides, back; the one before it decides again, where there is one. It is named, so that of two
@@ -401,10 +449,6 @@ impl FittedRegistry {
 
     async fn write(&self, line: Line, ctx: &Context) -> Result<FittedEntry> {
         ctx.check()?;
-        let (Line::Registered { by, reason, .. } | Line::Moved { by, reason, .. }) = &line;
-        if by.as_str().trim().is_empty() || reason.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "a step of a fitted state has a name and a reason"));
-        }
         self.0.write(line).await
     }
 

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use aiops_core::action::ApprovalRequest;
+use aiops_core::action::{ApprovalRequest, Principal};
 use aiops_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::desk::ApprovalConfig;
-use super::ticket::{Answer, RequestId, Standing, Ticket};
+use super::desk::{ApprovalConfig, admits};
+use super::names::{check_name, check_reason, same_person};
+use super::ticket::{Answer, RequestId, SeenOver, Standing, Ticket};
 use crate::ledger::{Appender, Fold, Link, payload};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,8 +19,9 @@ enum Line {
     Asked {
         id: RequestId,
         request: Box<ApprovalRequest>,
-        /// Stands in the file, so that settings of another day do not change what was decided.
+        /// What must be met for a yes. It stands in the file, so that settings of another day or process do not change what was decided.
         quorum: usize,
+        approvers: Option<BTreeSet<Principal>>,
         at: Timestamp,
     },
     Answered {
@@ -37,6 +39,8 @@ pub(super) struct Book {
     by_content: BTreeMap<digest::Content, usize>,
     /// Those that may still be answered.
     undecided: BTreeSet<usize>,
+    /// Those that no line has shown to be over, by when they are.
+    standing: BTreeSet<(Timestamp, usize)>,
 }
 
 impl Book {
@@ -55,6 +59,26 @@ impl Book {
         undecided.filter(move |ticket| ticket.standing(now) == Standing::Pending)
     }
 
+    /// This process saw `now`. What is over then stays so, also when the clock is set back before a line tells of it.
+    pub(super) fn see(&self, now: Timestamp) {
+        for (_, index) in self.standing.range(..=(now, usize::MAX)) {
+            if let Some(ticket) = self.tickets.get(*index) {
+                ticket.seen_over.set();
+            }
+        }
+    }
+
+    /// A line bears `at`. A clock that jumped costs a request, not an approval.
+    fn pass(&mut self, at: Timestamp) {
+        while let Some((expires_at, index)) = self.standing.first().copied().filter(|(end, _)| *end <= at) {
+            self.standing.remove(&(expires_at, index));
+            self.undecided.remove(&index);
+            if let Some(ticket) = self.tickets.get_mut(index) {
+                ticket.over = true;
+            }
+        }
+    }
+
     /// The request that asked the same and still stands.
     fn same(&self, request: &ApprovalRequest, now: Timestamp) -> Result<Option<&Ticket>> {
         let newest = self.by_content.get(&digest::content(request)?);
@@ -63,7 +87,9 @@ impl Book {
 
     fn apply(&mut self, line: &Line) -> Result<Ticket> {
         match line {
-            Line::Asked { id, request, quorum, at } => self.open(id, request, *quorum, *at),
+            Line::Asked { id, request, quorum, approvers, at } => {
+                self.open(id, request, *quorum, approvers.as_ref(), *at)
+            }
             Line::Answered { request, answer } => self.answer(request, answer),
         }
     }
@@ -73,22 +99,31 @@ impl Book {
         id: &RequestId,
         request: &ApprovalRequest,
         quorum: usize,
+        approvers: Option<&BTreeSet<Principal>>,
         at: Timestamp,
     ) -> Result<Ticket> {
         let index = self.tickets.len();
         if quorum == 0 || self.by_id.contains_key(id) {
             return Err(Error::new(ErrorKind::Conflict, "not a new request").with("id", id));
         }
+        approvers.into_iter().flatten().try_for_each(check_name)?;
         let content = digest::content(request)?;
-        // What expired is not looked through again and again; a clock that jumped costs a request, not an approval.
-        let tickets = &self.tickets;
-        self.undecided.retain(|i| tickets.get(*i).is_some_and(|ticket| at < ticket.request.expires_at));
-        let ticket =
-            Ticket { id: id.clone(), request: request.clone(), quorum, asked_at: at, answers: Vec::new() };
+        self.pass(at);
+        let ticket = Ticket {
+            id: id.clone(),
+            request: request.clone(),
+            quorum,
+            approvers: approvers.cloned(),
+            asked_at: at,
+            answers: Vec::new(),
+            over: false,
+            seen_over: SeenOver::default(),
+        };
         self.tickets.push(ticket.clone());
         self.by_id.insert(id.clone(), index);
         self.by_content.insert(content, index);
         self.undecided.insert(index);
+        self.standing.insert((request.expires_at, index));
         Ok(ticket)
     }
 
@@ -96,6 +131,7 @@ impl Book {
         if !self.check(id, answer)? {
             return Err(Error::new(ErrorKind::Conflict, "an answer stands here twice").with("id", id));
         }
+        self.pass(answer.at);
         let index = self.by_id.get(id).copied().unwrap_or(usize::MAX);
         let Some(ticket) = self.tickets.get_mut(index) else { return self.get(id).cloned() };
         ticket.answers.push(answer.clone());
@@ -111,10 +147,13 @@ impl Book {
         let ticket = self.get(id)?;
         let refuse =
             |kind, why: &str| Err(Error::new(kind, why.to_owned()).with("id", id).with("by", &answer.by));
-        if answer.by == ticket.request.proposal.proposed_by {
+        check_name(&answer.by)?;
+        check_reason(&answer.reason)?;
+        if same_person(&answer.by, &ticket.request.proposal.proposed_by) {
             return refuse(ErrorKind::Denied, "nobody approves a proposal of their own");
         }
-        if let Some(before) = ticket.answers.iter().find(|a| a.by == answer.by) {
+        admits(ticket.approvers.as_ref(), &answer.by)?;
+        if let Some(before) = ticket.answers.iter().find(|a| same_person(&a.by, &answer.by)) {
             if before.granted == answer.granted {
                 return Ok(false);
             }
@@ -123,7 +162,7 @@ impl Book {
         if ticket.decision().is_some() {
             return refuse(ErrorKind::Conflict, "the request was decided already");
         }
-        if !ticket.is_open(answer.at) {
+        if !ticket.stood_at(answer.at) {
             return refuse(ErrorKind::Expired, "the time for an answer has passed");
         }
         Ok(true)
@@ -152,7 +191,8 @@ impl Counter {
     }
 
     fn ask(&mut self, request: &ApprovalRequest, at: Timestamp, appender: &mut Appender) -> Result<Ticket> {
-        if let Some(known) = self.book.same(request, at)? {
+        self.book.see(at);
+        if let Some(known) = self.book.same(request, at)?.filter(|ticket| self.config.accepts(ticket)) {
             return Ok(known.clone());
         }
         let open = self.book.pending(at).count();
@@ -162,8 +202,9 @@ impl Counter {
             );
         }
         let quorum = self.config.quorum_for(request.proposal.action.risk());
+        let (copy, approvers) = (Box::new(request.clone()), self.config.approvers.clone());
         let id = digest::id(request, at, self.book.tickets.len())?;
-        self.write(&Line::Asked { id, request: Box::new(request.clone()), quorum, at }, appender)
+        self.write(&Line::Asked { id, request: copy, quorum, approvers, at }, appender)
     }
 }
 
@@ -184,9 +225,14 @@ impl Fold for Counter {
             Request::Ask(request, at) => self.ask(request, *at, appender),
             Request::Answer(id, answer) => {
                 self.config.admits(&answer.by)?;
+                self.book.see(answer.at);
                 // The same answer once more is no second one.
                 if !self.book.check(id, answer)? {
                     return self.book.get(id).cloned();
+                }
+                if !self.book.get(id)?.is_open(answer.at) {
+                    let late = Error::new(ErrorKind::Expired, "the time for an answer has passed");
+                    return Err(late.with("id", id).with("by", &answer.by));
                 }
                 let line = Line::Answered { request: id.clone(), answer: answer.clone() };
                 self.write(&line, appender)

@@ -12,12 +12,10 @@ use event_listener::Event;
 use serde::{Deserialize, Serialize};
 
 use super::book::{Book, Counter, Request};
+use super::names::{check_name, check_reason};
 use super::ticket::{Answer, ApprovalLabel, RequestId, Standing, Ticket};
 use crate::config::require;
 use crate::ledger::Keeper;
-
-/// Longest reason of an answer, in bytes.
-const LONGEST_REASON: usize = 4096;
 
 /// Settings of an [`ApprovalDesk`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,9 +24,10 @@ const LONGEST_REASON: usize = 4096;
 pub struct ApprovalConfig {
     /// Different people who must say yes, where `quorum_by_risk` says nothing; default 1, 1..=10.
     pub quorum: usize,
-    /// The same for actions of some risk; default none.
+    /// The same for actions of some risk; default none. The risk is what the action says of itself, raised or by nature
+    /// ([`Action::risk`](aiops_core::action::Action::risk)): a class that only [`RiskTiers`](crate::guards::RiskTiers) gives it is not known here.
     pub quorum_by_risk: BTreeMap<Risk, usize>,
-    /// Who may answer; default anybody whom a front end lets in.
+    /// Who may answer; default anybody whom a front end lets in. No two of them may differ by case only.
     pub approvers: Option<BTreeSet<Principal>>,
     /// Most requests that wait at once, 1 or more; default 100. More are not asked, and so denied.
     pub most_pending: usize,
@@ -62,6 +61,9 @@ impl ApprovalConfig {
             let enough = approvers.len() >= most;
             require(enough, "approvers", approvers.len(), "as many people as the largest quorum")?;
             approvers.iter().try_for_each(check_name)?;
+            let people: BTreeSet<_> = approvers.iter().map(|a| a.as_str().to_ascii_lowercase()).collect();
+            let different = people.len() == approvers.len();
+            require(different, "approvers", people.len(), "names that differ by more than case")?;
         }
         require(self.most_pending > 0, "most_pending", self.most_pending, "1 or more")?;
         let (least, most) = (Duration::from_millis(1), Duration::from_secs(60));
@@ -73,27 +75,27 @@ impl ApprovalConfig {
     }
 
     pub(super) fn admits(&self, who: &Principal) -> Result<()> {
-        match &self.approvers {
-            Some(approvers) if !approvers.contains(who) => {
-                Err(Error::new(ErrorKind::Denied, "this person may not answer").with("by", who))
-            }
-            _ => Ok(()),
-        }
+        admits(self.approvers.as_ref(), who)
+    }
+
+    /// Whether a yes to `ticket` is a yes by these settings too: whoever asked may have had laxer ones.
+    pub(super) fn accepts(&self, ticket: &Ticket) -> bool {
+        let listed = match (&self.approvers, &ticket.approvers) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(ours), Some(theirs)) => theirs.is_subset(ours),
+        };
+        listed && ticket.quorum >= self.quorum_for(ticket.request.proposal.action.risk())
     }
 }
 
-/// Two people are told apart by their names, so a name is plain: `ada` and `ada ` must not be two.
-fn check_name(who: &Principal) -> Result<()> {
-    let name = who.as_str();
-    let plain = !name.is_empty() && name.trim() == name && !name.chars().any(char::is_control);
-    if plain && name.len() <= 256 {
-        return Ok(());
+pub(super) fn admits(approvers: Option<&BTreeSet<Principal>>, who: &Principal) -> Result<()> {
+    match approvers {
+        Some(approvers) if !approvers.contains(who) => {
+            Err(Error::new(ErrorKind::Denied, "this person may not answer").with("by", who))
+        }
+        _ => Ok(()),
     }
-    Err(Error::new(
-        ErrorKind::Invalid,
-        "a name is 1 to 256 bytes, without blanks around it or control characters",
-    )
-    .with("by", format!("{name:?}")))
 }
 
 /// What a person answers, as a front end hands it over. The front end vouches for who it is.
@@ -104,7 +106,7 @@ pub struct Reply {
     pub by: Principal,
     /// Yes or no.
     pub granted: bool,
-    /// Why; at most 4 KiB.
+    /// Why; at most 4 KiB, see [`check_reason`].
     pub reason: String,
     /// Whether the diagnosis is right, where that is said.
     pub diagnosis_right: Option<bool>,
@@ -130,12 +132,7 @@ impl Reply {
 
     fn check(&self) -> Result<()> {
         check_name(&self.by)?;
-        if self.reason.len() > LONGEST_REASON {
-            return Err(
-                Error::new(ErrorKind::Limit, "the reason is too long").with("bytes", self.reason.len())
-            );
-        }
-        Ok(())
+        check_reason(&self.reason)
     }
 }
 
@@ -171,7 +168,7 @@ impl ApprovalDesk {
         self.keeper.path()
     }
 
-    /// Puts a question on the desk, or finds the one that asks the same and still stands.
+    /// Puts a question on the desk, or finds the one that asks the same, needs as much for a yes, and still stands.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`] when too many wait already; the file's own errors.
@@ -231,7 +228,9 @@ impl ApprovalDesk {
 
     async fn book(&self, ctx: &Context) -> Result<Arc<Book>> {
         ctx.check()?;
-        self.keeper.view().await
+        let book = self.keeper.view().await?;
+        book.see(ctx.now());
+        Ok(book)
     }
 }
 

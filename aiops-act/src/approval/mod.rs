@@ -5,7 +5,10 @@
 //! [`answer`](ApprovalDesk::answer), in this process or another one of the machine.
 //!
 //! - Silence is a no: what nobody answered by its time is expired, whoever asks later.
-//! - Nobody approves what they proposed, nobody counts twice, and one no is a no.
+//! - Nobody approves what they proposed, nobody counts twice, under whatever spelling ([`check_name`]), and one no is a no.
+//! - A question states how many must say yes and who may: by the settings of the desk that asked. A desk takes no answer to one that was
+//!   asked under laxer settings than its own; it asks anew.
+//! - What expired stays so when the clock is set back, once a line of the file, or this process, has seen the later instant.
 //! - An answer given twice is one answer; another answer by the same person, or one to a decided request, is refused.
 //! - A pipeline that asks the same question again before it expired, after a conflict or a restart, gets the answer that was given: the same proposal, on
 //!   the same state of its target, for the same reasons. Anything else is another question.
@@ -16,7 +19,9 @@
 
 mod book;
 mod desk;
+mod names;
 mod ticket;
 
 pub use desk::{ApprovalConfig, ApprovalDesk, Reply};
+pub use names::{LONGEST_REASON, check_name, check_reason};
 pub use ticket::{Answer, ApprovalLabel, RequestId, Standing, Ticket};

@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aiops_core::action::{ActionKind, ApprovalDecision, ApprovalRequest, IncidentId, Principal, ProposalId};
 use aiops_core::model::{Confidence, EntityId};
@@ -79,6 +82,26 @@ impl fmt::Display for Standing {
     }
 }
 
+/// Whether this process has seen an instant at which the time of a request was over. All copies of a ticket share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SeenOver(Arc<AtomicBool>);
+
+impl SeenOver {
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for SeenOver {
+    fn eq(&self, other: &Self) -> bool {
+        self.get() == other.get()
+    }
+}
+
 /// A request with the answers to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -90,10 +113,18 @@ pub struct Ticket {
     pub request: ApprovalRequest,
     /// How many different people must say yes.
     pub quorum: usize,
+    /// Who may answer; `None` for anybody whom a front end lets in.
+    #[serde(default)]
+    pub approvers: Option<BTreeSet<Principal>>,
     /// When it was asked.
     pub asked_at: Timestamp,
     /// The answers, oldest first.
     pub answers: Vec<Answer>,
+    /// Whether a later line of the file bears an instant at which its time was over: a clock that is set back does not bring it back.
+    #[serde(default)]
+    pub over: bool,
+    #[serde(skip)]
+    pub(super) seen_over: SeenOver,
 }
 
 impl Ticket {
@@ -114,7 +145,12 @@ impl Ticket {
     /// Whether an answer at `now` counts. A clock that stands before the question was asked has jumped: nothing counts then.
     #[must_use]
     pub fn is_open(&self, now: Timestamp) -> bool {
-        self.asked_at <= now && now < self.request.expires_at
+        self.stood_at(now) && !self.seen_over.get()
+    }
+
+    /// The same by the file alone, whatever this process saw meanwhile: so every process reads one file alike.
+    pub(super) fn stood_at(&self, at: Timestamp) -> bool {
+        self.asked_at <= at && at < self.request.expires_at && !self.over
     }
 
     /// The decision, once there is one. One of several people bears all their names.

@@ -88,8 +88,10 @@ pub struct ComplianceReport {
     pub events: u64,
     /// Hash of the log's last line when the report was made, in hexadecimal: what it was made from.
     pub log: String,
-    /// Actions intended in that time, in the order of the journal.
+    /// Actions intended in that time that began, or of which nobody knows that they did not, in the order of the journal.
     pub actions: Vec<ActionLine>,
+    /// Those that never began.
+    pub not_begun: Vec<ActionLine>,
     /// Denials in that time, in the order of the log.
     pub denials: Vec<DenialLine>,
 }
@@ -120,8 +122,10 @@ impl ComplianceReport {
                 .with("line", line)
                 .caused_by(e));
         }
-        let actions = history.actions().filter(|a| range.contains(a.intent.at)).map(ActionLine::of);
-        Ok(Self { range, events: count, log, actions: actions.collect(), denials })
+        let intended = history.actions().filter(|a| range.contains(a.intent.at));
+        let (began, not): (Vec<_>, Vec<_>) = intended.partition(|a| a.counts());
+        let lines = |actions: Vec<&ActionTrace>| actions.into_iter().map(ActionLine::of).collect();
+        Ok(Self { range, events: count, log, actions: lines(began), not_begun: lines(not), denials })
     }
 
     /// The report in Markdown. Text that came from elsewhere is escaped, so that it stays in its cell.
@@ -134,37 +138,22 @@ impl ComplianceReport {
     }
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
-        let Self { range, events, log, actions, denials } = self;
+        let Self { range, events, log, actions, not_begun, denials } = self;
         let alone = actions.iter().filter(|a| a.approved_by.is_none()).count();
         writeln!(out, "# Automated actions, {} to {}\n", range.start(), range.end())?;
         writeln!(
             out,
-            "{} actions, {alone} without asking and {} with consent; {} denials; {events} events in the log, which ended in `{log}`.\n",
+            "{} actions, {alone} without asking and {} with consent; {} not begun; {} denials; {events} events in the log, which ended in `{log}`.\n",
             actions.len(),
             actions.len() - alone,
+            not_begun.len(),
             denials.len()
         )?;
         writeln!(out, "## What ran\n")?;
-        writeln!(
-            out,
-            "| when | incident | action | risk | proposed by | approved by | rules | outcome | helped |"
-        )?;
-        writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
-        for a in actions {
-            let approved = a.approved_by.as_ref().map_or("nobody was asked", |p| p.as_str());
-            writeln!(
-                out,
-                "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-                a.at,
-                cell(a.incident.as_str()),
-                cell(&a.action),
-                a.risk,
-                cell(a.proposed_by.as_str()),
-                cell(approved),
-                cell(&rules(&a.verdicts)),
-                cell(&ended(a.outcome.as_ref())),
-                helped(a.recovery)
-            )?;
+        table(out, actions)?;
+        if !not_begun.is_empty() {
+            writeln!(out, "\n## What was intended and not begun\n")?;
+            table(out, not_begun)?;
         }
         writeln!(out, "\n## What was denied\n")?;
         writeln!(out, "| when | incident | proposal | why | by |")?;
@@ -177,6 +166,31 @@ impl ComplianceReport {
         }
         Ok(())
     }
+}
+
+fn table(out: &mut String, actions: &[ActionLine]) -> std::fmt::Result {
+    writeln!(
+        out,
+        "| when | incident | action | risk | proposed by | approved by | rules | outcome | helped |"
+    )?;
+    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
+    for a in actions {
+        let approved = a.approved_by.as_ref().map_or("nobody was asked", |p| p.as_str());
+        writeln!(
+            out,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            a.at,
+            cell(a.incident.as_str()),
+            cell(&a.action),
+            a.risk,
+            cell(a.proposed_by.as_str()),
+            cell(approved),
+            cell(&rules(&a.verdicts)),
+            cell(&ended(a.outcome.as_ref())),
+            helped(a.recovery)
+        )?;
+    }
+    Ok(())
 }
 
 fn denial(incident: Option<IncidentId>, decision: DecisionRecord) -> Option<DenialLine> {

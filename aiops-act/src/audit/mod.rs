@@ -44,11 +44,25 @@ pub struct AuditConfig {
     /// Whether an event counts as not written when its checkpoint could not be anchored; then a pipeline stops acting. Default no: it
     /// is logged as an error, and the next checkpoint is tried again.
     pub anchor_required: bool,
+    /// How many entries more than `checkpoint_every` may stand behind the last signature of an accepted key when a signed log is opened; default
+    /// 1,000. A key service may have been down. With more it does not open: nothing is signed that nobody can vouch for. Whoever looked
+    /// at the log and takes it as it is raises this, or `signed_from`, for once.
+    pub unsigned_allowance: u64,
+    /// The log's first entries, this many, were written before it was signed; default 0.
+    pub signed_from: u64,
+    /// Keys that signed the log before the one that signs it now; default none.
+    pub earlier_keys: Vec<AuditKey>,
 }
 
 impl Default for AuditConfig {
     fn default() -> Self {
-        Self { checkpoint_every: 1_000, anchor_required: false }
+        Self {
+            checkpoint_every: 1_000,
+            anchor_required: false,
+            unsigned_allowance: 1_000,
+            signed_from: 0,
+            earlier_keys: Vec::new(),
+        }
     }
 }
 
@@ -82,10 +96,13 @@ impl FileAudit {
         Self::start(path.as_ref(), &config, None, Arc::new(MachineDisk))
     }
 
-    /// The same, with `signer` under every checkpoint. When it cannot sign, the log goes on without a checkpoint until it can.
+    /// The same, with `signer` under every checkpoint. When it cannot sign, the log goes on without a checkpoint until it can; it is asked
+    /// again after 1, 2, 4, … more events, `checkpoint_every` at most. It is asked under the file's lock: appends wait for its answer, and
+    /// those of other processes fail after ten seconds, so it must give up sooner by itself.
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As [`open`](Self::open), and [`ErrorKind::Denied`] for a log with more entries behind its last accepted signature than
+    /// [`unsigned_allowance`](AuditConfig::unsigned_allowance) permits: its signatures may have been taken off and the rest written anew.
     pub fn open_signed(
         path: impl AsRef<Path>,
         config: AuditConfig,
@@ -108,7 +125,19 @@ impl FileAudit {
         signer: Option<Arc<dyn CheckpointSigner>>,
         disk: Arc<dyn Disk>,
     ) -> Result<Self> {
-        let blank = Sum { tree: Tree::default(), events: 0, every: config.checkpoint_every, signer };
+        let mut keys = config.earlier_keys.clone();
+        keys.extend(signer.as_ref().map(|signer| signer.key()));
+        let blank = Sum {
+            tree: Tree::default(),
+            events: 0,
+            every: config.checkpoint_every,
+            due: config.checkpoint_every,
+            pause: 1,
+            signed: config.signed_from,
+            most_bare: config.checkpoint_every.saturating_add(config.unsigned_allowance),
+            keys,
+            signer,
+        };
         let keeper = Keeper::open_on(path, blank, disk)?;
         Ok(Self { keeper, anchors: Vec::new(), anchor_required: config.anchor_required })
     }
@@ -176,6 +205,15 @@ struct Sum {
     /// Events since the last checkpoint.
     events: u64,
     every: u64,
+    /// Events since the last checkpoint at which the next one is tried.
+    due: u64,
+    /// Events until it is tried again, if that fails.
+    pause: u64,
+    /// Entries that the last signature of an accepted key vouches for.
+    signed: u64,
+    /// Entries that may stand behind them when a signed log is opened.
+    most_bare: u64,
+    keys: Vec<AuditKey>,
     signer: Option<Arc<dyn CheckpointSigner>>,
 }
 
@@ -193,8 +231,22 @@ impl Sum {
             None => checkpoint,
         };
         self.push(&payload(&AuditLine::Checkpoint(checkpoint.clone()))?, appender)?;
-        self.events = 0;
+        self.written(&checkpoint);
         Ok(checkpoint)
+    }
+
+    fn written(&mut self, checkpoint: &Checkpoint) {
+        (self.events, self.due, self.pause) = (0, self.every, 1);
+        if checkpoint.signature.as_ref().is_some_and(|signature| self.keys.contains(&signature.key)) {
+            self.signed = self.signed.max(checkpoint.entries);
+        }
+    }
+
+    /// A key service that is down is not asked at every event.
+    fn put_off(&mut self, e: &Error) {
+        tracing::error!(error = %e, again_after = self.pause, "a checkpoint could not be signed");
+        self.due = self.events.saturating_add(self.pause);
+        self.pause = self.pause.saturating_mul(2).min(self.every.max(1));
     }
 }
 
@@ -209,7 +261,7 @@ impl Fold for Sum {
             AuditLine::Event(_) => self.events += 1,
             AuditLine::Checkpoint(checkpoint) => {
                 checkpoint.check(&self.tree)?;
-                self.events = 0;
+                self.written(&checkpoint);
             }
         }
         self.tree.push(&link.hash());
@@ -220,14 +272,24 @@ impl Fold for Sum {
         let Request::Event(line) = request else { return self.checkpoint(appender).map(Some) };
         self.push(line, appender)?;
         self.events += 1;
-        if self.every > 0 && self.events >= self.every {
-            // The event stands whatever a signer says; the next one brings the checkpoint.
-            let checkpoint = self.checkpoint(appender);
-            return Ok(checkpoint
-                .inspect_err(|e| tracing::error!(error = %e, "a checkpoint could not be signed"))
-                .ok());
+        if self.every > 0 && self.events >= self.due {
+            // The event stands whatever a signer says; a later one brings the checkpoint.
+            return Ok(self.checkpoint(appender).inspect_err(|e| self.put_off(e)).ok());
         }
         Ok(None)
+    }
+
+    fn opened(&self) -> Result<()> {
+        let bare = self.tree.leaves().saturating_sub(self.signed);
+        if self.signer.is_none() || bare <= self.most_bare {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Denied,
+            "too many entries are behind the last signature to sign what comes next",
+        )
+        .with("entries", bare)
+        .with("allowed", self.most_bare))
     }
 
     fn view(&self) {}

@@ -61,7 +61,7 @@ pub trait CheckpointSigner: fmt::Debug + Send + Sync + 'static {
     /// The Ed25519 signature of `message`, not hashed before.
     ///
     /// # Errors
-    /// When it cannot be had now. The log goes on and asks again at its next event.
+    /// When it cannot be had now. The log goes on and asks again a few events later. Appends wait meanwhile: give up within a second or two.
     fn sign(&self, message: &[u8]) -> Result<[u8; 64]>;
 }
 

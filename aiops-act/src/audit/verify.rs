@@ -33,12 +33,12 @@ pub struct Expectation {
     kept: Vec<Checkpoint>,
     keys: Vec<AuditKey>,
     signed_from: u64,
-    unsigned_tail: u64,
+    unsigned_run: u64,
 }
 
 impl Default for Expectation {
     fn default() -> Self {
-        Self { kept: Vec::new(), keys: Vec::new(), signed_from: 0, unsigned_tail: 1_001 }
+        Self { kept: Vec::new(), keys: Vec::new(), signed_from: 0, unsigned_run: 1_001 }
     }
 }
 
@@ -70,12 +70,23 @@ impl Expectation {
         self
     }
 
-    /// That at most so many entries, from [`signed_from`](Self::signed_from) on, are without a signed checkpoint behind them; default
-    /// 1,001, one checkpoint more than every 1,000 events. So checkpoints that were taken out are found, where a key is expected.
+    /// That no more than so many entries in a row, from [`signed_from`](Self::signed_from) on, are without a signed checkpoint behind them,
+    /// between two of them as well as at the end; default 1,001, one checkpoint more than every 1,000 events. So checkpoints that were taken
+    /// out are found, where a key is expected, also when later ones were signed over what was left. A log whose key service was down for longer
+    /// needs more. What is written anew within one such run, with the checkpoint behind it taken out, only an anchor tells.
     #[must_use]
-    pub fn unsigned_tail(mut self, entries: u64) -> Self {
-        self.unsigned_tail = entries;
+    pub fn unsigned_run(mut self, entries: u64) -> Self {
+        self.unsigned_run = entries;
         self
+    }
+
+    /// Fails when too many entries behind the first `signed` ones, of `entries`, are without a signature.
+    fn run(&self, signed: u64, entries: u64) -> Result<()> {
+        let bare = entries.saturating_sub(signed.max(self.signed_from));
+        if self.keys.is_empty() || bare <= self.unsigned_run {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Malformed, format!("{bare} entries without a signed checkpoint")))
     }
 
     /// Whether `checkpoint`, whose signature is right if there is one, is signed by an expected key; fails when it must be.
@@ -128,6 +139,7 @@ pub fn verify_as(path: impl AsRef<Path>, expected: &Expectation) -> Result<Audit
         {
             checkpoint.check(&tree)?;
             if expected.signature(&checkpoint)? {
+                expected.run(signed, checkpoint.entries)?;
                 signed = checkpoint.entries;
             }
             checkpoints += 1;
@@ -145,10 +157,7 @@ pub fn verify_as(path: impl AsRef<Path>, expected: &Expectation) -> Result<Audit
     if !due.is_empty() {
         return Err(file.damaged(Flaw::End));
     }
-    let bare = tree.leaves().saturating_sub(signed.max(expected.signed_from));
-    if !expected.keys.is_empty() && bare > expected.unsigned_tail {
-        return Err(file.damaged(Flaw::Content(format!("{bare} entries without a signed checkpoint"))));
-    }
+    expected.run(signed, tree.leaves()).map_err(|e| file.damaged(Flaw::Content(e.message().to_owned())))?;
     let (entries, now) = (tree.leaves(), Checkpoint::of(&tree));
     Ok(AuditReport { entries, checkpoints, vouched, signed, torn, now })
 }

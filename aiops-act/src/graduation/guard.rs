@@ -1,12 +1,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiops_core::action::{GuardId, History, IdempotencyKey, Principal, Verdict};
+use aiops_core::action::{ActionTrace, Fence, GuardId, History, IdempotencyKey, Principal, Verdict};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 
-use super::record::{GraduationConfig, Record, Seen};
+use super::record::{GraduationConfig, Record, Seen, open};
 use super::stages::{ActionClass, Assessment, Attestation, Stage, StageChange, Stages};
 use crate::guards::{guard_id, is_own_revert};
 use crate::ledger::Keeper;
@@ -39,8 +39,7 @@ impl Graduation {
     /// The file's own.
     pub async fn assess(&self, class: ActionClass, seen: Seen<'_>, ctx: &Context) -> Result<Assessment> {
         let stages = self.stages(ctx).await?;
-        let since = stages.latest(&class).map(|change| change.at);
-        let record = Record::of(&class, seen, since);
+        let record = Record::of(&class, seen, stages.latest(&class));
         let lacking = self.config.lacking(&record, ctx.now());
         Ok(Assessment { class, stage: stages.stage(&class), record, lacking })
     }
@@ -68,7 +67,8 @@ impl Graduation {
         }
         let attested = Some(attested);
         let (reason, record, at) = (reason.into(), assessment.record, ctx.now());
-        self.write(StageChange { class, to: Stage::Auto, by, reason, record, attested, at }).await
+        let (head, open) = (seen.history.head(), open(&class, seen.history));
+        self.write(StageChange { class, to: Stage::Auto, by, reason, record, attested, at, head, open }).await
     }
 
     /// Lets `class` only suggest, by the decision of `by`. That needs no record.
@@ -84,8 +84,9 @@ impl Graduation {
         ctx: &Context,
     ) -> Result<StageChange> {
         let record = self.assess(class, Seen::of(history), ctx).await?.record;
-        let (reason, at) = (reason.into(), ctx.now());
-        self.write(StageChange { class, to: Stage::Suggest, by, reason, record, attested: None, at }).await
+        let (reason, at, to, attested) = (reason.into(), ctx.now(), Stage::Suggest, None);
+        let (head, open) = (history.head(), open(&class, history));
+        self.write(StageChange { class, to, by, reason, record, attested, at, head, open }).await
     }
 
     /// Demotes every class that failed since it was promoted, and says which. To be called when an incident is over; until then
@@ -125,22 +126,22 @@ impl Graduation {
     }
 
     async fn write(&self, change: StageChange) -> Result<StageChange> {
-        if change.by.as_str().trim().is_empty() || change.reason.trim().is_empty() {
-            return Err(Error::new(ErrorKind::Invalid, "a decision on a stage has a name and a reason"));
-        }
         let change = self.keeper.write(change).await?;
         tracing::warn!(class = %change.class, to = %change.to, by = %change.by, "a stage was decided");
         Ok(change)
     }
 }
 
-/// A remedy of the class that was intended after its promotion and did not help. Takes no longer the more was done before.
+/// A remedy of the class that did not help, and was intended after its promotion, by the journal or by the clock, or was still open then.
+/// Takes no longer the more was done before.
 fn failed_since(promotion: &StageChange, history: &History) -> Option<IdempotencyKey> {
-    let failures = history.that_did_not_help_since(promotion.at);
-    let mut mine = failures.filter(|a| {
-        a.is_remedy() && a.intent.at > promotion.at && promotion.class.has(&a.intent.proposal.action)
-    });
-    mine.next_back().map(|a| a.intent.key.clone())
+    let mine = |a: &&ActionTrace| a.is_remedy() && promotion.class.has(&a.intent.proposal.action);
+    let by_order = history.that_did_not_help(Some(Fence(promotion.head.0))).filter(mine);
+    // Where another journal took the place of the one that was decided on, its entries are counted anew.
+    let by_clock = history.that_did_not_help_since(promotion.at).filter(|a| a.intent.at > promotion.at);
+    let open = promotion.open.iter().filter_map(|key| history.get(key)).filter(|a| a.helped() == Some(false));
+    let mut failed = by_order.chain(open).chain(by_clock.filter(mine)).map(|a| a.intent.key.clone());
+    failed.next_back()
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use aiops_core::model::time::elapsed;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::stages::ActionClass;
+use super::stages::{ActionClass, StageChange};
 use crate::approval::ApprovalLabel;
 use crate::config::require;
 
@@ -146,15 +146,16 @@ pub struct Record {
 }
 
 impl Record {
-    /// The record of `class` from `after` on: of remedies intended later, and diagnoses judged later.
+    /// The record of `class` since the decision `after`: of remedies that the journal has later, those whose end was open then, and
+    /// diagnoses judged later.
     #[must_use]
-    pub fn of(class: &ActionClass, seen: Seen<'_>, after: Option<Timestamp>) -> Self {
-        let later = |at: Timestamp| after.is_none_or(|after| at > after);
-        let mine = |a: &&ActionTrace| {
-            class.has(&a.intent.proposal.action) && a.is_remedy() && a.counts() && later(a.intent.at)
+    pub fn of(class: &ActionClass, seen: Seen<'_>, after: Option<&StageChange>) -> Self {
+        let history = seen.history;
+        let behind = |a: &ActionTrace| {
+            after.is_none_or(|change| change.is_before(a, history) || change.open.contains(&a.intent.key))
         };
         let mut record = Self::default();
-        for action in seen.history.actions().filter(mine) {
+        for action in remedies(class, history).filter(|a| behind(a)) {
             let first = record.since.unwrap_or(action.intent.at);
             record.since = Some(first.min(action.intent.at));
             match action.helped() {
@@ -166,6 +167,7 @@ impl Record {
                 None => record.unknown += 1,
             }
         }
+        let later = |at: Timestamp| after.is_none_or(|change| at > change.at);
         for label in seen.labels.iter().filter(|l| class.is_of(l.action, &l.target) && later(l.at)) {
             match label.diagnosis_right {
                 Some(true) => record.right += 1,
@@ -175,4 +177,14 @@ impl Record {
         }
         record
     }
+}
+
+/// Remedies of `class` that may have touched their targets, oldest first.
+fn remedies<'a>(class: &'a ActionClass, history: &'a History) -> impl Iterator<Item = &'a ActionTrace> {
+    history.actions().filter(|a| class.has(&a.intent.proposal.action) && a.is_remedy() && a.counts())
+}
+
+/// Those of which nobody knows whether they helped.
+pub(super) fn open(class: &ActionClass, history: &History) -> Vec<IdempotencyKey> {
+    remedies(class, history).filter(|a| a.helped().is_none()).map(|a| a.intent.key.clone()).collect()
 }

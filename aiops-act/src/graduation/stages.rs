@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use aiops_core::action::{Action, ActionKind, Principal};
+use aiops_core::action::{Action, ActionKind, ActionTrace, History, IdempotencyKey, Principal, Sequence};
 use aiops_core::model::{EntityId, EntityKind};
 use aiops_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
@@ -104,6 +104,21 @@ pub struct StageChange {
     pub attested: Option<Attestation>,
     /// When.
     pub at: Timestamp,
+    /// Entries of the journal it was decided on. What stands behind them came later, whatever the clock said.
+    pub head: Sequence,
+    /// Remedies of the class among them of which nobody knew yet whether they helped.
+    pub open: Vec<IdempotencyKey>,
+}
+
+impl StageChange {
+    /// Whether `action` was intended after the decision. By the order of the journal; by the clock where another journal must
+    /// have taken its place, since it is shorter.
+    pub(super) fn is_before(&self, action: &ActionTrace, history: &History) -> bool {
+        if history.head() < self.head {
+            return action.intent.at > self.at;
+        }
+        action.fence.0 > self.head.0
+    }
 }
 
 /// How a class stands.
@@ -148,6 +163,9 @@ impl Stages {
 
     fn apply(&mut self, change: &StageChange) -> Result<()> {
         let class = change.class;
+        if change.by.as_str().trim().is_empty() || change.reason.trim().is_empty() {
+            return Err(Error::new(ErrorKind::Invalid, "a decision on a stage has a name and a reason"));
+        }
         if self.stage(&class) == change.to {
             return Err(Error::new(ErrorKind::Conflict, "the class is in this stage already")
                 .with("class", class)
@@ -157,6 +175,9 @@ impl Stages {
         let vouched = change.attested.as_ref().is_some_and(|a| a.lacking().next().is_none());
         if change.to == Stage::Auto && !vouched {
             return Err(Error::new(ErrorKind::Denied, "nobody vouched for the class").with("class", class));
+        }
+        if change.to == Stage::Auto && change.record.recovered + change.record.not_recovered == 0 {
+            return Err(Error::new(ErrorKind::Denied, "the class has no record").with("class", class));
         }
         self.latest.insert(class, self.changes.len());
         self.changes.push(change.clone());

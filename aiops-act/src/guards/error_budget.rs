@@ -41,7 +41,7 @@ impl BudgetBoard {
         Self::default()
     }
 
-    /// `remaining` of the budget of `target` is left at `at`. It counts for ten minutes.
+    /// `remaining` of the budget of `target` is left at `at`. It counts for ten minutes from then, and not before.
     pub fn set(&self, target: EntityId, remaining: f64, at: Timestamp) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target, (remaining, at));
     }
@@ -52,7 +52,10 @@ impl BudgetSource for BudgetBoard {
     async fn remaining(&self, target: &EntityId, ctx: &Context) -> Result<Option<f64>> {
         ctx.check()?;
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(target).copied();
-        Ok(known.filter(|(_, at)| elapsed(*at, ctx.now()) <= STALE_AFTER).map(|(remaining, _)| remaining))
+        let now = ctx.now();
+        // A figure from the future was written before the clock was set back: nobody knows how old it is.
+        let fresh = known.filter(|(_, at)| *at <= now && elapsed(*at, now) <= STALE_AFTER);
+        Ok(fresh.map(|(remaining, _)| remaining))
     }
 }
 

@@ -27,6 +27,11 @@ pub(crate) trait Fold: fmt::Debug + Clone + Send + 'static {
     /// Takes in a line of the file; `link` is the chain up to it.
     fn replay(&mut self, payload: &[u8], link: &Link) -> Result<()>;
 
+    /// Whether the file, read to its end, is one to go on with.
+    fn opened(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// Takes in a new line and hands it to `appender`, or refuses it and changes nothing.
     fn admit(&mut self, request: &Self::Request, appender: &mut Appender) -> Result<Self::Answer>;
 
@@ -113,6 +118,7 @@ impl<F: Fold> Worker<F> {
         let mut fold = blank.clone();
         // Writes the header of a new file, and mends what a crash left.
         ledger.append(|payload, link| fold.replay(payload, link), |_| ())?;
+        fold.opened()?;
         Ok(Self { ledger, blank, fold, in_doubt: false })
     }
 

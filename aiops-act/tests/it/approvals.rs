@@ -199,10 +199,11 @@ fn nobody_approves_their_own_and_only_the_listed_answer() {
     let desk = ApprovalDesk::open(&path, config).unwrap();
     let ticket = ask(&desk, &request(), &ctx);
     assert_eq!(request().proposal.proposed_by, who("planner"));
-    for by in ["planner", "mallory", "Ada", "аda"] {
+    for by in ["planner", "Planner", "mallory", "Ada"] {
         assert_eq!(kind(block_on(desk.answer(&ticket.id, yes(by), &ctx))), ErrorKind::Denied, "{by}");
     }
-    for by in ["", " ", "ada ", "\tada", "ada\n", "a\u{0}da", &"a".repeat(257)] {
+    for by in ["", " ", "ada ", "\tada", "ada\n", "a\u{0}da", "ada, ben", "ada  l", "аda", &"a".repeat(257)]
+    {
         assert_eq!(kind(block_on(desk.answer(&ticket.id, yes(by), &ctx))), ErrorKind::Invalid, "{by:?}");
     }
     let endless = Reply::grant(who("ada"), "x".repeat(4097));
@@ -350,14 +351,172 @@ fn a_forged_line_is_refused() {
     for line in whole.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
         link.read(line).unwrap();
     }
-    for (by, at) in [("planner", ctx.now()), ("ada", ticket.request.expires_at)] {
+    let (now, late, long) = (ctx.now(), ticket.request.expires_at, "x".repeat(4097));
+    for (by, reason, at) in [
+        ("planner", "", now),
+        ("Planner", "", now),
+        ("ada", "", late),
+        ("", "", now),
+        ("ada, ben", "", now),
+        ("a\u{200b}da", "", now),
+        ("ada", long.as_str(), now),
+        ("ada", "\u{1b}[2J", now),
+    ] {
         let (mut link, mut forged) = (link, whole.clone());
         let answer = serde_json::json!({"answered": {"request": ticket.id, "answer":
-            {"by": by, "granted": true, "reason": "", "diagnosis_right": null, "at": at}}});
+            {"by": by, "granted": true, "reason": reason, "diagnosis_right": null, "at": at}}});
         link.write(answer.to_string().as_bytes(), &mut forged).unwrap();
         std::fs::write(&path, forged).unwrap();
         assert_eq!(kind(ApprovalDesk::open(&path, ApprovalConfig::default())), ErrorKind::Malformed, "{by}");
     }
+}
+
+fn only(names: &[&str]) -> ApprovalConfig {
+    let mut config = ApprovalConfig::default();
+    config.approvers = Some(names.iter().map(|name| who(name)).collect());
+    config
+}
+
+/// A chat process with laxer settings shares the file of a strict pipeline.
+#[test]
+fn a_laxer_desk_on_the_same_file_approves_nothing_for_a_stricter_one() {
+    let (_folder, path) = folder();
+    let (_, ctx) = clock();
+    let (chat, strict) = (desk(&path), ApprovalDesk::open(&path, only(&["ada"])).unwrap());
+    // What the strict one asked needs what it needs, whoever takes the answer.
+    let asked = ask(&strict, &about("asked strictly"), &ctx);
+    assert_eq!(kind(block_on(chat.answer(&asked.id, yes("mallory"), &ctx))), ErrorKind::Denied);
+    // What was asked laxly, and answered, is another question to it.
+    let lax = ask(&chat, &about("asked laxly"), &ctx);
+    let granted = block_on(chat.answer(&lax.id, yes("mallory"), &ctx)).unwrap();
+    assert_eq!(granted.standing(ctx.now()), Standing::Granted);
+    let again = ask(&strict, &about("asked laxly"), &ctx);
+    assert_ne!(again.id, lax.id);
+    assert_eq!((again.standing(ctx.now()), again.answers.len()), (Standing::Pending, 0));
+    // The strict question is strict enough for the other one too.
+    assert_eq!(ask(&chat, &about("asked laxly"), &ctx).id, again.id);
+    // The same for a quorum, and for people among those who may.
+    let two = ApprovalDesk::open(&path, quorum(2)).unwrap();
+    assert_ne!(ask(&two, &about("asked laxly"), &ctx).id, again.id);
+    let wider = ApprovalDesk::open(&path, only(&["ada", "ben"])).unwrap();
+    let by_wider = ask(&wider, &about("by more"), &ctx);
+    assert_ne!(ask(&strict, &about("by more"), &ctx).id, by_wider.id);
+    let by_strict = ask(&strict, &about("by one"), &ctx);
+    assert_eq!(ask(&wider, &about("by one"), &ctx).id, by_strict.id);
+    // All of them still read the file.
+    assert!(block_on(desk(&path).pending(&ctx)).unwrap().iter().any(|t| t.id == again.id));
+}
+
+#[test]
+fn a_forged_answer_of_somebody_who_was_not_listed_is_refused() {
+    use aiops_act::ledger::Link;
+    let (_folder, path) = folder();
+    let (_, ctx) = clock();
+    let ticket = ask(&ApprovalDesk::open(&path, only(&["ada"])).unwrap(), &request(), &ctx);
+    let mut forged = std::fs::read(&path).unwrap();
+    let mut link = Link::START;
+    for line in forged.clone().split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        link.read(line).unwrap();
+    }
+    let answer = serde_json::json!({"answered": {"request": ticket.id, "answer":
+        {"by": "mallory", "granted": true, "reason": "", "diagnosis_right": null, "at": ctx.now()}}});
+    link.write(answer.to_string().as_bytes(), &mut forged).unwrap();
+    std::fs::write(&path, forged).unwrap();
+    // Whoever reads it: also a desk that lets anybody answer.
+    assert_eq!(kind(ApprovalDesk::open(&path, ApprovalConfig::default())), ErrorKind::Malformed);
+}
+
+#[test]
+fn one_person_under_two_spellings_is_one_person() {
+    let (_folder, path) = folder();
+    let (_, ctx) = clock();
+    let desk = ApprovalDesk::open(&path, quorum(2)).unwrap();
+    let ticket = ask(&desk, &request(), &ctx);
+    for by in ["ada", "Ada", "ADA"] {
+        let after = block_on(desk.answer(&ticket.id, yes(by), &ctx)).unwrap();
+        assert_eq!((after.standing(ctx.now()), after.answers.len()), (Standing::Pending, 1), "{by}");
+    }
+    // Composed and decomposed, of no width, turned round, of another alphabet.
+    for by in ["r\u{e9}mi", "re\u{301}mi", "ada\u{200b}", "\u{202e}ada", "\u{430}da", "ada\u{a0}l"] {
+        assert_eq!(kind(block_on(desk.answer(&ticket.id, yes(by), &ctx))), ErrorKind::Invalid, "{by:?}");
+    }
+    assert_eq!(kind(ApprovalDesk::open(&path, only(&["ada", "Ada"]))), ErrorKind::Invalid);
+}
+
+/// What expired is over, and a grant with it, whatever the clock says afterwards.
+#[test]
+fn a_clock_set_back_revives_nothing() {
+    for written in [false, true] {
+        let (_folder, path) = folder();
+        let (desk, (clock, ctx)) = (desk(&path), clock());
+        let (open, granted) = (ask(&desk, &about("open"), &ctx), ask(&desk, &about("granted"), &ctx));
+        block_on(desk.answer(&granted.id, yes("ada"), &ctx)).unwrap();
+        clock.advance(secs(3600));
+        if written {
+            // Another process learns it from the file.
+            let mut later = about("later");
+            later.expires_at += secs(7200);
+            ask(&desk, &later, &ctx);
+        } else {
+            block_on(desk.pending(&ctx)).unwrap();
+        }
+        clock.set(sample::now() + secs(1));
+        let desk = if written { self::desk(&path) } else { desk };
+        assert_eq!(kind(block_on(desk.answer(&open.id, yes("ben"), &ctx))), ErrorKind::Expired, "{written}");
+        assert_eq!(block_on(desk.ticket(&open.id, &ctx)).unwrap().standing(ctx.now()), Standing::Expired);
+        assert!(!block_on(desk.ticket(&granted.id, &ctx)).unwrap().is_open(ctx.now()));
+        for about_it in ["open", "granted"] {
+            let again = ask(&desk, &about(about_it), &ctx);
+            assert!(again.id != open.id && again.id != granted.id, "{about_it} {written}");
+            // And the clock that once ran ahead costs what was asked before, not what is asked now.
+            assert_eq!(again.standing(ctx.now()), Standing::Pending);
+        }
+    }
+}
+
+/// One name among several is enough for a chain to see that somebody approves their own.
+#[test]
+fn a_chain_finds_the_proposer_among_several_names() {
+    use aiops_core::fake::ScriptedApprover;
+    let world = World::new();
+    for (approver, fine) in
+        [("ada, ben", true), ("ada, planner", false), ("Planner", false), ("planners", true)]
+    {
+        let chain = GuardChain::builder(world.journal.clone())
+            .guard(FixedGuard::new("asks", aiops_core::action::Verdict::needs_approval("to be sure")))
+            .approver(ScriptedApprover::of(who(approver), [true]))
+            .config(ChainConfig::in_mode(Mode::Auto))
+            .build()
+            .unwrap();
+        let decided = block_on(chain.authorize(
+            propose("p", "inc", restart_of(orders())),
+            &world.mitigator,
+            &world.ctx,
+        ));
+        assert_eq!(decided.is_ok(), fine, "{approver}");
+    }
+}
+
+/// A documented limit: a class that only the tiers give an action asks a person, and does not raise the quorum.
+#[test]
+fn a_class_that_only_the_tiers_give_does_not_raise_the_quorum() {
+    use aiops_act::guards::{RiskTiers, TiersConfig};
+    use aiops_core::action::ActionKind;
+    let (_folder, path) = folder();
+    let (_, ctx) = clock();
+    let mut config = ApprovalConfig::default();
+    config.quorum_by_risk = [(Risk::High, 2)].into();
+    let desk = ApprovalDesk::open(&path, config).unwrap();
+    let classes = [(ActionKind::RollingRestart, Risk::High)].into();
+    let tiers = RiskTiers::new(TiersConfig { classes, ..TiersConfig::default() }).unwrap();
+    let mut restart = request();
+    restart.proposal = propose("p", "inc", restart_of(orders()));
+    let said = crate::support::judge(&tiers, &restart.proposal, &crate::support::preview(4, 16));
+    assert!(crate::support::asks(&said) && said.reason().contains("high"), "{said:?}");
+    assert_eq!(ask(&desk, &restart, &ctx).quorum, 1);
+    // Raised in the action itself it does.
+    restart.proposal.action.raised_risk = Some(Risk::High);
+    assert_eq!(ask(&desk, &restart, &ctx).quorum, 2);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use aiops_act::audit::{
     Anchor, AuditConfig, AuditKey, AuditLine, Checkpoint, CheckpointSigner, ComplianceReport, Ed25519Signer,
@@ -54,7 +54,7 @@ fn signed(path: &Path, n: usize) {
 }
 
 fn expected() -> Expectation {
-    Expectation::none().signed_by(signer().key()).unsigned_tail(4)
+    Expectation::none().signed_by(signer().key()).unsigned_run(4)
 }
 
 fn damage(error: &Error) -> &Damage {
@@ -225,8 +225,76 @@ fn a_signer_that_is_down_delays_a_checkpoint_and_loses_no_event() {
     assert_eq!(verify(&path, &[]).unwrap().checkpoints, 0);
     down.store(false, Ordering::SeqCst);
     fill(&audit, 1);
-    let report = verify_as(&path, &expected()).unwrap();
+    assert!(verify_as(&path, &expected()).is_err(), "a run without signatures is told, whatever the cause");
+    let report = verify_as(&path, &expected().unsigned_run(6)).unwrap();
     assert_eq!((report.entries, report.signed), (7, 6));
+}
+
+/// A key service that counts what it is asked.
+#[derive(Debug)]
+struct Down(Arc<AtomicUsize>);
+
+impl CheckpointSigner for Down {
+    fn key(&self) -> AuditKey {
+        signer().key()
+    }
+    fn sign(&self, _: &[u8]) -> Result<[u8; 64]> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        Err(Error::new(ErrorKind::Unavailable, "down"))
+    }
+}
+
+#[test]
+fn a_signer_that_is_down_is_asked_less_and_less_often() {
+    let (_folder, path) = folder();
+    let asked = Arc::new(AtomicUsize::new(0));
+    fill(&FileAudit::open_signed(&path, every(32), Down(Arc::clone(&asked))).unwrap(), 200);
+    // After 32 events, then 1, 2, 4, 8, 16, 32, 32, … later: 32, 33, 35, 39, 47, 63, 95, 127, 159, 191.
+    assert_eq!(asked.load(Ordering::SeqCst), 10);
+}
+
+/// Mallory may write the file and has no key: she takes every checkpoint out and writes the events anew. The service that opens
+/// the log next must not sign for her.
+#[test]
+fn a_forged_log_is_not_signed_over() {
+    let (_folder, path) = folder();
+    signed(&path, 7);
+    let mut dressed = lines(&path);
+    let AuditLine::Event(event) = &mut dressed[1] else { panic!("an event") };
+    event.detail = serde_json::json!({ "n": "nothing happened" });
+    let mut forged = dressed.clone();
+    forged.retain(|line| matches!(line, AuditLine::Event(_)));
+    // With checkpoints that nobody signed, and with none.
+    for lines in [dressed, forged] {
+        rewrite(&path, lines, |checkpoint| checkpoint.signature = None);
+        let mut config = every(3);
+        config.unsigned_allowance = 3;
+        let error = FileAudit::open_signed(&path, config.clone(), signer()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+        config.earlier_keys = vec![Ed25519Signer::from_secret(&[8; 32]).key()];
+        assert_eq!(FileAudit::open_signed(&path, config, signer()).unwrap_err().kind(), ErrorKind::Denied);
+    }
+    // Whoever looked at the log and takes it as it is says so.
+    let mut config = every(3);
+    (config.unsigned_allowance, config.signed_from) = (0, 7);
+    FileAudit::open_signed(&path, config, signer()).unwrap();
+    // Within an allowance that is too wide it is signed, and found by whoever verifies with the interval that was meant.
+    fill(&FileAudit::open_signed(&path, every(3), signer()).unwrap(), 2);
+    assert_eq!(verify_as(&path, &expected().unsigned_run(100)).unwrap().signed, 8);
+    let error = verify_as(&path, &expected()).unwrap_err();
+    assert!(matches!(&damage(&error).flaw, Flaw::Content(why) if why.contains("8 entries")), "{error}");
+}
+
+#[test]
+fn a_log_goes_on_under_a_new_key_where_the_old_one_is_named() {
+    let (_folder, path) = folder();
+    signed(&path, 6);
+    let mut config = every(3);
+    config.unsigned_allowance = 1;
+    let next = || Ed25519Signer::from_secret(&[8; 32]);
+    assert_eq!(FileAudit::open_signed(&path, config.clone(), next()).unwrap_err().kind(), ErrorKind::Denied);
+    config.earlier_keys = vec![signer().key()];
+    FileAudit::open_signed(&path, config, next()).unwrap();
 }
 
 /// Names a key that it does not sign with.
@@ -379,11 +447,15 @@ fn the_compliance_report_says_who_what_and_under_which_rule() {
     decide(1, Verdict::needs_approval("rule night-asks"), true);
     decide(2, Verdict::needs_approval("rule night-asks"), false);
     decide(3, Verdict::deny("rule frozen"), true);
+    // Intended, and given up before it began.
+    world.go_to(2_400);
+    world.not_started(&propose("p4", "inc", restart_of(orders())));
 
     let history = block_on(world.journal.history(&world.ctx)).unwrap();
     let range = TimeRange::new(at(0), at(86_400)).unwrap();
     let report = ComplianceReport::of(&path, &history, range).unwrap();
     assert_eq!((report.events, report.actions.len(), report.denials.len()), (4, 2, 2));
+    assert_eq!(report.not_begun.len(), 1, "what never began did not run");
     let approved: Vec<Option<&str>> =
         report.actions.iter().map(|a| a.approved_by.as_ref().map(Principal::as_str)).collect();
     assert_eq!(approved, [None, Some("ada|<b>")]);
@@ -396,7 +468,9 @@ fn the_compliance_report_says_who_what_and_under_which_rule() {
 
     let text = report.to_markdown();
     for part in [
-        "2 actions, 1 without asking and 1 with consent; 2 denials",
+        "2 actions, 1 without asking and 1 with consent; 1 not begun; 2 denials",
+        "## What was intended and not begun",
+        "not begun: no",
         "policy rule restarts",
         "rule night-asks",
         "rule frozen",

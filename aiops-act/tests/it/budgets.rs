@@ -87,6 +87,18 @@ fn what_is_not_known_is_as_configured() {
     }
 }
 
+/// Nobody knows how old a figure is that was written before the clock was set back.
+#[test]
+fn a_budget_from_the_future_is_not_known() {
+    let world = World::new();
+    let board = BudgetBoard::new();
+    board.set(orders(), 1.0, at(1));
+    let guard = ErrorBudgetGuard::new(board, ErrorBudgetConfig::default()).unwrap();
+    assert!(asks(&world.judge(&guard, &with_confidence(1.0))));
+    world.go_to(1);
+    assert!(allowed(&world.judge(&guard, &with_confidence(1.0))));
+}
+
 #[test]
 fn an_exhausted_budget_leaves_no_failed_remedy_in_place() {
     let world = World::new();

@@ -77,7 +77,8 @@ fn hash(name: &str) -> FittedHash {
 
 fn state(name: &str) -> FittedState {
     let range = TimeRange::new(at(-86_400), at(0)).unwrap();
-    FittedState::new(KIND, hash(name), 1, "production, all services", range)
+    let tried = HoldOut { cases: 40, precision: 0.9, recall: 0.6, calibration_error: None };
+    FittedState::new(KIND, hash(name), 1, "production, all services", range).with_hold_out(tried)
 }
 
 fn kind<T: std::fmt::Debug>(result: Result<T>) -> ErrorKind {
@@ -158,6 +159,66 @@ fn which_one_decided_is_told_later_and_after_a_restart() {
         block_on(again.entries(KIND, &shop.ctx)).unwrap(),
         block_on(shop.registry.entries(KIND, &shop.ctx)).unwrap()
     );
+}
+
+#[test]
+fn what_nobody_tried_decides_only_where_that_is_said() {
+    let shop = Shop::new();
+    let mut untried = state("a");
+    untried.hold_out = None;
+    block_on(shop.registry.register(untried, ada(), "fitted by night", &shop.ctx)).unwrap();
+    assert_eq!(kind(shop.promote("a")), ErrorKind::Denied);
+    assert_eq!(shop.promoted(), None);
+    shop.shadow("a").unwrap();
+    assert_eq!(kind(shop.promote("a")), ErrorKind::Denied, "to run beside another one is no trial");
+    let said = block_on(shop.registry.promote_untried(KIND, &hash("a"), ada(), "the first", &shop.ctx));
+    assert!(said.unwrap().untried);
+    shop.register("b").unwrap();
+    assert!(!shop.promote("b").unwrap().untried);
+    let again = FittedRegistry::open(&shop.path).unwrap();
+    let kept: Vec<bool> =
+        block_on(again.entries(KIND, &shop.ctx)).unwrap().iter().map(|e| e.untried).collect();
+    assert_eq!(kept, [true, false]);
+}
+
+/// Also under a chain that was computed anew.
+#[test]
+fn what_the_registry_would_not_have_written_is_not_read() {
+    use aiops_act::ledger::Link;
+    let shop = Shop::new();
+    let entry = shop.register("a").unwrap();
+    let whole = std::fs::read(&shop.path).unwrap();
+    let mut link = Link::START;
+    for line in whole.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {
+        link.read(line).unwrap();
+    }
+    let moved = |by: &str, reason: &str| {
+        serde_json::json!({"moved": {"kind": KIND, "hash": hash("a"), "step": "promote", "by": by,
+            "reason": reason, "at": shop.ctx.now()}})
+    };
+    let registered = |state: &FittedState| serde_json::json!({"registered": {"state": state, "by": "x", "reason": "y", "at": shop.ctx.now()}});
+    let mut nothing_tried = state("b");
+    nothing_tried.hold_out = Some(HoldOut { cases: 0, ..entry.state.hold_out.unwrap() });
+    let mut of_nothing = state("b");
+    of_nothing.kind.clear();
+    for (line, fine) in [
+        (moved("ada", "better"), true),
+        (moved("", "better"), false),
+        (moved("ada", " "), false),
+        (registered(&state("b")), true),
+        (registered(&nothing_tried), false),
+        (registered(&of_nothing), false),
+    ] {
+        let (mut link, mut forged) = (link, whole.clone());
+        link.write(line.to_string().as_bytes(), &mut forged).unwrap();
+        std::fs::write(&shop.path, forged).unwrap();
+        let read = FittedRegistry::open(&shop.path);
+        assert_eq!(
+            read.as_ref().err().map(aiops_core::Error::kind),
+            (!fine).then_some(ErrorKind::Malformed),
+            "{line}"
+        );
+    }
 }
 
 #[test]

@@ -165,6 +165,61 @@ fn one_failure_takes_it_back_at_once_and_in_writing() {
     assert!(said.contains("0 of 20 remedies"), "{said}");
 }
 
+/// It was intended before the class acted alone; that it did not help is learnt after.
+#[test]
+fn a_remedy_in_flight_at_the_promotion_takes_it_back_when_it_fails() {
+    for unverified in [false, true] {
+        let (_folder, path) = folder();
+        let (ladder, world) = (ladder(&path), World::new());
+        career(&world, 22, &[]);
+        let last = propose("last", "inc-last", restart_of(orders()));
+        let key = if unverified { world.done(&last, None) } else { world.intend(&last) };
+        let change = promote(&ladder, &world, vouched(), &labels(&world, &[true; 10])).unwrap();
+        assert_eq!(change.open, std::slice::from_ref(&key));
+        assert!(allowed(&judge(&ladder, &world)));
+        if unverified {
+            world.verify(&key, Recovery::NotRecovered);
+        } else {
+            world.settle(&key, aiops_core::action::ActionOutcome::Failed { reason: "broke".into() });
+        }
+        let verdict = judge(&ladder, &world);
+        assert!(asks(&verdict) && verdict.reason().contains(key.as_str()), "{verdict:?}");
+        assert_eq!(block_on(ladder.review(&world.history(), &world.ctx)).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_clock_set_back_hides_no_failure() {
+    let (_folder, path) = folder();
+    let (ladder, world) = (ladder(&path), World::new());
+    career(&world, 22, &[]);
+    promote(&ladder, &world, vouched(), &labels(&world, &[true; 10])).unwrap();
+    world.go_to(DAY);
+    let key = world.done(&propose("bad", "inc-bad", restart_of(orders())), Some(Recovery::NotRecovered));
+    let verdict = judge(&ladder, &world);
+    assert!(asks(&verdict) && verdict.reason().contains(key.as_str()), "{verdict:?}");
+    let history = world.history();
+    let demoted = block_on(ladder.review(&history, &world.ctx)).unwrap();
+    assert_eq!(demoted[0].record.last_failure, Some(key));
+    // What was done before the promotion does not count for the next one, though its clock ran ahead of this one.
+    let assessed = block_on(ladder.assess(class(), Seen::of(&history), &world.ctx)).unwrap();
+    assert_eq!(assessed.record, Record::default());
+}
+
+/// Nobody is let off because a shorter journal took the place of the one the decision rested on.
+#[test]
+fn a_failure_in_another_journal_counts_too() {
+    let (_folder, path) = folder();
+    let (ladder, world) = (ladder(&path), World::new());
+    career(&world, 22, &[]);
+    promote(&ladder, &world, vouched(), &labels(&world, &[true; 10])).unwrap();
+    let anew = World::new();
+    anew.go_to(100 * DAY);
+    assert!(allowed(&judge(&ladder, &anew)));
+    anew.done(&propose("bad", "inc-bad", restart_of(orders())), Some(Recovery::NotRecovered));
+    assert!(asks(&judge(&ladder, &anew)));
+}
+
 #[test]
 fn undoing_its_own_action_is_never_asked_about() {
     let (_folder, path) = folder();
@@ -208,19 +263,34 @@ fn a_promotion_without_a_name_under_it_is_not_read() {
     let header = std::fs::read(&path).unwrap();
     let mut link = Link::START;
     link.read(header.strip_suffix(b"\n").unwrap()).unwrap();
-    let record = serde_json::to_value(Record::default()).unwrap();
-    for attested in [
-        json!(null),
-        json!({"rollback_tested": true, "least_permissions": true, "escalation_playbook": false}),
+    let mut record = serde_json::to_value(Record::default()).unwrap();
+    record["recovered"] = json!(22);
+    let whole = json!({"class": class(), "to": "auto", "by": "x", "reason": "y", "record": record,
+        "attested": vouched(), "at": "2026-03-01T12:00:00Z", "head": 66, "open": []});
+    let but = |field: &str, value: serde_json::Value| {
+        let mut change = whole.clone();
+        change[field] = value;
+        change
+    };
+    let partly = json!({"rollback_tested": true, "least_permissions": true, "escalation_playbook": false});
+    for (change, word) in [
+        (but("attested", json!(null)), "vouched"),
+        (but("attested", partly), "vouched"),
+        (but("by", json!("")), "a name"),
+        (but("by", json!(" \t")), "a name"),
+        (but("reason", json!("")), "a reason"),
+        (but("record", serde_json::to_value(Record::default()).unwrap()), "no record"),
     ] {
-        let change = json!({"class": class(), "to": "auto", "by": "x", "reason": "y", "record": record,
-            "attested": attested, "at": "2026-03-01T12:00:00Z"});
         let (mut link, mut bytes) = (link, header.clone());
         link.write(change.to_string().as_bytes(), &mut bytes).unwrap();
         std::fs::write(&path, bytes).unwrap();
         let error = Graduation::open(&path, GraduationConfig::default()).unwrap_err();
-        assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains("vouched"), "{error}");
+        assert!(error.kind() == ErrorKind::Malformed && error.to_string().contains(word), "{error}");
     }
+    let mut bytes = header;
+    link.write(whole.to_string().as_bytes(), &mut bytes).unwrap();
+    std::fs::write(&path, bytes).unwrap();
+    ladder(&path);
 }
 
 #[test]
@@ -233,7 +303,9 @@ fn what_was_not_begun_or_cannot_be_told_is_no_record() {
     let history = world.history();
     let record = Record::of(&class(), Seen::of(&history), None);
     assert_eq!((record.recovered, record.not_recovered, record.unknown), (0, 1, 1));
-    let later = Record::of(&class(), Seen::of(&history), Some(world.ctx.now()));
+    let decided = json!({"class": class(), "to": "suggest", "by": "x", "reason": "y", "record": Record::default(),
+        "attested": null, "at": world.ctx.now(), "head": history.head(), "open": []});
+    let later = Record::of(&class(), Seen::of(&history), Some(&serde_json::from_value(decided).unwrap()));
     assert_eq!(later, Record::default());
 }
 

@@ -85,6 +85,42 @@ fn whatever_is_not_surely_absent_is_there() {
     assert!(signal.reason().unwrap().contains("cannot be told"));
 }
 
+/// The mount point that a volume leaves behind is an empty folder, which holds no kill file either.
+#[cfg(unix)]
+#[test]
+fn another_folder_in_its_place_counts_as_engaged() {
+    let outer = tempfile::tempdir().unwrap();
+    let volume = outer.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let signal = KillFile::new(volume.join("stop")).unwrap();
+    std::fs::write(volume.join("stop"), "").unwrap();
+    assert!(signal.reason().is_some());
+    let elsewhere = outer.path().join("unmounted");
+    std::fs::rename(&volume, &elsewhere).unwrap();
+    std::fs::create_dir(&volume).unwrap();
+    assert!(signal.reason().unwrap().contains("cannot be told"));
+    // The volume is back.
+    std::fs::remove_dir(&volume).unwrap();
+    std::fs::rename(&elsewhere, &volume).unwrap();
+    assert!(signal.reason().unwrap().contains("is there"));
+    std::fs::remove_file(volume.join("stop")).unwrap();
+    assert_eq!(signal.reason(), None);
+}
+
+#[test]
+fn a_kill_file_that_is_made_stops_every_process_that_watches_it() {
+    let (folder, path) = folder();
+    let (one, other) = (switch(&path), switch(&path));
+    let file = KillFile::new(&path).unwrap();
+    file.engage(&Principal::new("ada"), "it is wrong").unwrap();
+    assert!(one.is_engaged() && other.is_engaged() && switch(&path).is_engaged());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "ada: it is wrong\n");
+    file.engage(&Principal::new("ben"), "once more").unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "ada: it is wrong\n", "who was first stands");
+    drop(folder);
+    assert_eq!(file.engage(&Principal::new("ada"), "x").unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
 #[test]
 fn a_path_without_a_file_is_refused() {
     for path in ["/", ".."] {

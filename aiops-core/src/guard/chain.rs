@@ -450,7 +450,9 @@ fn check_answer(proposal: &Proposal, answer: &ApprovalDecision) -> Result<(), St
     if !answer.granted {
         return Err(format!("{} said no: {}", answer.approver, answer.reason));
     }
-    if answer.approver == proposal.proposed_by {
+    // The word of several people bears all their names, with commas between them.
+    let (approver, proposer) = (answer.approver.as_str(), proposal.proposed_by.as_str());
+    if approver == proposer || approver.split(',').any(|name| name.trim().eq_ignore_ascii_case(proposer)) {
         return Err("nobody approves a proposal of their own".to_owned());
     }
     Ok(())

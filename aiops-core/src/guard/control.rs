@@ -28,6 +28,9 @@ const SIGNAL_POLL: Duration = Duration::from_secs(1);
 ///
 /// It is engaged by [`engage`](Self::engage), from any thread or task (one that waits for a signal of the system, say), or by a
 /// [`KillSignal`].
+///
+/// What [`engage`](Self::engage) does reaches the clones in this process, until it ends: another replica goes on, and so does this one
+/// after a restart. To stop all of them, and keep them stopped, let each watch one signal from outside, such as a file.
 #[derive(Debug, Clone, Default)]
 pub struct KillSwitch(Arc<Switch>);
 
@@ -51,7 +54,7 @@ impl KillSwitch {
         self.0.changed.notify(usize::MAX);
     }
 
-    /// Stops everything from now on.
+    /// Stops everything in this process from now on, until it ends.
     pub fn engage(&self, by: &Principal, reason: &str) {
         tracing::warn!(by = %by, reason, "kill switch engaged");
         *self.0.engaged.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{by}: {reason}"));

@@ -2,7 +2,8 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use aiops_act::approval::{ApprovalDesk, Reply, RequestId, Standing, Ticket};
+use aiops_act::KillFile;
+use aiops_act::approval::{ApprovalDesk, Reply, RequestId, Standing, Ticket, check_reason};
 use aiops_core::action::Principal;
 use aiops_core::guard::KillSwitch;
 use aiops_core::{Context, Error, ErrorKind, Result};
@@ -17,12 +18,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ServerConfig;
 use crate::fault::Fault;
+use crate::listen::Limited;
 
 /// The HTTP API over an approval desk.
 #[derive(Debug)]
 pub struct ApprovalServer {
     desk: ApprovalDesk,
     kill_switch: Option<KillSwitch>,
+    kill_file: Option<KillFile>,
     config: ServerConfig,
 }
 
@@ -38,17 +41,27 @@ impl ApprovalServer {
     /// A server over `desk`.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when nobody has a token, two people have one, or the address can be reached by others and that is not
-    /// allowed.
+    /// [`ErrorKind::Invalid`] when nobody has a token, two people have one, a name is none an approver may have, or the address can be reached by
+    /// others and that is not allowed.
     pub fn new(desk: ApprovalDesk, config: ServerConfig) -> Result<Self> {
         config.validate()?;
-        Ok(Self { desk, kill_switch: None, config })
+        Ok(Self { desk, kill_switch: None, kill_file: None, config })
     }
 
-    /// The same; people can stop everything here too.
+    /// The same; people can stop this process here too, until it ends. Other replicas go on:
+    /// [`with_kill_file`](Self::with_kill_file) stops them all.
     #[must_use]
     pub fn with_kill_switch(mut self, kill_switch: KillSwitch) -> Self {
         self.kill_switch = Some(kill_switch);
+        self
+    }
+
+    /// The same; whoever stops this process here also makes `file`, which `kill_switch` watches from now on: so every process that
+    /// watches it is stopped, and stays so after a restart, until somebody removes the file.
+    #[must_use]
+    pub fn with_kill_file(mut self, kill_switch: KillSwitch, file: KillFile) -> Self {
+        kill_switch.watch(file.clone());
+        (self.kill_switch, self.kill_file) = (Some(kill_switch), Some(file));
         self
     }
 
@@ -60,13 +73,13 @@ impl ApprovalServer {
         self,
         ctx: Context,
     ) -> Result<(SocketAddr, impl Future<Output = Result<()>> + Send + 'static)> {
-        let listen = self.config.listen;
+        let (listen, most) = (self.config.listen, self.config.most_connections);
         let taken = async {
             let listener = tokio::net::TcpListener::bind(listen).await?;
             Ok((listener.local_addr()?, listener))
         };
         let (address, listener) = taken.await.map_err(|e: std::io::Error| unavailable(listen, e))?;
-        let router = self.router(ctx);
+        let (router, listener) = (self.router(ctx), Limited::new(listener, most));
         Ok((address, async move { axum::serve(listener, router).await.map_err(|e| unavailable(address, e)) }))
     }
 
@@ -98,7 +111,10 @@ fn unavailable(address: SocketAddr, e: std::io::Error) -> Error {
 
 async fn authenticate(State(shared): Shop, mut request: Request, next: Next) -> Response {
     let owner = bearer(request.headers()).and_then(|token| shared.server.config.owner(token));
-    let Some(who) = owner.cloned() else { return Fault::unauthorized().into_response() };
+    let Some(who) = owner.cloned() else {
+        tracing::warn!(method = %request.method(), path = request.uri().path(), "a request without a known token");
+        return Fault::unauthorized().into_response();
+    };
     request.extensions_mut().insert(who);
     let mut response = next.run(request).await;
     // What is shown is for this person, now.
@@ -190,6 +206,17 @@ fn read<T: for<'de> Deserialize<'de>>(
 struct Switched {
     engaged: bool,
     reason: Option<String>,
+    /// What `POST` here stops.
+    reach: Reach,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    /// This process, until it ends.
+    Process,
+    /// Every process that watches the kill file, until somebody removes it.
+    File,
 }
 
 impl Shared {
@@ -198,11 +225,16 @@ impl Shared {
             || Fault::new(StatusCode::NOT_FOUND, ErrorKind::Unsupported, "no kill switch is wired here");
         self.server.kill_switch.as_ref().ok_or_else(none)
     }
+
+    fn switched(&self, switch: &KillSwitch) -> Json<Switched> {
+        let reason = switch.reason();
+        let reach = if self.server.kill_file.is_some() { Reach::File } else { Reach::Process };
+        Json(Switched { engaged: reason.is_some(), reason, reach })
+    }
 }
 
 async fn kill_switch(State(shared): Shop) -> Result<Json<Switched>, Fault> {
-    let reason = shared.kill_switch()?.reason();
-    Ok(Json(Switched { engaged: reason.is_some(), reason }))
+    Ok(shared.switched(shared.kill_switch()?))
 }
 
 #[derive(Debug, Deserialize)]
@@ -219,7 +251,22 @@ async fn engage(
 ) -> Result<Json<Switched>, Fault> {
     let Engage { reason } = read(&headers, body)?;
     let switch = shared.kill_switch()?;
+    check_reason(&reason)?;
+    if reason.trim().is_empty() || reason.contains(char::is_control) {
+        let why = "a reason in one line is needed";
+        return Err(Fault::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorKind::Invalid, why));
+    }
+    // This process at once; it says so only when the others are stopped too.
     switch.engage(&who, &reason);
-    let reason = switch.reason();
-    Ok(Json(Switched { engaged: reason.is_some(), reason }))
+    if let Some(file) = shared.server.kill_file.clone() {
+        let made = tokio::task::spawn_blocking(move || file.engage(&who, &reason)).await;
+        if let Err(e) =
+            made.unwrap_or_else(|e| Err(Error::new(ErrorKind::Internal, "the task ended").caused_by(e)))
+        {
+            tracing::error!(error = %e, "the kill file could not be made");
+            let why = "stopped in this process only: the kill file could not be made";
+            return Err(Fault::new(StatusCode::SERVICE_UNAVAILABLE, e.kind(), why));
+        }
+    }
+    Ok(shared.switched(switch))
 }

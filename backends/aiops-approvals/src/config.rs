@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
+use aiops_act::approval::check_name;
 use aiops_core::action::Principal;
 use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub struct ServerConfig {
     pub tokens: BTreeMap<Principal, TokenHash>,
     /// Longest body of a request in bytes, 256 or more; default 16 KiB.
     pub longest_body: usize,
+    /// Most connections at once, 1..=10,000; default 64. More wait until one is closed.
+    pub most_connections: usize,
 }
 
 impl Default for ServerConfig {
@@ -60,6 +63,7 @@ impl Default for ServerConfig {
             allow_remote: false,
             tokens: BTreeMap::new(),
             longest_body: 16 << 10,
+            most_connections: 64,
         }
     }
 }
@@ -73,16 +77,23 @@ impl ServerConfig {
         if self.tokens.is_empty() {
             return wrong("tokens is empty: nobody could answer");
         }
-        if self.tokens.keys().any(|who| who.as_str().trim().is_empty()) {
-            return wrong("tokens names nobody");
+        let mut people = BTreeSet::new();
+        for who in self.tokens.keys() {
+            check_name(who)
+                .map_err(|e| Error::new(ErrorKind::Invalid, "tokens names nobody plainly").caused_by(e))?;
+            if !people.insert(who.as_str().to_ascii_lowercase()) {
+                return wrong("tokens has two names that differ by case only");
+            }
         }
-        let different =
-            self.tokens.values().map(|hash| *hash.0.as_bytes()).collect::<std::collections::BTreeSet<_>>();
+        let different = self.tokens.values().map(|hash| *hash.0.as_bytes()).collect::<BTreeSet<_>>();
         if different.len() < self.tokens.len() {
             return wrong("tokens has two people with one token");
         }
         if self.longest_body < 256 {
             return wrong("longest_body is less than 256");
+        }
+        if !(1..=10_000).contains(&self.most_connections) {
+            return wrong("most_connections is not 1 to 10,000");
         }
         Ok(())
     }

@@ -1,5 +1,5 @@
 //! The life of actions, exhaustively: every order of calls, crashes, lost and late replies, lies, approvals, clock ticks and kills within the
-//! stated bounds, for two replicas on one journal.
+//! stated bounds, for two replicas on one journal, stopped by one kill switch (a file that both watch).
 //!
 //! [`machine`] is the model, checked by `stateright`. A model proves something of the code only where both agree and something
 //! at all only where it can fail: [`real`] takes the same steps with real pipelines, chains, guards and tokens and compares, and

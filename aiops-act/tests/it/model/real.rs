@@ -299,6 +299,7 @@ pub(super) struct Real {
     ctx: Context,
     journal: InMemoryJournal,
     world: Arc<Mutex<World>>,
+    /// One for both, as if each watched one kill file: a switch engaged by call stops its own process only.
     kill_switch: KillSwitch,
     replicas: [Replica; 2],
 }

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiops_act::KillFile;
 use aiops_act::approval::{ApprovalConfig, ApprovalDesk};
 use aiops_approvals::{ApprovalServer, ServerConfig, token_hash};
 use aiops_core::action::Principal;
@@ -60,12 +61,24 @@ async fn start() -> Running {
 }
 
 async fn start_with(approvals: ApprovalConfig) -> Running {
+    start_as(approvals, None).await
+}
+
+async fn start_stopping_by(file: Option<&KillFile>) -> Running {
+    start_as(ApprovalConfig::default(), file).await
+}
+
+async fn start_as(approvals: ApprovalConfig, file: Option<&KillFile>) -> Running {
     let folder = tempfile::tempdir().unwrap();
     let desk = ApprovalDesk::open(folder.path().join("approvals"), approvals).unwrap();
     let clock = ManualClock::at(sample::now());
     let ctx = Context::new(Arc::new(clock.clone()));
     let switch = KillSwitch::new();
-    let server = ApprovalServer::new(desk.clone(), config()).unwrap().with_kill_switch(switch.clone());
+    let server = ApprovalServer::new(desk.clone(), config()).unwrap();
+    let server = match file {
+        Some(file) => server.with_kill_file(switch.clone(), file.clone()),
+        None => server.with_kill_switch(switch.clone()),
+    };
     let (address, serving) = server.bind(ctx.clone()).await.unwrap();
     let task = tokio::spawn(async move { serving.await.unwrap() });
     Running { _folder: folder, desk, clock, ctx, switch, address, task }
@@ -270,15 +283,88 @@ async fn a_quorum_takes_two_tokens() {
 async fn everything_can_be_stopped_and_not_started_again() {
     let running = start().await;
     let (_, before) = get("/v1/kill-switch").by(ADA).send(&running).await;
-    assert_eq!(before, json!({"engaged": false, "reason": null}));
+    assert_eq!(before, json!({"engaged": false, "reason": null, "reach": "process"}));
     let (status, after) =
         post("/v1/kill-switch", &json!({"reason": "it is wrong"})).by(ADA).send(&running).await;
-    assert_eq!((status, after), (StatusCode::OK, json!({"engaged": true, "reason": "ada: it is wrong"})));
+    let said = json!({"engaged": true, "reason": "ada: it is wrong", "reach": "process"});
+    assert_eq!((status, after), (StatusCode::OK, said));
     assert_eq!(running.switch.check().unwrap_err().kind(), ErrorKind::Killed);
     let mut release = get("/v1/kill-switch").by(ADA);
     release.method = Method::DELETE;
     assert_eq!(release.send(&running).await.0, StatusCode::METHOD_NOT_ALLOWED);
     assert!(running.switch.is_engaged());
+}
+
+/// Two replicas, each with a server and a switch of its own, and one kill file.
+#[tokio::test]
+async fn with_a_kill_file_every_replica_is_stopped_and_stays_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = KillFile::new(folder.path().join("stop")).unwrap();
+    let (one, other) = (start_stopping_by(Some(&file)).await, start_stopping_by(Some(&file)).await);
+    let call = || post("/v1/kill-switch", &json!({"reason": "it is wrong"})).by(ADA);
+    let (status, said) = call().send(&one).await;
+    let wanted = json!({"engaged": true, "reason": "ada: it is wrong", "reach": "file"});
+    assert_eq!((status, said), (StatusCode::OK, wanted));
+    assert!(one.switch.is_engaged() && other.switch.is_engaged());
+    assert_eq!(call().send(&other).await.0, StatusCode::OK, "it is there already");
+    let after_a_restart = start_stopping_by(Some(&file)).await;
+    assert!(after_a_restart.switch.is_engaged());
+    std::fs::remove_file(file.path()).unwrap();
+    assert!(!after_a_restart.switch.is_engaged());
+}
+
+#[tokio::test]
+async fn a_kill_file_that_cannot_be_made_is_no_success() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = KillFile::new(folder.path().join("stop")).unwrap();
+    let running = start_stopping_by(Some(&file)).await;
+    let path = folder.path().display().to_string();
+    drop(folder);
+    let (status, body) =
+        post("/v1/kill-switch", &json!({"reason": "it is wrong"})).by(ADA).send(&running).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("this process only") && !message.contains(&path), "{message}");
+    assert!(running.switch.reason().unwrap().starts_with("ada"), "this process is stopped all the same");
+}
+
+#[tokio::test]
+async fn a_kill_needs_a_reason_in_one_line() {
+    let running = start().await;
+    for reason in ["", "  ", "a\nada: not me", "\u{1b}[2J", &"x".repeat(4097)] {
+        let (status, _) = post("/v1/kill-switch", &json!({"reason": reason})).by(ADA).send(&running).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{reason:?}");
+    }
+    assert!(!running.switch.is_engaged());
+}
+
+/// The third connection is not served until one of the first two is closed.
+#[tokio::test]
+async fn no_more_connections_than_configured_are_served_at_once() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let folder = tempfile::tempdir().unwrap();
+    let desk = ApprovalDesk::open(folder.path().join("approvals"), ApprovalConfig::default()).unwrap();
+    let mut config = config();
+    config.most_connections = 2;
+    let server = ApprovalServer::new(desk, config).unwrap();
+    let (address, serving) = server.bind(Context::system()).await.unwrap();
+    let task = tokio::spawn(serving);
+    let speak = |mut stream: tokio::net::TcpStream| async move {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut begun = [0; 12];
+        stream.read_exact(&mut begun).await.unwrap();
+        assert_eq!(&begun, b"HTTP/1.1 401");
+        stream
+    };
+    let connect = || async { tokio::net::TcpStream::connect(address).await.unwrap() };
+    let (first, second) = (speak(connect().await).await, speak(connect().await).await);
+    let mut third = Box::pin(speak(connect().await));
+    let short = Duration::from_millis(200);
+    assert!(tokio::time::timeout(short, &mut third).await.is_err(), "there is no place");
+    drop(first);
+    drop(third.await);
+    drop(second);
+    task.abort();
 }
 
 #[tokio::test]
@@ -316,12 +402,17 @@ async fn settings_are_checked() {
         change(&mut config);
         ApprovalServer::new(desk.clone(), config).unwrap_err()
     };
-    let bad: [(&str, Change); 5] = [
+    let bad: [(&str, Change); 10] = [
         ("listen", &|c| c.listen = "0.0.0.0:0".parse().unwrap()),
         ("nobody could answer", &|c| c.tokens.clear()),
         ("names nobody", &|c| c.tokens.extend([(Principal::new(" "), token_hash("x"))])),
         ("one token", &|c| c.tokens.extend([(Principal::new("eve"), token_hash(ADA))])),
         ("longest_body", &|c| c.longest_body = 255),
+        ("names nobody", &|c| c.tokens.extend([(Principal::new("ada\u{200b}"), token_hash("x"))])),
+        ("names nobody", &|c| c.tokens.extend([(Principal::new("ada, ben"), token_hash("x"))])),
+        ("case only", &|c| c.tokens.extend([(Principal::new("Ada"), token_hash("x"))])),
+        ("most_connections", &|c| c.most_connections = 0),
+        ("most_connections", &|c| c.most_connections = 10_001),
     ];
     for (word, change) in bad {
         let error = refused(change);
