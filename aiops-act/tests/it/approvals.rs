@@ -255,7 +255,7 @@ fn a_restart_forgets_nothing() {
     clock.advance(secs(60));
     let after = desk(&path);
     let pending: Vec<_> = block_on(after.pending(&ctx)).unwrap().into_iter().map(|t| t.id).collect();
-    assert_eq!(pending, [open.id.clone()]);
+    assert_eq!(pending, std::slice::from_ref(&open.id));
     // The pipeline that was restarted asks again, and nobody has to answer twice.
     let decision = block_on(Approver::decide(&after, &about("decided"), &ctx)).unwrap();
     assert!(decision.granted);

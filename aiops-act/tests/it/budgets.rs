@@ -229,6 +229,8 @@ fn with_a_label_each_action_is_held_against_its_own_service() {
     assert!(refused(&world.judge(&labelled(config), &next())));
 }
 
+type Change<'a> = &'a dyn Fn(&mut ErrorRateConfig);
+
 #[test]
 fn settings_of_the_breaker_are_checked() {
     let fine = ErrorRateConfig::of("error_ratio");
@@ -237,7 +239,7 @@ fn settings_of_the_breaker_are_checked() {
         change(&mut config);
         ErrorRateBreaker::new(InMemorySource::new(), config)
     };
-    let bad: [(&str, &dyn Fn(&mut ErrorRateConfig)); 11] = [
+    let bad: [(&str, Change<'_>); 11] = [
         ("metric", &|c| c.metric.clear()),
         ("service_label", &|c| c.service_label = Some(String::new())),
         ("step", &|c| c.step = secs(0)),

@@ -189,6 +189,8 @@ fn it_keeps_the_contract_of_a_planner() {
     block_on(conformance::planner(&planner, &fixture)).assert_counts(9, 0);
 }
 
+type Change<'a> = &'a dyn Fn(&mut Runbook);
+
 #[test]
 fn what_cannot_be_meant_is_refused() {
     let refused = |change: &dyn Fn(&mut Runbook)| {
@@ -196,7 +198,7 @@ fn what_cannot_be_meant_is_refused() {
         change(&mut changed);
         planner(vec![changed]).unwrap_err()
     };
-    let bad: [(&str, &dyn Fn(&mut Runbook)); 5] = [
+    let bad: [(&str, Change<'_>); 5] = [
         ("mechanisms, faults", &|b| b.mechanisms.clear()),
         ("steps", &|b| b.steps.clear()),
         ("steps", &|b| b.steps = vec![b.steps[0].clone(); 2]),
