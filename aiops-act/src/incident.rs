@@ -28,7 +28,7 @@ pub enum NextStep {
     Escalate(IdempotencyKey),
     /// The last remedy did not help and nothing is left to undo: diagnose anew, if symptoms go on.
     Diagnose,
-    /// Telemetry recovered after the last remedy.
+    /// Telemetry recovered after the last remedy, and nothing that was done before it waits for a verification.
     Closed,
 }
 
@@ -77,30 +77,42 @@ impl IncidentState {
     }
 }
 
-/// The most urgent step: doubt before everything, then the last action that was begun.
+/// The most urgent step: doubt before everything, then what nobody verified, then the last action that was begun.
 fn next_step(actions: &[&ActionTrace]) -> NextStep {
     if let Some(open) = actions.iter().find(|a| a.in_doubt()) {
         return NextStep::Settle(open.intent.key.clone());
     }
+    // Whoever came after may have helped; that says nothing of what was left before it.
+    let unseen = |a: &&&ActionTrace| {
+        a.is_remedy() && a.outcome == Some(ActionOutcome::Completed) && a.recovery.is_none()
+    };
+    if let Some(unverified) = actions.iter().find(|a| unseen(a) && !was_undone(a, actions)) {
+        return NextStep::Verify(unverified.intent.key.clone());
+    }
     let Some(last) = actions.iter().rev().find(|a| a.counts()) else { return NextStep::Diagnose };
-    let key = last.intent.key.clone();
     match (&last.outcome, last.recovery) {
         (Some(ActionOutcome::Failed { .. }), _) | (_, Some(Recovery::Inconclusive)) => {
-            NextStep::Escalate(key)
+            NextStep::Escalate(last.intent.key.clone())
         }
-        // What was undone is as it was before: look again.
-        _ if !last.is_remedy() => NextStep::Diagnose,
-        (_, None) => NextStep::Verify(key),
-        (_, Some(Recovery::Recovered)) => NextStep::Closed,
-        (_, Some(Recovery::NotRecovered)) if can_be_undone(last, actions) => NextStep::Undo(key),
-        (_, Some(Recovery::NotRecovered)) => NextStep::Diagnose,
+        (_, Some(Recovery::Recovered)) if last.is_remedy() => NextStep::Closed,
+        // What was undone is as it was before: look again, once nothing that was of no use is left.
+        _ => {
+            let useless = |a: &&&ActionTrace| a.is_remedy() && a.recovery == Some(Recovery::NotRecovered);
+            let left = actions.iter().rev().find(|a| useless(a) && can_be_undone(a, actions));
+            left.map_or(NextStep::Diagnose, |a| NextStep::Undo(a.intent.key.clone()))
+        }
     }
 }
 
-fn can_be_undone(action: &ActionTrace, actions: &[&ActionTrace]) -> bool {
+fn was_undone(action: &ActionTrace, actions: &[&ActionTrace]) -> bool {
     let undoes = Purpose::Revert { of: action.intent.key.clone() };
-    let undone = actions.iter().any(|a| a.counts() && a.intent.proposal.purpose == undoes);
-    matches!(action.intent.proposal.action.rollback, RollbackPlan::Operation(_)) && !undone
+    actions.iter().any(|a| a.counts() && a.intent.proposal.purpose == undoes)
+}
+
+fn can_be_undone(action: &ActionTrace, actions: &[&ActionTrace]) -> bool {
+    matches!(action.intent.proposal.action.rollback, RollbackPlan::Operation(_))
+        && action.counts()
+        && !was_undone(action, actions)
 }
 
 /// Every incident that `history` speaks of, in the order of their first actions.

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use aiops_core::action::{History, JournalEntry, Sequence};
+use aiops_core::action::{History, JournalEntry, Principal, Sequence};
 use aiops_core::seam::Journal;
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::lease::{LeaseToken, Term};
+use crate::lease::{Instance, LeaseToken, Term};
 use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, payload};
 
 /// A [`Journal`] in one file, for all processes of one machine (ACT-10).
@@ -32,7 +32,7 @@ use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, payload};
 pub struct FileJournal {
     keeper: Keeper<Actions>,
     /// The term this handle acts in.
-    token: Option<LeaseToken>,
+    term: Option<Begun>,
 }
 
 impl FileJournal {
@@ -49,7 +49,7 @@ impl FileJournal {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_on(path: impl AsRef<Path>, disk: Arc<dyn Disk>) -> Result<Self> {
-        Ok(Self { keeper: Keeper::open_on(path.as_ref(), Actions::default(), disk)?, token: None })
+        Ok(Self { keeper: Keeper::open_on(path.as_ref(), Actions::default(), disk)?, term: None })
     }
 
     /// The file.
@@ -59,21 +59,21 @@ impl FileJournal {
     }
 
     /// Writes down that `term` began: intents of every earlier term, and of handles without one, are refused from now on. Returns
-    /// the handle of this term. Beginning it once more, after a restart within it, changes nothing.
+    /// the handle of this term. Beginning it once more changes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::Conflict`] when a later term began already; the file's own.
+    /// [`ErrorKind::Conflict`] when a later term began already, or one of this token that is somebody else's, as when replicas of one journal were
+    /// given separate leases; the file's own.
     pub async fn begin_term(&self, term: &Term, ctx: &Context) -> Result<Self> {
         ctx.check()?;
-        let begun = Begun { token: term.token, holder: term.holder.to_string() };
-        self.keeper.write(Append::Term(begun)).await?;
-        Ok(self.fenced(term.token))
+        self.keeper.write(Append::Term(Begun::of(term))).await?;
+        Ok(self.fenced(term))
     }
 
-    /// The handle of the term with this token; its intents are refused once a later one began.
+    /// The handle of `term`; its intents are refused unless it is the newest one that began.
     #[must_use]
-    pub fn fenced(&self, token: LeaseToken) -> Self {
-        Self { keeper: self.keeper.clone(), token: Some(token) }
+    pub fn fenced(&self, term: &Term) -> Self {
+        Self { keeper: self.keeper.clone(), term: Some(Begun::of(term)) }
     }
 }
 
@@ -86,8 +86,8 @@ impl Journal for FileJournal {
         ctx: &Context,
     ) -> Result<Sequence> {
         ctx.check()?;
-        let (payload, entry, token) = (payload(entry)?, entry.clone(), self.token);
-        self.keeper.write(Append::Entry { payload, entry, expected, token }).await
+        let (payload, entry, term) = (payload(entry)?, entry.clone(), self.term.clone());
+        self.keeper.write(Append::Entry { payload, entry, expected, term }).await
     }
 
     async fn history(&self, ctx: &Context) -> Result<Arc<History>> {
@@ -98,16 +98,23 @@ impl Journal for FileJournal {
 
 /// What is to be appended.
 enum Append {
-    Entry { entry: JournalEntry, payload: Vec<u8>, expected: Option<Sequence>, token: Option<LeaseToken> },
+    Entry { entry: JournalEntry, payload: Vec<u8>, expected: Option<Sequence>, term: Option<Begun> },
     Term(Begun),
 }
 
 /// A term that began.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Begun {
     token: LeaseToken,
-    holder: String,
+    holder: Principal,
+    instance: Instance,
+}
+
+impl Begun {
+    fn of(term: &Term) -> Self {
+        Self { token: term.token, holder: term.holder.clone(), instance: term.instance }
+    }
 }
 
 /// A line that is no entry.
@@ -124,23 +131,32 @@ const TERM: &[u8] = br#"{"term":"#;
 struct Actions {
     history: Arc<History>,
     /// The newest term.
-    token: Option<LeaseToken>,
+    term: Option<Begun>,
 }
 
 impl Actions {
     /// Whether `term` is a new one; not so when it began already.
     fn begin(&mut self, term: &Begun) -> Result<bool> {
-        if self.token.is_some_and(|newest| newest > term.token) {
-            return Err(self.stale(Some(term.token)));
+        match &self.term {
+            Some(newest) if newest == term => return Ok(false),
+            // The same token of somebody else: nobody could tell the two apart from now on.
+            Some(newest) if newest.token >= term.token => return Err(self.stale(Some(term))),
+            _ => {}
         }
-        Ok(self.token.replace(term.token) != Some(term.token))
+        self.term = Some(term.clone());
+        Ok(true)
     }
 
-    fn stale(&self, token: Option<LeaseToken>) -> Error {
-        let text = |token: Option<LeaseToken>| token.map_or_else(|| "none".to_owned(), |t| t.to_string());
+    fn stale(&self, term: Option<&Begun>) -> Error {
+        let text = |term: Option<&Begun>| {
+            term.map_or_else(
+                || "none".to_owned(),
+                |t| format!("{} of {} ({})", t.token, t.holder, t.instance),
+            )
+        };
         Error::new(ErrorKind::Conflict, "the journal is in another term")
-            .with("token", text(token))
-            .with("newest", text(self.token))
+            .with("term", text(term))
+            .with("newest", text(self.term.as_ref()))
     }
 }
 
@@ -162,8 +178,8 @@ impl Fold for Actions {
 
     fn admit(&mut self, append: &Append, appender: &mut Appender) -> Result<Sequence> {
         let head = self.history.head();
-        let (entry, bytes, expected, token) = match append {
-            Append::Entry { entry, payload, expected, token } => (entry, payload, *expected, *token),
+        let (entry, bytes, expected, term) = match append {
+            Append::Entry { entry, payload, expected, term } => (entry, payload, *expected, term),
             Append::Term(term) => {
                 let line = payload(&TermLine::Term(term.clone()))?;
                 if self.begin(term)? {
@@ -173,8 +189,8 @@ impl Fold for Actions {
             }
         };
         // What was done is written down whoever's term it is; what is to be done is for the newest.
-        if matches!(entry, JournalEntry::Intent(_)) && token != self.token {
-            return Err(self.stale(token));
+        if matches!(entry, JournalEntry::Intent(_)) && *term != self.term {
+            return Err(self.stale(term.as_ref()));
         }
         if expected.is_some_and(|expected| expected != head) {
             return Err(Error::new(ErrorKind::Conflict, "the journal moved on").with("head", head.0));

@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::config::require;
-use crate::policy::Targets;
+use crate::policy::{Targets, is_named};
 
 /// One step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -107,10 +107,8 @@ impl Runbook {
 
     fn is_for(&self, cause: &Hypothesis) -> bool {
         let mechanism = cause.mechanism.as_ref().is_some_and(|m| self.mechanisms.contains(m));
-        let named =
-            |names: &Vec<crate::guards::Pattern>| names.iter().any(|n| n.matches(cause.system.name()));
         (mechanism || self.faults.contains(&cause.fault))
-            && (self.targets.is_empty() || self.targets.get(&cause.system.kind()).is_some_and(named))
+            && (self.targets.is_empty() || is_named(&self.targets, &cause.system))
     }
 }
 

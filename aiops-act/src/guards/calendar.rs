@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::{guard_id, is_own_revert};
-use crate::policy::{Effect, Targets};
+use crate::config;
+use crate::policy::{Effect, Targets, is_named};
 
 /// What a calendar says of the time between two instants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,10 +75,8 @@ impl Span {
     }
 
     fn is_about(&self, action: &Action) -> bool {
-        let target = &action.target;
-        let named = |names: &Vec<super::Pattern>| names.iter().any(|name| name.matches(target.name()));
         (self.entry.actions.is_empty() || self.entry.actions.contains(&action.kind()))
-            && (self.entry.targets.is_empty() || self.entry.targets.get(&target.kind()).is_some_and(named))
+            && (self.entry.targets.is_empty() || is_named(&self.entry.targets, &action.target))
     }
 }
 
@@ -107,14 +106,7 @@ impl ChangeCalendar {
     /// [`ErrorKind::Invalid`], with the entry's id, for an unknown time zone, two entries of one id, an entry that ends before it begins,
     /// and targets without names.
     pub fn new(config: &CalendarConfig) -> Result<Self> {
-        let zone = match &config.zone {
-            None => TimeZone::UTC,
-            Some(name) => TimeZone::get(name).map_err(|e| {
-                Error::new(ErrorKind::Invalid, "the calendar names an unknown time zone")
-                    .with("zone", name)
-                    .caused_by(e)
-            })?,
-        };
+        let zone = config::zone(config.zone.as_deref())?;
         let mut ids = BTreeSet::new();
         if let Some(twice) = config.entries.iter().find(|entry| !ids.insert(&entry.id)) {
             return Err(Error::new(ErrorKind::Invalid, "two entries have one id").with("entry", &twice.id));

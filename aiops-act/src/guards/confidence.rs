@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::action::{Action, ActionKind, GuardId, Verdict};
-use aiops_core::model::EntityId;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -9,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{guard_id, is_own_revert};
 use crate::config::require;
-use crate::policy::Targets;
+use crate::policy::{Targets, is_named};
 
 /// Two thresholds on a confidence, 0..=1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -51,13 +50,6 @@ pub struct ServerClass {
     /// Bands for some kinds of action on it.
     #[serde(default)]
     pub by_kind: BTreeMap<ActionKind, BandsConfig>,
-}
-
-impl ServerClass {
-    fn has(&self, target: &EntityId) -> bool {
-        let names = self.targets.get(&target.kind()).map(Vec::as_slice).unwrap_or_default();
-        names.iter().any(|name| name.matches(target.name()))
-    }
 }
 
 /// More than 85 % acts, 65–85 % acts and tells people, less than 65 % is escalated with the whole case. // ACT-03
@@ -106,7 +98,8 @@ impl ConfidenceBands {
         let of = |bands: BandsConfig, by_kind: &BTreeMap<ActionKind, BandsConfig>| {
             by_kind.get(&action.kind()).copied().unwrap_or(bands)
         };
-        let classes: Vec<&ServerClass> = self.classes.iter().filter(|c| c.has(&action.target)).collect();
+        let classes: Vec<&ServerClass> =
+            self.classes.iter().filter(|c| is_named(&c.targets, &action.target)).collect();
         let stricter = |a: BandsConfig, b: BandsConfig| BandsConfig {
             escalate_below: a.escalate_below.max(b.escalate_below),
             silent_above: a.silent_above.max(b.silent_above),

@@ -39,5 +39,6 @@ mod table;
 
 pub use analysis::Conflict;
 pub use replay::Difference;
+pub(crate) use rule::is_named;
 pub use rule::{Day, Effect, Policy, Rule, Targets, Weekly};
 pub use table::{Judgement, PolicyTable};

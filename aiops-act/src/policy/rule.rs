@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aiops_core::action::{ActionKind, Principal, Proposal};
-use aiops_core::model::EntityKind;
+use aiops_core::model::{EntityId, EntityKind};
 use aiops_core::{Error, ErrorKind, Result};
 use jiff::civil::{Time, Weekday};
 use jiff::tz::TimeZone;
@@ -36,6 +36,12 @@ impl std::fmt::Display for Effect {
 
 /// Names of targets by their kind.
 pub type Targets = BTreeMap<EntityKind, Vec<Pattern>>;
+
+/// Whether `targets` name `entity`, by kind and name.
+pub(crate) fn is_named(targets: &Targets, entity: &EntityId) -> bool {
+    let names = targets.get(&entity.kind()).map(Vec::as_slice).unwrap_or_default();
+    names.iter().any(|name| name.matches(entity.name()))
+}
 
 /// A policy as it stands in a file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -210,15 +216,6 @@ impl Resolved {
         let rule = &self.rule;
         rule.principals.is_empty() || rule.principals.iter().any(|p| p.matches(principal.as_str()))
     }
-}
-
-pub(super) fn zone(policy: &Policy) -> Result<TimeZone> {
-    let Some(name) = &policy.zone else { return Ok(TimeZone::UTC) };
-    TimeZone::get(name).map_err(|e| {
-        Error::new(ErrorKind::Invalid, "the policy names an unknown time zone")
-            .with("zone", name)
-            .caused_by(e)
-    })
 }
 
 pub(super) fn local(now: Timestamp, zone: &TimeZone) -> Zoned {

@@ -7,7 +7,8 @@ use jiff::tz::TimeZone;
 
 use super::analysis::{self, Conflict};
 use super::index::Index;
-use super::rule::{Effect, Policy, Resolved, local, zone};
+use super::rule::{Effect, Policy, Resolved, local};
+use crate::config::zone;
 use crate::guards::{guard_id, is_own_revert, touched};
 
 /// A checked [`Policy`], as a guard.
@@ -50,7 +51,7 @@ impl PolicyTable {
                 .with("rule", idle)
                 .with("covered by", by));
         }
-        Ok(Self { index: Index::of(&rules), zone: zone(policy)?, rules })
+        Ok(Self { index: Index::of(&rules), zone: zone(policy.zone.as_deref())?, rules })
     }
 
     /// Pairs of an allowing and a denying rule that overlap without one being an exception to the other. They are no error,

@@ -8,6 +8,7 @@ mod traffic;
 pub use liveness::LivenessCheck;
 pub use traffic::TrafficCheck;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,8 +50,9 @@ pub struct VerifierConfig {
     /// A signal is silent when its newest sample is older than this many steps; default 2, at least 1.
     pub silent_after: u32,
     /// Time before the action within which the signals are looked at as well: if all of them were back then, it was over before the
-    /// action began, and the action gets no credit. Never further back than the last onset. Default 1 min; zero credits the action in
-    /// any case.
+    /// action began, and the action gets no credit. For a signal that is sampled seldom it is as long as `min_samples` of its samples take, and
+    /// never further back than the last onset. Where too little was seen within it to tell, the report says so, and the recovery stands. Default
+    /// 1 min; zero credits the action in any case.
     #[serde(with = "aiops_core::model::duration")]
     pub before: Duration,
     /// How to see that the target lives; without it liveness is not checked.
@@ -99,8 +101,10 @@ impl VerifierConfig {
 ///
 /// Signals are held against the baseline of the finding, not against what a detector has learned since, so a bad
 /// level that lasts does not become normal. Only the direction in which a signal left counts: a latency that is
-/// better than before is no reason for doubt. What was over before the action began is inconclusive: it was not the action. Each read looks at the last [`hold`](VerifierConfig::hold), and only at
-/// time after the action and [`settle`](VerifierConfig::settle). What cannot be read, or fell silent, is inconclusive, and so
+/// better than before is no reason for doubt. What was over before the action began is inconclusive: it was not the action. Where
+/// the action followed the onset faster than the signals are sampled that cannot be told, and the check *attribution* says so. Each
+/// read looks at the last [`hold`](VerifierConfig::hold), and only at time after the action and
+/// [`settle`](VerifierConfig::settle). What cannot be read, or fell silent, is inconclusive, and so
 /// is an incident of which no signal was detected: a living target alone proves nothing.
 #[derive(Debug)]
 pub struct TelemetryVerifier {
@@ -149,7 +153,7 @@ impl TelemetryVerifier {
 }
 
 impl TelemetryVerifier {
-    /// `report`, unless every signal was back before the action began.
+    /// `report`, unless every signal was back before the action began; with a word where that cannot be told.
     async fn attribute(
         &self,
         report: RecoveryReport,
@@ -158,27 +162,58 @@ impl TelemetryVerifier {
         last: Timestamp,
         ctx: &Context,
     ) -> Result<RecoveryReport> {
+        if self.config.before.is_zero() {
+            return Ok(report);
+        }
+        let was = self.look_before(receipt, detected, last, ctx).await?;
+        let any = |r: Recovery| was.iter().any(|signal| signal.recovery == r);
+        if any(Recovery::NotRecovered) {
+            return Ok(report);
+        }
+        let (recovery, detail) = if any(Recovery::Inconclusive) {
+            let why = "unknown: too little was seen before the action to tell whether it was over by then";
+            (Recovery::Recovered, why)
+        } else {
+            (Recovery::Inconclusive, "every signal was back before the action began")
+        };
+        let mut checks = report.checks;
+        checks.push(check(&receipt.action.target, "attribution", recovery, detail.to_owned()));
+        Ok(RecoveryReport::from_checks(ctx.now(), checks))
+    }
+
+    /// The signals as they were right before the action, each over as long as it takes to see enough of it.
+    async fn look_before(
+        &self,
+        receipt: &ReceiptRecord,
+        detected: &[Anomaly],
+        last: Timestamp,
+        ctx: &Context,
+    ) -> Result<Vec<SignalCheck>> {
         // From the last onset at the earliest: before it all was well, and that proves nothing.
         let onset = detected.iter().map(|a| a.onset).max();
         let age = onset.map_or(Duration::ZERO, |onset| time::elapsed(onset, receipt.started_at));
-        let before = self.config.before.min(age);
-        if before.is_zero() {
-            return Ok(report);
+        let samples = u32::try_from(self.config.min_samples).unwrap_or(u32::MAX);
+        let mut by_length: BTreeMap<Duration, Vec<Anomaly>> = BTreeMap::new();
+        for anomaly in detected {
+            let enough = anomaly.reread.step.saturating_mul(samples);
+            by_length.entry(self.config.before.max(enough).min(age)).or_default().push(anomaly.clone());
         }
-        let look = Look {
-            source: &*self.source,
-            range: TimeRange::ending_at(receipt.started_at, before),
-            limited: ctx.with_timeout(time::elapsed(ctx.now(), last).max(self.config.poll)),
-            silent_after: self.config.silent_after,
-        };
-        let was = signals::check(&look, detected, &self.config, ctx).await?;
-        if !was.iter().all(|signal| signal.recovery == Recovery::Recovered) {
-            return Ok(report);
+        let mut was = Vec::with_capacity(detected.len());
+        for (length, anomalies) in by_length {
+            if length.is_zero() {
+                let unseen = "the action began with the onset".to_owned();
+                was.push(check(&receipt.action.target, "attribution", Recovery::Inconclusive, unseen));
+                continue;
+            }
+            let look = Look {
+                source: &*self.source,
+                range: TimeRange::ending_at(receipt.started_at, length),
+                limited: ctx.with_timeout(time::elapsed(ctx.now(), last).max(self.config.poll)),
+                silent_after: self.config.silent_after,
+            };
+            was.extend(signals::check(&look, &anomalies, &self.config, ctx).await?);
         }
-        let why = "every signal was back before the action began".to_owned();
-        let mut checks = report.checks;
-        checks.push(check(&receipt.action.target, "attribution", Recovery::Inconclusive, why));
-        Ok(RecoveryReport::from_checks(ctx.now(), checks))
+        Ok(was)
     }
 }
 

@@ -220,7 +220,42 @@ fn healing_by_itself_before_the_action() {
     let mut sudden = slow();
     sudden.onset = at(-20);
     assert_eq!(said(at_peace(-120), &[sudden]), Recovered);
+    // By whom cannot be told then, and it says so.
+    let verifier = TelemetryVerifier::new(at_peace(-120), watchful()).unwrap();
+    let mut sudden = slow();
+    sudden.onset = at(-20);
+    let report = block_on(verifier.verify(&receipt(), &[sudden], &context())).unwrap();
+    let attribution = report.checks.iter().find(|c| c.what == "attribution").unwrap();
+    assert!(attribution.detail.starts_with("unknown"), "{report:?}");
     let credited = VerifierConfig { before: secs(0), ..watchful() };
     let verifier = TelemetryVerifier::new(at_peace(-90), credited).unwrap();
     assert_eq!(block_on(verifier.verify(&receipt(), &[slow()], &context())).unwrap().recovery, Recovered);
+}
+
+/// A sample a minute: three of them do not fit into the minute before the action.
+#[test]
+fn healing_by_itself_between_samples_that_are_far_apart() {
+    let said = |since: i64, onset: i64| {
+        let bad = move |t: i64| (onset..since).contains(&t);
+        let feed = Feed::new()
+            .with(crate::feed::latency(), orders(), move |t, _| if bad(t) { BAD } else { GOOD })
+            .with(of("desired"), orders(), |t, _| TWO(t))
+            .with(of("ready"), orders(), |t, _| TWO(t))
+            .with(of("restarts"), orders(), |t, _| NONE(t))
+            .with(of("requests"), orders(), |t, _| SERVED(t));
+        let mut symptom = slow();
+        (symptom.onset, symptom.reread.step) = (at(onset), secs(60));
+        let verifier = TelemetryVerifier::new(feed, watchful()).unwrap();
+        let report = block_on(verifier.verify(&receipt(), &[symptom], &context())).unwrap();
+        let attribution = report.checks.into_iter().find(|c| c.what == "attribution");
+        (report.recovery, attribution.map(|c| c.detail))
+    };
+    let (recovery, attribution) = said(-300, -600);
+    assert_eq!(recovery, Inconclusive, "it was over five minutes before the action");
+    assert_eq!(attribution.as_deref(), Some("every signal was back before the action began"));
+    assert_eq!(said(0, -600), (Recovered, None), "back with the action");
+    // Acted on within less than three samples: nobody can tell, and nobody says he can.
+    let (recovery, attribution) = said(-90, -120);
+    assert_eq!(recovery, Recovered);
+    assert!(attribution.unwrap().starts_with("unknown"));
 }

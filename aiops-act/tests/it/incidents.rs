@@ -78,6 +78,27 @@ fn an_older_doubt_comes_before_everything() {
     assert_eq!(only(&world).next, NextStep::Settle(doubt));
 }
 
+/// A process dies before it looked whether its remedy helped, and another one ends the incident by one of its own.
+#[test]
+fn what_nobody_verified_is_not_closed_by_a_later_remedy() {
+    let world = World::new();
+    let unseen = world.done(&propose("p", "inc", rollback_of(orders())), None);
+    let later = world.done(&propose("q", "inc", restart_of(orders())), Some(Recovery::Recovered));
+    assert_eq!(only(&world).next, NextStep::Verify(unseen.clone()));
+    assert!(!only(&world).is_closed());
+    world.verify(&unseen, Recovery::NotRecovered);
+    assert_eq!(only(&world).next, NextStep::Closed, "all is well since: nothing is undone now");
+    // While it is not well, what did not help is undone, however long ago it was.
+    world.verify(&later, Recovery::NotRecovered);
+    assert_eq!(only(&world).next, NextStep::Undo(unseen));
+    // What was undone unseen leaves nothing to look at.
+    let world = World::new();
+    let remedy = propose("p", "inc", rollback_of(orders()));
+    world.done(&remedy, None);
+    world.done(&undoing(&remedy), None);
+    assert_eq!(only(&world).next, NextStep::Diagnose);
+}
+
 #[test]
 fn incidents_come_in_the_order_of_their_first_actions() {
     let world = World::new();

@@ -61,6 +61,19 @@ fn a_file_stops_the_next_action_and_those_not_yet_begun() {
     assert_eq!(world.mitigator.executed().len(), 1);
 }
 
+/// Allowed before the file was there: not even written down after.
+#[test]
+fn a_right_is_not_recorded_while_the_file_is_there() {
+    let (_folder, path) = folder();
+    let (world, switch) = (World::new(), switch(&path));
+    let chain = chain(&world, &switch, Verdict::allow("fine")).build().unwrap();
+    let remedy = propose("p", "inc", restart_of(orders()));
+    let right = block_on(chain.authorize(remedy, &world.mitigator, &world.ctx)).unwrap();
+    std::fs::write(&path, "").unwrap();
+    assert_eq!(block_on(right.record(&world.ctx)).unwrap_err().kind(), ErrorKind::Killed);
+    assert!(world.history().actions().next().is_none());
+}
+
 #[test]
 fn whatever_is_not_surely_absent_is_there() {
     let (folder, path) = folder();
@@ -123,12 +136,11 @@ fn a_kill_file_that_is_made_stops_every_process_that_watches_it() {
 
 #[test]
 fn a_path_without_a_file_is_refused() {
-    for path in ["/", ".."] {
-        let made = KillFile::new(path);
-        assert!(made.is_err() || made.unwrap().reason().is_some(), "{path}");
-    }
-    assert_eq!(KillFile::new("/").unwrap_err().kind(), ErrorKind::Invalid);
-    assert!(KillFile::new("").is_err());
+    let refused = |path: &str| KillFile::new(path).unwrap_err().kind();
+    assert_eq!(refused("/"), ErrorKind::Invalid);
+    #[cfg(unix)]
+    assert_eq!((refused(".."), refused("stop/..")), (ErrorKind::Invalid, ErrorKind::Invalid));
+    assert_eq!(refused(""), ErrorKind::Unavailable);
     assert!(KillFile::new("stop").unwrap().path().is_absolute());
 }
 

@@ -73,6 +73,42 @@ fn one_holds_it_until_its_time_is_over() {
     assert_eq!(block_on(a.current(&machine.ctx)).unwrap(), Some(second));
 }
 
+/// Two replicas that were configured alike, or one that was started anew: the other one's term is waited out.
+#[test]
+fn a_name_alone_is_nobody() {
+    let machine = Machine::new();
+    let (one, twin) = (machine.lease(), machine.lease());
+    let first = machine.acquire(&one, "a").unwrap();
+    conflict(machine.acquire(&twin, "a"));
+    assert_eq!(machine.acquire(&one.clone(), "a").unwrap().token, first.token, "a clone is the same replica");
+    machine.clock.advance(secs(30));
+    let second = machine.acquire(&twin, "a").unwrap();
+    assert!(second.token > first.token && second.instance != first.instance);
+    conflict(machine.acquire(&one, "a"));
+}
+
+/// Two leases give the same tokens, to replicas of two names, or of one.
+#[test]
+fn separate_leases_do_not_share_a_term_of_one_journal() {
+    for (a, b) in [("a", "b"), ("a", "a")] {
+        let machine = Machine::new();
+        let leases =
+            ["one", "two"].map(|name| FileLease::open(machine.path(name), LeaseConfig::default()).unwrap());
+        let [mine, theirs] = [(&leases[0], a), (&leases[1], b)].map(|(l, n)| machine.acquire(l, n).unwrap());
+        assert_eq!(mine.token, theirs.token);
+        let journal = FileJournal::open(machine.path("journal")).unwrap();
+        let ctx = Context::system();
+        let first = block_on(journal.begin_term(&mine, &ctx)).unwrap();
+        conflict(block_on(journal.begin_term(&theirs, &ctx)));
+        conflict(block_on(journal.fenced(&theirs).append(&machine.intent("theirs"), None, &ctx)));
+        block_on(first.append(&machine.intent("mine"), None, &ctx)).unwrap();
+        // Also once the file is read anew, and what began may be begun again.
+        let again = FileJournal::open(machine.path("journal")).unwrap();
+        conflict(block_on(again.begin_term(&theirs, &ctx)));
+        block_on(again.begin_term(&mine, &ctx)).unwrap();
+    }
+}
+
 #[test]
 fn an_own_term_that_lapsed_is_a_new_one() {
     let machine = Machine::new();
@@ -162,7 +198,7 @@ fn a_paused_holder_cannot_intend_once_another_ones_term_began() {
     let again = open();
     assert_eq!(block_on(again.history(&ctx)).unwrap().actions().count(), 2);
     conflict(append(&again, &machine.intent("unfenced")));
-    conflict(append(&again.fenced(term_a.token), &machine.intent("late")));
+    conflict(append(&again.fenced(&term_a), &machine.intent("late")));
     append(&block_on(again.begin_term(&term_b, &ctx)).unwrap(), &machine.intent("resumed")).unwrap();
 }
 
@@ -172,7 +208,8 @@ fn a_token_out_of_thin_air_intends_nothing() {
     let machine = Machine::new();
     let journal = FileJournal::open(machine.path("journal")).unwrap();
     let ctx = Context::system();
-    conflict(block_on(journal.fenced(LeaseToken(7)).append(&machine.intent("p"), None, &ctx)));
+    let term = machine.acquire(&machine.lease(), "a").unwrap();
+    conflict(block_on(journal.fenced(&term).append(&machine.intent("p"), None, &ctx)));
     assert!(block_on(journal.history(&ctx)).unwrap().actions().next().is_none());
 }
 
@@ -183,7 +220,7 @@ fn a_journal_within_a_term_keeps_the_contract() {
     let ctx = Context::system();
     let term = machine.acquire(&machine.lease(), "a").unwrap();
     let journal = block_on(FileJournal::open(&path).unwrap().begin_term(&term, &ctx)).unwrap();
-    let reopen = || FileJournal::open(&path).map(|j| Arc::new(j.fenced(term.token)) as Arc<dyn Journal>);
+    let reopen = || FileJournal::open(&path).map(|j| Arc::new(j.fenced(&term)) as Arc<dyn Journal>);
     let mut fixture = JournalFixture::new(ctx);
     fixture.reopen = Some(&reopen);
     block_on(conformance::journal(&journal, &fixture)).assert_counts(15, 0);
@@ -199,7 +236,8 @@ impl Lease for Shaky {
         let failure = self.1.lock().unwrap().pop();
         match failure {
             Some(kind) => Err(Error::new(kind, "shaky")),
-            None => self.0.acquire(holder, ctx).await,
+            // At once, or a clock that leaps while others wait would be at the end of the term by then.
+            None => block_on(self.0.acquire(holder, ctx)),
         }
     }
     async fn release(&self, term: &Term, ctx: &Context) -> Result<()> {
@@ -229,11 +267,79 @@ fn whoever_loses_the_lease_is_told_and_stops() {
     assert_eq!(held(vec![], 10, 300), (ErrorKind::Timeout, 300));
     // A moment's trouble is overcome; trouble beyond the term is not.
     assert_eq!(held(vec![ErrorKind::Unavailable], 10, 300), (ErrorKind::Timeout, 300));
-    assert_eq!(held(vec![ErrorKind::Unavailable; 9], 10, 300), (ErrorKind::Unavailable, 30));
+    assert_eq!(held(vec![ErrorKind::Unavailable; 9], 10, 300), (ErrorKind::Expired, 30));
     assert_eq!(held(vec![ErrorKind::Malformed], 10, 300), (ErrorKind::Malformed, 10));
     // Renewed too late, though nobody else came.
-    assert_eq!(held(vec![], 31, 300), (ErrorKind::Expired, 31));
+    assert_eq!(held(vec![], 31, 300), (ErrorKind::Expired, 30), "not a moment longer than the term");
     assert_eq!(block_on(machine.lease().current(&machine.ctx)).unwrap(), None, "and nobody waits for it");
+}
+
+/// A store that takes a call and never answers.
+#[derive(Debug)]
+struct Hangs;
+
+#[async_trait]
+impl Lease for Hangs {
+    async fn acquire(&self, _: &Principal, _: &Context) -> Result<Term> {
+        std::future::pending().await
+    }
+    async fn release(&self, _: &Term, _: &Context) -> Result<()> {
+        std::future::pending().await
+    }
+    async fn current(&self, _: &Context) -> Result<Option<Term>> {
+        std::future::pending().await
+    }
+}
+
+#[test]
+fn a_store_that_hangs_does_not_prolong_a_term() {
+    let machine = Machine::new();
+    let term = machine.acquire(&machine.lease(), "a").unwrap();
+    let lost = Cancellation::new();
+    let holding = async { Some(hold(&Hangs, &term, secs(10), &lost, &machine.ctx).await.kind()) };
+    let time_goes_on = async {
+        for _ in 0..60 {
+            futures_lite::future::yield_now().await;
+            machine.clock.advance(secs(1));
+        }
+        None
+    };
+    let why = block_on(futures_lite::future::or(holding, time_goes_on));
+    assert_eq!(why, Some(ErrorKind::Expired));
+    assert!(lost.is_cancelled());
+    assert_eq!(machine.ctx.now(), term.until);
+}
+
+/// Takes a new term in the attempt to renew the old one, and then never answers.
+#[derive(Debug)]
+struct Lapses(FileLease, Cancellation);
+
+#[async_trait]
+impl Lease for Lapses {
+    async fn acquire(&self, _: &Principal, ctx: &Context) -> Result<Term> {
+        block_on(self.0.acquire(&Principal::new("another"), ctx))
+    }
+    async fn release(&self, _: &Term, _: &Context) -> Result<()> {
+        assert!(self.1.is_cancelled(), "whoever acts is stopped before anything else is done");
+        std::future::pending().await
+    }
+    async fn current(&self, _: &Context) -> Result<Option<Term>> {
+        Ok(None)
+    }
+}
+
+#[test]
+fn who_acts_is_stopped_before_a_new_term_is_given_back() {
+    let mut machine = Machine::new();
+    machine.clock = ManualClock::leaping(sample::now());
+    machine.ctx = Context::new(Arc::new(machine.clock.clone()));
+    let term = machine.acquire(&machine.lease(), "a").unwrap();
+    let lost = Cancellation::new();
+    let other = FileLease::open(machine.path("other"), LeaseConfig::default()).unwrap();
+    let lapses = Lapses(other, lost.clone());
+    let why = block_on(hold(&lapses, &term, secs(10), &lost, &machine.ctx));
+    assert_eq!(why.kind(), ErrorKind::Expired);
+    assert!(lost.is_cancelled());
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use aiops_core::action::{Action, ActionKind, IdempotencyKey, Principal};
+use aiops_core::action::{Action, ActionKind, IdempotencyKey, Operation, Principal};
 use aiops_core::model::EntityId;
 use aiops_core::{Error, ErrorKind, Result};
 use biscuit_auth::builder::{Check, Fact, Term};
@@ -61,6 +61,14 @@ pub(crate) fn expiry(until: Timestamp) -> Token<Check> {
     check("check if time($t), $t < {until}", [("until", Term::Date(seconds(until)))])
 }
 
+/// BLAKE3 over an operation, with all its parameters, and its target, both as JSON, in hexadecimal. Maps are sorted, so that both sides get the
+/// same.
+fn digest(operation: &Operation, target: &EntityId) -> Result<Term> {
+    let written = serde_json::to_vec(&(operation, target))
+        .map_err(|e| Error::new(ErrorKind::Internal, "an operation cannot be serialised").caused_by(e))?;
+    Ok(text(blake3::hash(&written).to_hex().as_str()))
+}
+
 /// A hand-over that a credential tells of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,8 +89,8 @@ pub struct Delegation {
 pub struct Use<'a> {
     /// Key of the action.
     pub key: &'a IdempotencyKey,
-    /// Its kind.
-    pub kind: ActionKind,
+    /// What is done, with its parameters.
+    pub operation: &'a Operation,
     /// Its target.
     pub target: &'a EntityId,
     /// The present instant.
@@ -93,7 +101,7 @@ impl<'a> Use<'a> {
     /// To run `action` under `key` at `now`.
     #[must_use]
     pub fn of(action: &'a Action, key: &'a IdempotencyKey, now: Timestamp) -> Self {
-        Self { key, kind: action.kind(), target: &action.target, now }
+        Self { key, operation: &action.operation, target: &action.target, now }
     }
 }
 
@@ -166,10 +174,10 @@ impl Credential {
         self.hand_on(to, until, None, vec![narrower])
     }
 
-    /// The credential of one action: for this key, kind and target, until `until`, and sealed.
+    /// The credential of one action: for this key, operation with its parameters, and target, until `until`, and sealed.
     ///
     /// # Errors
-    /// As [`delegate`](Self::delegate).
+    /// As [`delegate`](Self::delegate), and [`ErrorKind::Internal`] when the operation cannot be serialised.
     pub fn for_action(
         &self,
         to: &Principal,
@@ -179,8 +187,9 @@ impl Credential {
     ) -> Result<Self> {
         let target = &action.target;
         let only = check(
-            "check if key({key}), action({kind}), target({target_kind}, {name})",
+            "check if key({key}), action({kind}), does({digest}), target({target_kind}, {name})",
             [
+                ("digest", digest(&action.operation, target)?),
                 ("key", text(key.as_str())),
                 ("kind", text(action.kind().as_str())),
                 ("target_kind", text(target.kind().as_str())),
@@ -217,18 +226,20 @@ impl Credential {
     /// expired, and bound to this action.
     ///
     /// # Errors
-    /// [`ErrorKind::Unauthorized`].
+    /// [`ErrorKind::Unauthorized`]; [`ErrorKind::Internal`] when the operation cannot be serialised.
     pub fn check(&self, of: &Use<'_>) -> Result<()> {
         let bound = self.delegations()?.last().and_then(|last| last.key.clone());
         if bound.as_ref() != Some(of.key) {
             return Err(unauthorized("the credential is not bound to this action").with("key", of.key));
         }
-        let target = of.target;
+        let (target, kind) = (of.target, of.operation.kind());
+        let digest = digest(of.operation, target)?;
         let authorize = || {
             let facts = [
                 Fact::new("time".to_owned(), vec![Term::Date(seconds(of.now))]),
                 Fact::new("key".to_owned(), vec![text(of.key.as_str())]),
-                Fact::new("action".to_owned(), vec![text(of.kind.as_str())]),
+                Fact::new("action".to_owned(), vec![text(kind.as_str())]),
+                Fact::new("does".to_owned(), vec![digest]),
                 Fact::new("target".to_owned(), vec![text(target.kind().as_str()), text(target.name())]),
             ];
             let mut builder = AuthorizerBuilder::new().set_limits(limits());
@@ -247,7 +258,7 @@ impl Credential {
         };
         authorize().map(drop).map_err(|e| {
             unauthorized("the credential is not for this action now")
-                .with("action", of.kind)
+                .with("action", kind)
                 .with("target", target)
                 .caused_by(e)
         })

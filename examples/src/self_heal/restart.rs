@@ -40,11 +40,10 @@ pub(super) async fn taken_up(parts: &Parts<'_>, ctx: &Context) -> Result<Pipelin
     let path = compose::journal(options, shop);
     let history = FileJournal::open(&path)?.history(ctx).await?;
     for incident in incidents(&history) {
-        let action =
-            history.actions().next_back().map(|a| a.intent.proposal.action.to_string()).unwrap_or_default();
+        let action = |key| history.get(key).map(|a| a.intent.proposal.action.to_string()).unwrap_or_default();
         let what = match &incident.next {
-            NextStep::Settle(_) => format!("nobody knows what became of: {action}"),
-            NextStep::Verify(_) => format!("nobody looked whether it helped: {action}"),
+            NextStep::Settle(key) => format!("nobody knows what became of: {}", action(key)),
+            NextStep::Verify(key) => format!("nobody looked whether it helped: {}", action(key)),
             other => format!("{other:?}"),
         };
         stage(view, "restart", &format!("incident {}: {what}", incident.id));

@@ -29,7 +29,7 @@ use futures_lite::future::block_on;
 
 use self::generate::{Flavour, Interruption, Plan, Trick};
 use self::oracle::{Books, Run};
-use self::plant::{Person, Plant};
+use self::plant::{Deed, Person, Plant};
 
 /// Right to restart, scale and roll back the shop; to restart the ledger's database; nothing else.
 const ALLOWED: &str = r#"[
@@ -120,6 +120,8 @@ struct Tally {
     tricks: BTreeMap<Trick, u64>,
     refused_by: BTreeMap<String, u64>,
     stopped_later: u64,
+    /// Ran and failed, so that nobody verified them.
+    broke: u64,
 }
 
 impl World {
@@ -176,8 +178,21 @@ impl World {
         }
     }
 
-    /// Tries to get `plan` through; the oracle's objections to what ran.
+    /// Tries to get `plan` through; the oracle's objections to what was done to the plant meanwhile.
     fn attempt(&mut self, plan: &Plan, tally: &mut Tally) -> Vec<&'static str> {
+        let run = self.pursue(plan, tally);
+        let mut deeds = self.plant.take_log();
+        match (run, deeds.pop()) {
+            (_, Some(_)) if !deeds.is_empty() => vec!["it was done more than once"],
+            (None, Some(_)) => vec!["it was done though it was refused"],
+            (Some(_), None) => vec!["what is said to have been done was not"],
+            (None, None) => Vec::new(),
+            (Some(run), Some(deed)) => self.books.judge_and_enter(run(deed)),
+        }
+    }
+
+    /// Takes `plan` as far as it gets. If it ran, how to judge what the plant says was done.
+    fn pursue(&mut self, plan: &Plan, tally: &mut Tally) -> Option<impl FnOnce(Deed) -> Run + use<>> {
         tally.plans += 1;
         for trick in &plan.tricks {
             *tally.tricks.entry(*trick).or_default() += 1;
@@ -191,7 +206,7 @@ impl World {
             Err(denied) => {
                 let by = denied.reason().split(':').next().unwrap_or_default().to_owned();
                 *tally.refused_by.entry(by).or_default() += 1;
-                return Vec::new();
+                return None;
             }
         };
         let minted = self.clock.now();
@@ -199,7 +214,7 @@ impl World {
         let Ok(intended) = block_on(right.record(&self.ctx)) else {
             tally.stopped_later += 1;
             self.kill_switch.release(&Principal::new("operator"));
-            return Vec::new();
+            return None;
         };
         let key = intended.key().clone();
         self.interrupt(plan.before_execute, plan);
@@ -207,41 +222,33 @@ impl World {
         let ran = block_on(self.plant.execute(intended, &self.ctx));
         let spent = self.clock.now();
         self.kill_switch.release(&Principal::new("operator"));
+        let failed = !plan.leave_open && plan.breaks && plan.recovery == Some(Recovery::NotRecovered);
+        // What broke is not verified.
+        let recovery = plan.recovery.filter(|_| !failed && !plan.leave_open);
         if plan.leave_open && ran.is_ok() {
             // The reply is lost; somebody settles it a few plans later.
             self.books.open = Some((key.clone(), 3));
         } else {
             let outcome = match &ran {
-                Ok(_) if plan.recovery == Some(Recovery::NotRecovered) && plan.breaks => {
-                    ActionOutcome::Failed { reason: "it broke".to_owned() }
-                }
+                Ok(_) if failed => ActionOutcome::Failed { reason: "it broke".to_owned() },
                 Ok(_) => ActionOutcome::Completed,
                 Err(e) => ActionOutcome::NotStarted { reason: e.to_string() },
             };
             self.write(JournalEntry::Outcome { key: key.clone(), outcome, at: spent });
-            if let (Ok(_), Some(recovery)) = (&ran, plan.recovery) {
+            if let (Ok(_), Some(recovery)) = (&ran, recovery) {
                 self.write(JournalEntry::Verified { key: key.clone(), recovery, at: spent });
             }
         }
         if ran.is_err() {
             tally.stopped_later += 1;
-            return Vec::new();
+            return None;
         }
         tally.ran += 1;
-        let run = Run {
-            key,
-            proposal: plan.proposal.clone(),
-            state: self.plant.last_seen(),
-            consent: self.person.last_consent(),
-            minted,
-            spent,
-            killed,
-            revoked: [plan.before_record, plan.before_execute].contains(&Interruption::Revoke),
-            open: plan.leave_open,
-            failed: plan.breaks,
-            recovery: if plan.leave_open { None } else { plan.recovery },
-        };
-        self.books.judge_and_enter(run)
+        tally.broke += u64::from(failed);
+        let (proposal, consent) = (plan.proposal.clone(), self.person.last_consent());
+        let revoked = [plan.before_record, plan.before_execute].contains(&Interruption::Revoke);
+        let open = plan.leave_open;
+        Some(move |deed| Run { deed, proposal, consent, minted, killed, revoked, open, failed, recovery })
     }
 
     fn write(&self, entry: JournalEntry) {
@@ -308,6 +315,7 @@ fn no_plan_gets_outside_the_policy() {
         "honest plans run, or the guards merely refuse everything: {tally:?}"
     );
     assert_eq!(tally.tricks.len(), Trick::ALL.len(), "every trick was tried");
+    assert!(tally.broke * 100 > tally.ran, "remedies broke, which the breaker counts as well: {tally:?}");
     // Two of them never refuse, but ask a person.
     let deny = GUARDS.iter().filter(|g| !["risk-tiers", "rollback-required"].contains(*g));
     let silent: Vec<_> = deny.filter(|g| !tally.refused_by.contains_key(**g)).collect();

@@ -1,31 +1,29 @@
-//! What may run, said once more: from the log of what ran, with books of its own and none of the guards' code.
+//! What may run, said once more: from the plant's log of what was done to it, with books of its own and none of the guards' code. Who
+//! proposed it, for what and how sure he was the plant cannot know: that is taken from the proposal.
 
 use std::time::Duration;
 
-use aiops_core::action::{
-    IdempotencyKey, Operation, Precondition, Proposal, Purpose, RollbackPlan, TargetState,
-};
+use aiops_core::action::{IdempotencyKey, Operation, Precondition, Proposal, Purpose, RollbackPlan};
 use aiops_core::model::{EntityKind, Recovery};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 
 use super::LIFE;
-use super::plant::Consent;
+use super::plant::{Consent, Deed};
 
 /// Something that ran.
 #[derive(Debug, Clone)]
 pub(super) struct Run {
-    pub(super) key: IdempotencyKey,
+    /// What was done, by the plant's log.
+    pub(super) deed: Deed,
     pub(super) proposal: Proposal,
-    /// The target as the guards saw it last.
-    pub(super) state: TargetState,
     pub(super) consent: Option<Consent>,
     pub(super) minted: Timestamp,
-    pub(super) spent: Timestamp,
     pub(super) killed: bool,
     pub(super) revoked: bool,
     pub(super) open: bool,
+    /// It broke, and so nobody verified it.
     pub(super) failed: bool,
     pub(super) recovery: Option<Recovery>,
 }
@@ -60,7 +58,7 @@ fn seconds(earlier: Timestamp, later: Timestamp) -> i64 {
 
 impl Books {
     pub(super) fn settled(&mut self, key: &IdempotencyKey) {
-        if let Some(run) = self.runs.iter_mut().find(|r| r.key == *key) {
+        if let Some(run) = self.runs.iter_mut().find(|r| r.deed.key == *key) {
             run.open = false;
         }
     }
@@ -70,20 +68,23 @@ impl Books {
         let undo = self.is_undo(&run);
         let mut objections = Vec::new();
         let mut object = |is: bool, to: &'static str| objections.extend(is.then_some(to));
+        let key = run.proposal.idempotency_key();
+        let same = run.deed.action == run.proposal.action && key.is_ok_and(|key| key == run.deed.key);
+        object(!same, "something else than was proposed");
         object(!listed(&run), "allow-list");
         object(!self.permitted(&run), "policy");
         object(sick(&run), "hard-rules");
         let consented = consented(&run);
-        let target_risk = match run.proposal.action.target.kind() {
+        let target_risk = match run.deed.action.target.kind() {
             EntityKind::Database | EntityKind::Network | EntityKind::Volume => HIGH,
             _ => LOW,
         };
-        let way_back = match &run.proposal.action.rollback {
+        let way_back = match &run.deed.action.rollback {
             RollbackPlan::Operation(operation) => risk_of(operation),
             _ => LOW,
         };
-        let risk = risk_of(&run.proposal.action.operation).max(way_back).max(target_risk);
-        let declared = run.proposal.action.raised_risk.map_or(LOW, |r| r as u8);
+        let risk = risk_of(&run.deed.action.operation).max(way_back).max(target_risk);
+        let declared = run.deed.action.raised_risk.map_or(LOW, |r| r as u8);
         let risk = risk.max(declared);
         object(risk == MEDIUM && !undo && !consented, "risk-tiers");
         object(risk == HIGH && !undo && !consented, "built in: high risk");
@@ -96,8 +97,8 @@ impl Books {
         object(too_big(&run, consented), "blast-radius");
         object(!undo && stuck(&run, risk) && !consented, "rollback-required");
         object(self.runs.iter().any(|r| r.open), "one-at-a-time");
-        object(self.runs.iter().any(|r| r.key == run.key), "a key ran twice");
-        let age = run.spent.duration_since(run.minted).as_secs_f64();
+        object(self.runs.iter().any(|r| r.deed.key == run.deed.key), "a key ran twice");
+        let age = run.deed.at.duration_since(run.minted).as_secs_f64();
         object(age >= LIFE.as_secs_f64() || age < -LIFE.as_secs_f64(), "a right that expired");
         object(run.killed, "killed");
         object(run.revoked, "revoked");
@@ -110,21 +111,21 @@ impl Books {
     /// The undoing of something of ours, as it was named when that was allowed.
     fn is_undo(&self, run: &Run) -> bool {
         let Purpose::Revert { of } = &run.proposal.purpose else { return false };
-        let Some(original) = self.runs.iter().find(|r| r.key == *of) else { return false };
+        let Some(original) = self.runs.iter().find(|r| r.deed.key == *of) else { return false };
         let named = matches!(
-            &original.proposal.action.rollback,
-            RollbackPlan::Operation(way) if **way == run.proposal.action.operation
+            &original.deed.action.rollback,
+            RollbackPlan::Operation(way) if **way == run.deed.action.operation
         );
         let again = self.runs.iter().any(|r| {
             matches!(&r.proposal.purpose, Purpose::Revert { of: other } if other == of)
-                && r.proposal.action.target == original.proposal.action.target
+                && r.deed.action.target == original.deed.action.target
         });
         named
             && !again
             && !original.open
             && original.proposal.purpose == Purpose::Remedy
             && original.recovery != Some(Recovery::Recovered)
-            && original.proposal.action.target == run.proposal.action.target
+            && original.deed.action.target == run.deed.action.target
             && original.proposal.incident == run.proposal.incident
             && seconds(original.minted, run.minted) <= 1800
     }
@@ -132,7 +133,7 @@ impl Books {
     fn permitted(&self, run: &Run) -> bool {
         let zoned = run.minted.to_zoned(TimeZone::UTC);
         let frozen = zoned.weekday() == Weekday::Friday && zoned.hour() >= 16;
-        let target = &run.proposal.action.target;
+        let target = &run.deed.action.target;
         let payment = target.kind() == EntityKind::Service && target.name().starts_with("shop-pay");
         run.proposal.proposed_by.as_str() == "planner" && touched(run) <= 6 && !frozen && !payment
     }
@@ -147,9 +148,9 @@ impl Books {
     }
 
     fn too_soon(&self, run: &Run) -> bool {
-        let action = &run.proposal.action;
+        let action = &run.deed.action;
         self.runs.iter().any(|r| {
-            let earlier = &r.proposal.action;
+            let earlier = &r.deed.action;
             earlier.target == action.target
                 && earlier.operation.kind() == action.operation.kind()
                 && Duration::from_secs(seconds(r.minted, run.minted).unsigned_abs())
@@ -164,12 +165,11 @@ impl Books {
     fn unhelpful(&self, run: &Run) -> bool {
         let mut row: Vec<&Run> = Vec::new();
         for (earlier, undo) in self.runs.iter().zip(&self.undos) {
-            let failed = !earlier.open && earlier.failed && earlier.recovery == Some(Recovery::NotRecovered);
             match earlier.recovery {
                 _ if *undo => {}
                 Some(Recovery::Recovered) => row.clear(),
                 Some(Recovery::NotRecovered) => row.push(earlier),
-                _ if failed => row.push(earlier),
+                None if earlier.failed => row.push(earlier),
                 _ => {}
             }
         }
@@ -178,7 +178,7 @@ impl Books {
 }
 
 fn listed(run: &Run) -> bool {
-    let action = &run.proposal.action;
+    let action = &run.deed.action;
     let name = action.target.name();
     let shop =
         ["orders", "gateway", "caf\u{e9}", "huge", "murky"].contains(&name) || name.starts_with("shop-");
@@ -197,7 +197,7 @@ fn listed(run: &Run) -> bool {
 
 /// A database that is taken down without healthy replication.
 fn sick(run: &Run) -> bool {
-    let action = &run.proposal.action;
+    let action = &run.deed.action;
     let down = matches!(
         action.operation,
         Operation::RollingRestart { .. }
@@ -206,7 +206,7 @@ fn sick(run: &Run) -> bool {
             | Operation::Stop
             | Operation::Scale { replicas: 0 }
     );
-    action.target.kind() == EntityKind::Database && down && run.state.replication_healthy != Some(true)
+    action.target.kind() == EntityKind::Database && down && run.deed.state.replication_healthy != Some(true)
 }
 
 /// Somebody else said yes, in time, to this target as it still was.
@@ -215,15 +215,15 @@ fn consented(run: &Run) -> bool {
         c.granted
             && c.by != run.proposal.proposed_by
             && c.at < c.expires_at
-            && c.target == run.proposal.action.target
-            && c.generation == run.state.generation
+            && c.target == run.deed.action.target
+            && c.generation == run.deed.state.generation
     })
 }
 
 /// Copies that are touched, as declared or as they are, whichever is more.
 fn touched(run: &Run) -> u32 {
-    let action = &run.proposal.action;
-    let real = match (&action.operation, run.state.replicas) {
+    let action = &run.deed.action;
+    let real = match (&action.operation, run.deed.state.replicas) {
         (_, None) => 0,
         (Operation::Scale { replicas }, Some(now)) => replicas.max(&now) - replicas.min(&now),
         (_, Some(now)) => now,
@@ -232,27 +232,27 @@ fn touched(run: &Run) -> u32 {
 }
 
 fn too_big(run: &Run, consented: bool) -> bool {
-    let declared = run.proposal.action.blast_radius.share_of_fleet.get();
-    let real = run.state.fleet.map_or(0.0, |fleet| f64::from(touched(run)) / f64::from(fleet.max(1)));
-    let unknown = run.state.replicas.is_none() || run.state.fleet.is_none();
+    let declared = run.deed.action.blast_radius.share_of_fleet.get();
+    let real = run.deed.state.fleet.map_or(0.0, |fleet| f64::from(touched(run)) / f64::from(fleet.max(1)));
+    let unknown = run.deed.state.replicas.is_none() || run.deed.state.fleet.is_none();
     touched(run) > 10 || real.max(declared) > 0.34 || (unknown && !consented)
 }
 
 /// Without a way back.
 fn stuck(run: &Run, risk: u8) -> bool {
-    match &run.proposal.action.rollback {
-        RollbackPlan::Operation(way) => **way == run.proposal.action.operation,
+    match &run.deed.action.rollback {
+        RollbackPlan::Operation(way) => **way == run.deed.action.operation,
         RollbackPlan::NotNeeded { reason } => reason.trim().is_empty() || risk > LOW,
         RollbackPlan::Impossible => true,
     }
 }
 
 fn met(run: &Run) -> bool {
-    run.proposal.action.preconditions.iter().all(|p| match p {
-        Precondition::Exists => run.state.exists,
-        Precondition::ReadyReplicas(n) => run.state.ready.is_some_and(|ready| ready >= *n),
-        Precondition::Revision(r) => run.state.revision.as_ref() == Some(r),
-        Precondition::ReplicationHealthy => run.state.replication_healthy == Some(true),
+    run.deed.action.preconditions.iter().all(|p| match p {
+        Precondition::Exists => run.deed.state.exists,
+        Precondition::ReadyReplicas(n) => run.deed.state.ready.is_some_and(|ready| ready >= *n),
+        Precondition::Revision(r) => run.deed.state.revision.as_ref() == Some(r),
+        Precondition::ReplicationHealthy => run.deed.state.replication_healthy == Some(true),
         _ => false,
     })
 }

@@ -27,12 +27,24 @@ pub(super) enum Plight {
     Grown,
 }
 
+/// Something that was done to the plant, as the plant saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Deed {
+    pub(super) key: IdempotencyKey,
+    pub(super) action: Action,
+    pub(super) at: Timestamp,
+    /// The target as it was shown last.
+    pub(super) state: TargetState,
+}
+
 #[derive(Debug)]
 struct State {
     targets: BTreeMap<&'static str, TargetState>,
     plight: Plight,
     generation: u64,
     last_seen: TargetState,
+    /// What was done since somebody asked.
+    log: Vec<Deed>,
 }
 
 /// Runs everything it is handed, on whatever a name could mean.
@@ -81,7 +93,13 @@ impl Plant {
             ("murky", TargetState::existing()),
         ]);
         let last_seen = TargetState::default();
-        Self(Arc::new(Mutex::new(State { targets, plight: Plight::Usual, generation: 0, last_seen })))
+        Self(Arc::new(Mutex::new(State {
+            targets,
+            plight: Plight::Usual,
+            generation: 0,
+            last_seen,
+            log: Vec::new(),
+        })))
     }
 
     pub(super) fn prepare(&self, plight: Plight) {
@@ -93,9 +111,9 @@ impl Plant {
         self.0.lock().unwrap().generation += 1;
     }
 
-    /// The state that was shown last.
-    pub(super) fn last_seen(&self) -> TargetState {
-        self.0.lock().unwrap().last_seen.clone()
+    /// Everything that was done since this was asked last.
+    pub(super) fn take_log(&self) -> Vec<Deed> {
+        std::mem::take(&mut self.0.lock().unwrap().log)
     }
 }
 
@@ -136,8 +154,11 @@ impl Mitigator for Plant {
     }
 
     async fn execute(&self, action: Intended<Action>, ctx: &Context) -> Result<Receipt> {
-        let (_, spent) = action.spend(ctx)?;
+        let (action, spent) = action.spend(ctx)?;
         self.tamper();
+        let mut plant = self.0.lock().unwrap();
+        let state = plant.last_seen.clone();
+        plant.log.push(Deed { key: spent.key().clone(), action, at: ctx.now(), state });
         Ok(Receipt::new(spent, ActionOutcome::Completed, ""))
     }
 

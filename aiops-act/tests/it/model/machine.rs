@@ -17,6 +17,8 @@ pub(super) enum Protection {
     KeysOnce,
     Hold,
     WriteAhead,
+    /// When guards are heard and an answer came; `record` asks once more, before any other step can be taken.
+    HearingAsksKillSwitch,
     SpendAsksKillSwitch,
     SpendAsksClock,
     Consent,
@@ -30,7 +32,7 @@ pub(super) enum Protection {
 }
 
 /// Promises, in the order of their bits.
-pub(super) const PROMISES: [&str; 10] = [
+pub(super) const PROMISES: [&str; 11] = [
     "nothing begins that was not authorised",
     "nothing begins twice",
     "nothing begins while the kill switch is engaged",
@@ -41,6 +43,7 @@ pub(super) const PROMISES: [&str; 10] = [
     "one open action a target",
     "no incident exceeds its cap",
     "nothing is intended while the breaker is open",
+    "nothing is allowed while the kill switch is engaged",
 ];
 pub(super) const TRUTH: &str = "what the journal calls not started never ran";
 pub(super) const SETTLED: &str = "in the end every doubt is settled or told";
@@ -79,12 +82,17 @@ impl Scenario {
         s.at[r] = loop {
             match self.key(r, work) {
                 None => break At::Closed(Close::Escalated),
-                Some(_) if s.killed => break At::Closed(Close::Escalated),
+                Some(_) if s.killed && self.has(Protection::HearingAsksKillSwitch) => {
+                    break At::Closed(Close::Escalated);
+                }
                 Some(_) if self.denies(s) => work = Work { place: work.place + 1, tries: 0, ..work },
                 Some(key) if ASKS[usize::from(key)] => {
                     break At::Asked { work, generation: s.generation };
                 }
-                Some(_) => break At::Recording { work, seen: s.head, born: s.now, fair: true },
+                Some(_) => {
+                    s.broke(10, s.killed);
+                    break At::Recording { work, seen: s.head, born: s.now, fair: true };
+                }
             }
         };
     }
@@ -95,7 +103,7 @@ impl Scenario {
 
     fn answer(&self, s: &mut State, r: usize, work: Work, generation: u8, yes: bool) {
         let same = generation == s.generation;
-        if s.killed {
+        if s.killed && self.has(Protection::HearingAsksKillSwitch) {
             s.at[r] = At::Closed(Close::Escalated);
         } else if (!yes && self.has(Protection::Consent))
             || self.denies(s)
@@ -103,6 +111,7 @@ impl Scenario {
         {
             self.next_proposal(s, r, work);
         } else {
+            s.broke(10, s.killed);
             s.at[r] = At::Recording { work, seen: s.head, born: s.now, fair: yes && same };
         }
     }
@@ -425,7 +434,7 @@ impl Model for Scenario {
         macro_rules! kept {
             ($($bit:literal)*) => { [$(Property::always(PROMISES[$bit], |_: &Self, s: &State| s.broken & (1 << $bit) == 0)),*] };
         }
-        let mut properties = Vec::from(kept!(0 1 2 3 4 5 6 7 8 9));
+        let mut properties = Vec::from(kept!(0 1 2 3 4 5 6 7 8 9 10));
         properties.push(Property::always(TRUTH, |_: &Self, s: &State| {
             let never = |t: &&Trace| matches!(t.ended, Some(Ended::NotStarted { .. }));
             s.journal.iter().filter(never).all(|t| s.begun[usize::from(t.key)] == 0)

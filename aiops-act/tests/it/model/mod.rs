@@ -167,6 +167,7 @@ fn each_protection_is_needed() {
     let cases: Vec<(Vec<Protection>, &Scenario, Vec<&str>)> = vec![
         (vec![Consent], &asked, vec![PROMISES[0]]),
         (vec![Generation], &asked, vec![PROMISES[0]]),
+        (vec![HearingAsksKillSwitch], &killed, vec![PROMISES[10]]),
         (vec![SpendAsksKillSwitch], &killed, vec![PROMISES[2]]),
         (vec![WriteAhead], &killed, vec![PROMISES[3]]),
         (vec![SpendAsksClock], &late, vec![PROMISES[4]]),

@@ -106,6 +106,25 @@ fn a_credential_is_for_one_action_and_ends() {
     }
 }
 
+/// The kind is the same and the target as well.
+#[test]
+fn a_credential_is_for_the_parameters_it_was_made_for() {
+    let base = root().grant(&grant()).unwrap();
+    for (asked, run) in [
+        (Operation::Scale { replicas: 2 }, Operation::Scale { replicas: 0 }),
+        (Operation::Scale { replicas: 2 }, Operation::Scale { replicas: 200 }),
+        (
+            Operation::RollingRestart { max_unavailable: 1, max_surge: 0 },
+            Operation::RollingRestart { max_unavailable: 9, max_surge: 0 },
+        ),
+    ] {
+        let (asked, run) = (doing(asked), doing(run));
+        let credential = bound(&base, &asked, "k");
+        assert!(good(&credential, &asked, "k", at(0)));
+        assert!(!good(&credential, &run, "k", at(0)), "{run} with the credential of {asked}");
+    }
+}
+
 #[test]
 fn nothing_goes_beyond_the_grant() {
     let base = root().grant(&grant()).unwrap();
@@ -348,8 +367,7 @@ fn the_mitigator_behind_it_keeps_the_contract() {
 fn the_journal_behind_it_keeps_the_contract() {
     let journal = wallet().journal(InMemoryJournal::new());
     let fixture = JournalFixture::new(sample::context());
-    let report = block_on(conformance::journal(&journal, &fixture));
-    assert!(report.failures().is_empty(), "{report:?}");
+    block_on(conformance::journal(&journal, &fixture)).assert_counts(14, 1);
 }
 
 #[test]
