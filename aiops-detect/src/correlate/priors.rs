@@ -43,7 +43,7 @@ pub struct Priors {
     /// Probability that it is in another place (namespace) than all before it. Default 0.2.
     pub elsewhere: f64,
     /// Probability that its text is like that of another of its incident. Default 0.3. By chance as many are as
-    /// [`text_common`](CorrelatorOptions::text_common) says.
+    /// [`text_common`](super::CorrelatorOptions::text_common) says.
     pub text: f64,
     /// Probability that its text names something its incident is about, or the other way round. Default 0.2.
     pub mention: f64,

@@ -9,7 +9,7 @@ use crate::baseline::Alarm;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refused {
-    /// NaN, ±∞, or beyond [`MOST`].
+    /// NaN, ±∞, or beyond [`MOST`](super::MOST).
     #[error("not a number that can be compared")]
     OutOfRange,
     /// Out of order, or a second sample of one instant.
