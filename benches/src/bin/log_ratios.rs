@@ -139,20 +139,22 @@ fn beside_peers(pairs: usize, lines: usize) -> Result<(), Box<dyn std::error::Er
     }
     #[cfg(feature = "peer-drain-rs")]
     {
-        // The same lines, or the ratio would be of two different amounts of work; few, for it is slow.
-        let few = mixed(lines / 100);
-        let text = std::str::from_utf8(&few.bytes)?;
-        let times = compare(
-            pairs,
-            || {
-                let mut peer = peers::drain_rs();
-                text.lines().for_each(|line| {
-                    black_box(peer.add_log_line(line));
-                });
-            },
-            || drop(black_box(mine(&few, &content))),
-        );
-        println!("drain-rs, {} lines: takes {:.1} times as long", few.lines, times[2]);
+        // The same lines for both, and more and more of them: what a line costs depends on how many groups there are.
+        for share in [100, 10, 1] {
+            let some = mixed(lines / share);
+            let text = std::str::from_utf8(&some.bytes)?;
+            let times = compare(
+                pairs,
+                || {
+                    let mut peer = peers::drain_rs();
+                    text.lines().for_each(|line| {
+                        black_box(peer.add_log_line(line));
+                    });
+                },
+                || drop(black_box(mine(&some, &content))),
+            );
+            println!("drain-rs, {} lines: takes {:.1} times as long", some.lines, times[2]);
+        }
     }
     Ok(())
 }
