@@ -131,6 +131,8 @@ pub(crate) struct Group<'a> {
     pub(crate) symptoms: Vec<Symptom<'a>>,
     /// Whether any series is about it or its parts.
     pub(crate) has_metrics: bool,
+    /// Series that it tells itself: none of what an orchestrator tells of it.
+    pub(crate) own: Vec<&'a MetricSeries>,
     /// Whether latency or errors of its own answers are measured.
     pub(crate) measures_serving: bool,
     /// Whether a resource, pool, lock or queue is measured.
@@ -218,6 +220,11 @@ impl<'a> Picture<'a> {
                 matches!(class.role, MetricRole::Latency | MetricRole::Errors) && class.side == Side::Server;
             entry.measures_resources |= matches!(class.role, MetricRole::Resource | MetricRole::Saturation);
             entry.measures_traffic |= class.role == MetricRole::Traffic;
+            let told_of_it =
+                matches!(class.role, MetricRole::Liveness | MetricRole::Restarts | MetricRole::Configuration);
+            if !told_of_it {
+                entry.own.push(series);
+            }
             if class.role == MetricRole::Restarts {
                 entry.restarts.push(series);
             }
@@ -292,6 +299,11 @@ impl<'a> Picture<'a> {
     /// Those that need `id`, directly or not.
     pub(crate) fn all_callers(&self, id: &EntityId) -> BTreeSet<&EntityId> {
         self.neighbours(id, &self.needed_by, true)
+    }
+
+    /// Those that `id` calls directly, whether anything is seen of them or not, in the order of their ids.
+    pub(crate) fn direct_callees(&self, id: &EntityId) -> impl Iterator<Item = &EntityId> {
+        self.needs.get(id).into_iter().flatten().filter(|n| n.kind() != EntityKind::Node)
     }
 
     /// Those that `id` needs directly and of which nothing is seen.

@@ -1,7 +1,8 @@
 use std::time::Duration;
 
 use aiops_core::model::{
-    Anomaly, EntityId, FetchRequest, MatchOp, MetricSeries, Recovery, Selector, Signal, SignalCheck,
+    Anomaly, EntityId, EntityKind, FetchRequest, MatchOp, MetricSeries, Recovery, Selector, Signal,
+    SignalCheck,
 };
 use aiops_core::{Context, Result};
 use serde::{Deserialize, Serialize};
@@ -35,7 +36,8 @@ impl LivenessCheck {
     }
 
     /// The target wants at least one copy, all wanted ones serve, and none restarts. An instance as target is judged by
-    /// the metrics that carry its name under the service label, so name services as targets.
+    /// the metrics that carry its name under the service label, so name services as targets. Machines and tenants have no
+    /// copies, and nothing is checked of them: the signals that detected the incident decide.
     pub(super) async fn check(
         &self,
         look: &Look<'_>,
@@ -43,6 +45,9 @@ impl LivenessCheck {
         detected: &[Anomaly],
         ctx: &Context,
     ) -> Result<Vec<SignalCheck>> {
+        if matches!(target.kind(), EntityKind::Node | EntityKind::Host | EntityKind::Tenant) {
+            return Ok(Vec::new());
+        }
         let mut selector = Selector::all().with_matcher(&self.service_label, MatchOp::Equal, target.name());
         for name in [Some(&self.desired), Some(&self.ready), self.restarts.as_ref()].into_iter().flatten() {
             selector = selector.with_metric(name.clone());

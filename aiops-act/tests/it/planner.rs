@@ -8,9 +8,9 @@ use aiops_core::action::{
     Share,
 };
 use aiops_core::model::{
-    Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EntityId, EntityKind, EvidenceId, FaultType,
-    Hypothesis, MetricSeries, Recovery, RecoveryReport, Revision, SeriesKey, TelemetryWindow, TimeAxis,
-    TimeRange, mechanism,
+    Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EdgeKind, EntityId, EntityKind, EvidenceId,
+    FaultType, Hypothesis, MetricKind, MetricSeries, Ranking, Recovery, RecoveryReport, Revision, SeriesKey,
+    Suspect, TelemetryWindow, TimeAxis, TimeRange, mechanism,
 };
 use aiops_core::seam::Planner;
 use aiops_core::{Cancellation, Case, CasePart, Context, ErrorKind, ManualClock};
@@ -380,4 +380,179 @@ fn a_cancelled_plan_is_an_error() {
     let case = case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]);
     let error = block_on(RemedyPlanner::default().plan(&case, &ctx)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
+}
+
+fn named(kind: EntityKind, name: &str) -> EntityId {
+    EntityId::new(kind, name)
+}
+
+fn of(system: EntityId, fault: FaultType, mechanism: Option<&str>) -> Hypothesis {
+    let mut cause = cause(fault, mechanism);
+    cause.system = system;
+    cause
+}
+
+/// gateway → orders → orders-db; both services have copies on two machines.
+fn on_machines(hypotheses: Vec<Hypothesis>, metrics: Vec<MetricSeries>) -> Case {
+    let mut window = TelemetryWindow::new(TimeRange::ending_at(start(), secs(600)));
+    window.metrics = metrics;
+    let gateway = EntityId::service("gateway");
+    window.topology.connect(gateway.clone(), orders(), EdgeKind::Calls);
+    window.topology.connect(orders(), named(EntityKind::Database, "orders-db"), EdgeKind::Calls);
+    for (copy, whole, node) in [
+        ("gateway-0", gateway.clone(), "node-a"),
+        ("orders-0", orders(), "node-a"),
+        ("orders-1", orders(), "node-b"),
+    ] {
+        let copy = EntityId::instance(copy);
+        window.topology.connect(copy.clone(), whole, EdgeKind::PartOf);
+        window.topology.connect(copy, named(EntityKind::Node, node), EdgeKind::RunsOn);
+    }
+    let mut case = Case::open(IncidentId::new("inc"), start(), Mode::Auto);
+    case.observe(start(), window);
+    let suspects = [(gateway, 3.0), (EntityId::instance("orders-1"), 2.0), (orders(), 1.0)];
+    case.localize(start(), Ranking::new(suspects.map(|(e, score)| Suspect::new(e, score)).into()));
+    case.push(start(), CasePart::Diagnosed(Diagnosis::new(hypotheses)));
+    case
+}
+
+#[test]
+fn work_is_moved_off_a_broken_machine_and_a_person_brings_it_back() {
+    let node = || named(EntityKind::Node, "node-a");
+    for (fault, mechanism) in [
+        (FaultType::Hardware, None),
+        (FaultType::Hardware, Some("disk")),
+        (FaultType::Network, Some("network")),
+        (FaultType::ResourceExhaustion, Some(mechanism::MEMORY)),
+        (FaultType::ResourceExhaustion, Some("cpu")),
+    ] {
+        let copies =
+            vec![desired(EntityId::service("gateway"), &[Some(1.0)]), desired(orders(), &[Some(3.0)])];
+        let proposals = plan(&on_machines(vec![of(node(), fault, mechanism)], copies));
+        assert_eq!(operations(&proposals), [Operation::Drain], "{fault} {mechanism:?}");
+        let action = &proposals[0].action;
+        assert_eq!((&action.target, &action.rollback), (&node(), &RollbackPlan::Impossible));
+        // Two copies run there, of four.
+        assert_eq!((action.blast_radius.replicas, action.blast_radius.share_of_fleet.get()), (2, 0.5));
+    }
+    let busy = of(node(), FaultType::Load, None);
+    assert!(plan(&on_machines(vec![busy], vec![])).is_empty(), "a job ends by itself or by whoever sent it");
+    let only = case(vec![], vec![], vec![of(node(), FaultType::Hardware, None)]);
+    assert!(plan(&only).is_empty(), "no other machine is known");
+}
+
+#[test]
+fn a_disk_that_fills_gets_its_logs_rotated_and_nothing_is_restarted_on_it() {
+    for kind in [EntityKind::Node, EntityKind::Database, EntityKind::Service] {
+        let full = of(named(kind, "it"), FaultType::ResourceExhaustion, Some("disk"));
+        let proposals = plan(&on_machines(vec![full], vec![]));
+        assert_eq!(operations(&proposals), [Operation::LogRotation], "{kind}");
+        assert!(matches!(proposals[0].action.rollback, RollbackPlan::NotNeeded { .. }));
+    }
+}
+
+#[test]
+fn a_cache_is_purged_else_restarted() {
+    let cache = || named(EntityKind::Cache, "sessions");
+    for (fault, mechanism) in
+        [(FaultType::ResourceExhaustion, Some("waiting")), (FaultType::Dependency, None)]
+    {
+        let proposals = plan(&case(vec![], vec![], vec![of(cache(), fault, mechanism)]));
+        assert_eq!(operations(&proposals), [Operation::CachePurge, restart()], "{fault}");
+    }
+    assert!(plan(&case(vec![], vec![], vec![of(cache(), FaultType::Network, None)])).is_empty());
+}
+
+#[test]
+fn a_database_is_restarted_for_what_it_holds_and_not_for_what_it_computes() {
+    let database = || named(EntityKind::Database, "orders-db");
+    for mechanism in [mechanism::LOCK, mechanism::CONNECTION_POOL, "waiting", "file descriptors"] {
+        let held = of(database(), FaultType::ResourceExhaustion, Some(mechanism));
+        let proposals = plan(&case(vec![], vec![], vec![held]));
+        assert_eq!(operations(&proposals), [restart()], "{mechanism}");
+        assert!(proposals[0].action.preconditions.contains(&Precondition::ReplicationHealthy));
+    }
+    for (fault, mechanism) in [
+        (FaultType::ResourceExhaustion, "cpu"),
+        (FaultType::Dependency, mechanism::SLOW_WORK),
+        (FaultType::Dependency, mechanism::FAILING_RESPONSES),
+    ] {
+        let computes = of(database(), fault, Some(mechanism));
+        assert!(plan(&case(vec![], vec![], vec![computes])).is_empty(), "{mechanism}");
+    }
+}
+
+#[test]
+fn nobody_acts_on_what_is_somebody_elses() {
+    for mechanism in [None, Some(mechanism::SLOW_WORK), Some(mechanism::MEMORY)] {
+        for fault in [FaultType::Dependency, FaultType::ResourceExhaustion, FaultType::Load] {
+            let theirs = of(named(EntityKind::External, "bank"), fault, mechanism);
+            assert!(plan(&case(vec![], vec![], vec![theirs])).is_empty(), "{fault} {mechanism:?}");
+        }
+    }
+}
+
+#[test]
+fn what_burns_on_purpose_is_not_started_anew() {
+    let miner = cause(FaultType::Security, Some(mechanism::MEMORY));
+    assert!(plan(&case(vec![], vec![], vec![miner])).is_empty());
+}
+
+#[test]
+fn a_tenant_keeps_as_much_as_it_sent_before() {
+    let tenant = || named(EntityKind::Tenant, "acme");
+    let sends = |was: f64, now: f64, label: &str| {
+        let from = at(-150);
+        let times = TimeAxis::regular(from, secs(15), 10).unwrap();
+        let rates = (0..10).map(|i| Some(if i < 6 { was } else { now }));
+        let key = SeriesKey::new("rate(requests_total)").with("tenant", label);
+        let series = MetricSeries::new(key, EntityId::service("gateway"), times, rates).unwrap();
+        series.with_kind(MetricKind::Rate)
+    };
+    let share = |metrics: Vec<MetricSeries>, fault| {
+        let proposals = plan(&case(vec![], metrics, vec![of(tenant(), fault, None)]));
+        match operations(&proposals).as_slice() {
+            [Operation::Throttle { to }] => to.get(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for fault in [FaultType::Load, FaultType::Security] {
+        assert!((share(vec![sends(2.0, 40.0, "acme")], fault) - 0.05).abs() < 1e-12);
+        assert!((share(vec![sends(2.0, 3.0, "acme")], fault) - 0.25).abs() < 1e-12, "at most");
+        assert!((share(vec![sends(1.0, 1000.0, "acme")], fault) - 0.02).abs() < 1e-12, "at least");
+        assert!((share(vec![sends(2.0, 40.0, "other")], fault) - 0.25).abs() < 1e-12, "another's");
+        assert!((share(vec![sends(2.0, f64::NAN, "acme")], fault) - 0.25).abs() < 1e-12, "untold");
+    }
+    assert!(plan(&case(vec![], vec![], vec![of(tenant(), FaultType::Code, None)])).is_empty());
+}
+
+#[test]
+fn users_are_never_throttled_as_a_whole_and_those_who_suffer_below_get_a_copy() {
+    let gateway = || EntityId::service("gateway");
+    for (fault, mechanism) in [(FaultType::Load, Some(mechanism::TENANT_LOAD)), (FaultType::Load, None)] {
+        let copies = vec![desired(gateway(), &[Some(2.0)]), desired(orders(), &[Some(3.0)])];
+        let proposals = plan(&on_machines(vec![of(gateway(), fault, mechanism)], copies));
+        let told: Vec<_> = proposals.iter().map(|p| p.action.to_string()).collect();
+        assert_eq!(told, ["scale to 4 service/orders", "scale to 3 service/gateway"], "{mechanism:?}");
+    }
+    let loud = of(orders(), FaultType::Load, Some(mechanism::TENANT_LOAD));
+    assert!(matches!(operations(&plan(&on_machines(vec![loud], vec![])))[..], [Operation::Throttle { .. }]));
+}
+
+#[test]
+fn proposals_of_later_looks_have_names_of_their_own() {
+    let mut case = case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::MEMORY))]);
+    let first = plan(&case);
+    case.push(start(), CasePart::Planned(first.clone()));
+    let second = plan(&case);
+    assert_eq!(operations(&first), operations(&second), "it was denied, and may be allowed now");
+    assert_ne!(first[0].id, second[0].id);
+}
+
+#[test]
+fn a_least_share_is_above_none_and_not_above_the_most() {
+    for least in [0.0, -0.1, 0.3, f64::NAN] {
+        let config = PlannerConfig { throttle_least: least, ..config() };
+        assert_eq!(RemedyPlanner::new(config).unwrap_err().kind(), ErrorKind::Invalid, "{least}");
+    }
 }

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use super::Pipeline;
 use crate::action::{
     Action, ActionOutcome, ActionStatus, ActionTrace, DecisionRecord, IdempotencyKey, JournalEntry, Proposal,
-    ProposalId, Purpose, ReceiptRecord, RollbackPlan,
+    ProposalId, Purpose, ReceiptRecord, RollbackPlan, Verdict,
 };
 use crate::case::{Case, CasePart};
 use crate::context::{Cancellation, Context};
@@ -26,7 +26,10 @@ const HEARINGS_AFTER_CONFLICT: u32 = 3;
 #[derive(Debug)]
 pub(super) enum Attempt {
     /// It was not allowed; the next proposal may be.
-    Denied,
+    Denied {
+        /// A guard said no, or the target changed after somebody consented; otherwise nobody consented, or the mode forbids it.
+        by_guards: bool,
+    },
     /// Another replica was first.
     Yielded(String),
     /// A step failed or its outcome is unknown: a person takes over.
@@ -386,5 +389,11 @@ async fn record(authorized: Authorized<Action>, limit: Duration, ctx: &Context) 
 
 /// After the kill switch nothing else is tried; any other denial leaves the next proposal its chance.
 fn after_denial(denied: &Denied, killed: bool) -> Attempt {
-    if killed { Attempt::Stopped(denied.reason().to_owned()) } else { Attempt::Denied }
+    if killed {
+        return Attempt::Stopped(denied.reason().to_owned());
+    }
+    let record = denied.record();
+    let consented = record.approval.as_ref().is_some_and(|a| a.granted);
+    let by_guards = consented || record.verdicts.iter().any(|v| matches!(v.verdict, Verdict::Deny { .. }));
+    Attempt::Denied { by_guards }
 }

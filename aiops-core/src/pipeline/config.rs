@@ -73,6 +73,14 @@ pub struct PipelineConfig {
     pub confirmations: u32,
     /// Rounds of diagnosis and action in one case; default 4, 1..=32.
     pub rounds: u32,
+    /// For how long after a case was opened it is looked at again, every [`interval`](Self::interval), while nothing may be done on what
+    /// is known: no remedy was proposed, or the guards denied all. Then a person takes over. Default 0: at once. What a person
+    /// refused, and what cannot be seen, is handed over at once in any case.
+    #[serde(with = "crate::model::duration")]
+    pub look_again: Duration,
+    /// Whether an action stays in place that brought some of the symptoms back and others not: with several causes at once
+    /// each remedy heals its part, and undoing one brings its part back. Default false: whatever did not heal all is undone.
+    pub keep_partial: bool,
     /// Longest time for one stage that only reads; default 60 s.
     #[serde(with = "crate::model::duration")]
     pub stage_timeout: Duration,
@@ -107,6 +115,8 @@ impl Default for PipelineConfig {
             trigger: Trigger::default(),
             confirmations: 2,
             rounds: 4,
+            look_again: Duration::ZERO,
+            keep_partial: false,
             stage_timeout: minutes(1),
             action_timeout: minutes(5),
             verify_timeout: minutes(20),

@@ -10,7 +10,7 @@ use crate::action::Proposal;
 use crate::case::{Case, CasePart, CaseStatus};
 use crate::context::{Cancellation, Context};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Diagnosis, DiagnosisStatus, Recovery};
+use crate::model::{Diagnosis, DiagnosisStatus, Recovery, time};
 use crate::seam::{Notification, NotificationKind};
 
 /// How a round ended.
@@ -19,6 +19,8 @@ enum Round {
     Closed(CaseStatus),
     /// It did not help; look again and re-diagnose.
     Again,
+    /// On what is known now nothing may be done.
+    Unsure(String),
 }
 
 impl Pipeline {
@@ -48,17 +50,61 @@ impl Pipeline {
     async fn rounds(&self, case: &mut Case, ctx: &Context, shutdown: &Cancellation) -> Result<CaseStatus> {
         for round in 0..self.config.rounds {
             if round > 0 {
-                let window = self.observe(ctx).await?;
-                let anomalies = self.detect(&window, ctx).await?;
-                self.append(case, |case| case.observe(ctx.now(), window));
-                self.append(case, |case| case.detect(ctx.now(), anomalies));
+                self.see_again(case, ctx).await?;
             }
             match self.round(case, ctx, shutdown).await? {
                 Round::Closed(status) => return Ok(status),
                 Round::Again => {}
+                Round::Unsure(reason) => {
+                    if let Some(status) = self.wait_for_more(case, reason, ctx, shutdown).await? {
+                        return Ok(status);
+                    }
+                }
             }
         }
         Ok(escalated(format!("not recovered after {} rounds", self.config.rounds)))
+    }
+
+    /// Reads and judges a window anew.
+    async fn see_again(&self, case: &mut Case, ctx: &Context) -> Result<()> {
+        let window = self.observe(ctx).await?;
+        let anomalies = self.detect(&window, ctx).await?;
+        self.append(case, |case| case.observe(ctx.now(), window));
+        self.append(case, |case| case.detect(ctx.now(), anomalies));
+        Ok(())
+    }
+
+    /// Looks again for as long as [`look_again`](super::PipelineConfig::look_again) allows, until something may be done: `None` once an
+    /// action ran. While no symptom shows nothing is diagnosed, so that nothing is done about what has passed.
+    async fn wait_for_more(
+        &self,
+        case: &mut Case,
+        mut reason: String,
+        ctx: &Context,
+        shutdown: &Cancellation,
+    ) -> Result<Option<CaseStatus>> {
+        let until = time::after(case.opened_at(), self.config.look_again);
+        while time::after(ctx.now(), self.config.interval) <= until && !shutdown.is_cancelled() {
+            let woken = async {
+                shutdown.cancelled().await;
+                Ok(())
+            };
+            futures_lite::future::or(ctx.sleep(self.config.interval), woken).await?;
+            if shutdown.is_cancelled() {
+                break;
+            }
+            self.see_again(case, ctx).await?;
+            if !case.anomalies().iter().any(|a| self.config.trigger.matches(&a.anomaly)) {
+                "its symptoms went away while nothing was done".clone_into(&mut reason);
+                continue;
+            }
+            match self.round(case, ctx, shutdown).await? {
+                Round::Closed(status) => return Ok(Some(status)),
+                Round::Again => return Ok(None),
+                Round::Unsure(still) => reason = still,
+            }
+        }
+        Ok(Some(escalated(reason)))
     }
 
     async fn round(&self, case: &mut Case, ctx: &Context, shutdown: &Cancellation) -> Result<Round> {
@@ -70,14 +116,15 @@ impl Pipeline {
         let proposals = self.stage("plan", ctx, self.planner.plan(case, ctx)).await?;
         self.append(case, |case| case.push(ctx.now(), CasePart::Planned(proposals.clone())));
         if proposals.is_empty() {
-            return Ok(Round::Closed(escalated("no safe action is known".to_owned())));
+            return Ok(Round::Unsure("no safe action is known".to_owned()));
         }
+        let mut refused = false;
         for proposal in proposals {
             if shutdown.is_cancelled() {
                 return Ok(Round::Closed(escalated("shut down before acting".to_owned())));
             }
             match self.attempt(case, &proposal, ctx, shutdown).await? {
-                Attempt::Denied => {}
+                Attempt::Denied { by_guards } => refused |= !by_guards,
                 Attempt::Yielded(reason) => return Ok(Round::Closed(CaseStatus::Yielded { reason })),
                 Attempt::Stopped(reason) => return Ok(Round::Closed(escalated(reason))),
                 Attempt::Verified(Recovery::Recovered) => return Ok(Round::Closed(CaseStatus::Recovered)),
@@ -92,7 +139,24 @@ impl Pipeline {
                 }
             }
         }
-        Ok(Round::Closed(escalated("no proposal was allowed".to_owned())))
+        let reason = "no proposal was allowed".to_owned();
+        // Who refused is not asked the same again a minute later.
+        Ok(if refused { Round::Closed(escalated(reason)) } else { Round::Unsure(reason) })
+    }
+
+    /// Whether the last verification saw some of the present symptoms back, and others not.
+    fn helped_in_part(&self, case: &Case) -> bool {
+        let reports = case.entries().iter().rev();
+        let report = reports
+            .into_iter()
+            .find_map(|e| if let CasePart::Verified(r) = &e.part { Some(r) } else { None });
+        let symptoms =
+            || case.anomalies().iter().map(|a| &a.anomaly).filter(|a| self.config.trigger.matches(a));
+        report.is_some_and(|report| {
+            report.checks.iter().filter(|c| c.recovery == Recovery::Recovered).any(|check| {
+                symptoms().any(|a| a.entity == check.entity && a.series.to_string() == check.what)
+            })
+        })
     }
 
     /// It did not help: undo it where that is possible, then look again.
@@ -103,10 +167,15 @@ impl Pipeline {
         ctx: &Context,
         shutdown: &Cancellation,
     ) -> Result<Round> {
+        if self.config.keep_partial && self.helped_in_part(case) {
+            return Ok(Round::Again);
+        }
         let Some(revert) = super::act::revert_of(proposal)? else { return Ok(Round::Again) };
         match self.attempt(case, &revert, ctx, shutdown).await? {
             Attempt::Reverted | Attempt::Verified(_) => Ok(Round::Again),
-            Attempt::Denied => Ok(Round::Closed(escalated("undoing a failed action was denied".to_owned()))),
+            Attempt::Denied { .. } => {
+                Ok(Round::Closed(escalated("undoing a failed action was denied".to_owned())))
+            }
             Attempt::Yielded(reason) | Attempt::Stopped(reason) => {
                 Ok(Round::Closed(escalated(format!("a failed action could not be undone: {reason}"))))
             }

@@ -9,6 +9,9 @@
 //!           └──────── not recovered: undo, look again, re-diagnose with the failed attempt ─┘
 //! ```
 //!
+//! While nothing may be done on what is known, a case can be looked at again for a while
+//! ([`look_again`](PipelineConfig::look_again)): what is unclear two minutes after an onset often is not after five.
+//!
 //! A failed step, an unknown outcome, missing telemetry, a denial of every proposal or a used-up budget ends in an
 //! escalation to a person with the whole case, never in improvisation.
 

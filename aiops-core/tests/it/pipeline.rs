@@ -77,6 +77,8 @@ struct Parts {
     verdict: Verdict,
     mode: Mode,
     confirmations: u32,
+    look_again: Duration,
+    keep_partial: bool,
 }
 
 impl Default for Parts {
@@ -88,6 +90,8 @@ impl Default for Parts {
             verdict: Verdict::allow("fine"),
             mode: Mode::Auto,
             confirmations: 1,
+            look_again: Duration::ZERO,
+            keep_partial: false,
         }
     }
 }
@@ -134,6 +138,7 @@ fn rig_on(parts: Parts, journal: InMemoryJournal, mitigator: InMemoryMitigator) 
     let (notifier, audit) = (RecordingNotifier::default(), RecordingAudit::default());
     let mut config = PipelineConfig::default();
     config.confirmations = parts.confirmations;
+    (config.look_again, config.keep_partial) = (parts.look_again, parts.keep_partial);
     let pipeline = Pipeline::builder()
         .source(source.clone())
         .detector(ScriptedDetector::of(parts.detected))
@@ -558,6 +563,131 @@ fn a_denied_proposal_leaves_the_next_its_chance_and_none_is_an_escalation() {
     let nothing = rig(Parts { planned: vec![vec![]], ..Parts::default() });
     let case = incident(block_on(nothing.pipeline.step(&context())).unwrap());
     assert_eq!(escalation(&case), "no safe action is known");
+}
+
+/// Minutes after it was opened at which the case was diagnosed.
+fn diagnosed_at(case: &Case) -> Vec<i64> {
+    let diagnoses = case.entries().iter().filter(|e| matches!(e.part, CasePart::Diagnosed(_)));
+    diagnoses.map(|e| e.at.duration_since(case.opened_at()).as_secs() / 60).collect()
+}
+
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
+#[test]
+fn what_is_unclear_is_looked_at_again_before_a_person_takes_over() {
+    let planned = vec![vec![], vec![], vec![restart("p1")]];
+    let found = rig(Parts { planned, look_again: FIVE_MINUTES, ..Parts::default() });
+    let case = incident(block_on(found.pipeline.step(&context())).unwrap());
+    assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+    assert_eq!(diagnosed_at(&case), [0, 1, 2]);
+    assert_eq!(found.mitigator.executed().len(), 1);
+
+    let never = rig(Parts { planned: vec![vec![]], look_again: FIVE_MINUTES, ..Parts::default() });
+    let case = incident(block_on(never.pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "no safe action is known");
+    assert_eq!(diagnosed_at(&case), [0, 1, 2, 3, 4, 5], "and no longer than was said");
+
+    let denied = Verdict::deny("too unsure");
+    let unsure = rig(Parts { verdict: denied, look_again: FIVE_MINUTES, ..Parts::default() });
+    let case = incident(block_on(unsure.pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "no proposal was allowed");
+    assert_eq!(diagnosed_at(&case).len(), 6);
+    assert!(unsure.mitigator.executed().is_empty());
+}
+
+#[test]
+fn who_refused_is_not_asked_again() {
+    let asked = rig(Parts::default());
+    let refusing = ScriptedApprover::of(Principal::new("ada"), [false]);
+    let chain = GuardChain::builder(asked.journal.clone())
+        .guard(FixedGuard::new("fixed", Verdict::needs_approval("a person decides")))
+        .approver(refusing.clone())
+        .config(ChainConfig::in_mode(Mode::Auto))
+        .build()
+        .unwrap();
+    let mut config = PipelineConfig::default();
+    (config.confirmations, config.look_again) = (1, FIVE_MINUTES);
+    let pipeline = Pipeline::builder()
+        .source(asked.source.clone())
+        .detector(ScriptedDetector::of([vec![slow_orders()]]))
+        .localizer(ScriptedLocalizer::of([Ranking::new(vec![Suspect::new(orders(), 1.0)])]))
+        .rca(ScriptedRca::of([Diagnosis::new(Vec::new())]))
+        .planner(ScriptedPlanner::of([vec![restart("p1")]]))
+        .guards(chain)
+        .mitigator(asked.mitigator.clone())
+        .verifier(ScriptedVerifier::of([report(Recovery::Recovered)]))
+        .config(config)
+        .build()
+        .unwrap();
+    let case = incident(block_on(pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "no proposal was allowed");
+    assert_eq!((refusing.asked().len(), diagnosed_at(&case).len()), (1, 1));
+}
+
+#[test]
+fn nothing_is_done_about_what_went_away_meanwhile() {
+    let detected = vec![vec![slow_orders()], vec![]];
+    let planned = vec![vec![], vec![restart("p1")]];
+    let rig = rig(Parts { detected, planned, look_again: FIVE_MINUTES, ..Parts::default() });
+    let case = incident(block_on(rig.pipeline.step(&context())).unwrap());
+    assert_eq!(escalation(&case), "its symptoms went away while nothing was done");
+    assert_eq!(diagnosed_at(&case), [0]);
+    assert!(rig.mitigator.executed().is_empty());
+}
+
+#[test]
+fn what_helped_in_part_stays_where_that_is_wanted() {
+    let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
+    let back = RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 2 }));
+    let scale = Action::new(Operation::Scale { replicas: 4 }, orders(), radius).with_rollback(back);
+    let check = |what: &str, recovery| SignalCheck {
+        entity: orders(),
+        what: what.to_owned(),
+        recovery,
+        detail: String::new(),
+    };
+    let mut failing = slow_orders();
+    failing.series = SeriesKey::new("errors");
+    let done = |keep_partial: bool, first: Recovery, second: Recovery| {
+        let rig = rig(Parts {
+            detected: vec![vec![slow_orders(), failing.clone()]],
+            planned: vec![vec![proposal("p1", scale.clone())], vec![restart("p2")]],
+            keep_partial,
+            ..Parts::default()
+        });
+        let part = RecoveryReport::from_checks(
+            start(),
+            vec![check(&slow_orders().series.to_string(), first), check("errors", second)],
+        );
+        let verifier = ScriptedVerifier::of([part, report(Recovery::Recovered)]);
+        let mut config = PipelineConfig::default();
+        (config.confirmations, config.keep_partial) = (1, keep_partial);
+        let chain = GuardChain::builder(rig.journal.clone())
+            .guard(FixedGuard::new("fixed", Verdict::allow("fine")))
+            .config(ChainConfig::in_mode(Mode::Auto))
+            .build()
+            .unwrap();
+        let pipeline = Pipeline::builder()
+            .source(rig.source.clone())
+            .detector(ScriptedDetector::of([vec![slow_orders(), failing.clone()]]))
+            .localizer(ScriptedLocalizer::of([Ranking::new(vec![Suspect::new(orders(), 1.0)])]))
+            .rca(ScriptedRca::of([Diagnosis::new(Vec::new())]))
+            .planner(ScriptedPlanner::of([vec![proposal("p1", scale.clone())], vec![restart("p2")]]))
+            .guards(chain)
+            .mitigator(rig.mitigator.clone())
+            .verifier(verifier)
+            .config(config)
+            .build()
+            .unwrap();
+        let case = incident(block_on(pipeline.step(&context())).unwrap());
+        assert_eq!(case.status(), Some(&CaseStatus::Recovered));
+        let executed = rig.mitigator.executed();
+        executed.into_iter().map(|(_, a)| a.operation.to_string()).collect::<Vec<_>>()
+    };
+    use Recovery::{NotRecovered, Recovered};
+    assert_eq!(done(true, Recovered, NotRecovered), ["scale to 4", "rolling restart"]);
+    assert_eq!(done(false, Recovered, NotRecovered), ["scale to 4", "scale to 2", "rolling restart"]);
+    assert_eq!(done(true, NotRecovered, NotRecovered), ["scale to 4", "scale to 2", "rolling restart"]);
 }
 
 #[test]

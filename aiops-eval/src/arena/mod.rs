@@ -13,6 +13,7 @@
 //! | [`audit`] | what gives a fault away, and scores without it |
 //! | [`kpi`] | key figures of an incident store |
 //! | [`cheats`] | pipelines that cheat, to show that it does not pay |
+//! | `informed` | the pipeline told the truth: the upper bound of what lies behind the diagnosis |
 //!
 //! What a pipeline can read depends on a fault by its physical effects alone.
 
@@ -20,6 +21,7 @@ pub mod audit;
 pub mod cheats;
 mod clock;
 pub mod faults;
+mod informed;
 pub mod kpi;
 pub mod protocol;
 pub mod report;
@@ -40,7 +42,7 @@ use crate::EvalError;
 use faults::{Fault, Site, catalogue};
 
 /// Version of the simulator and the protocol, for people. The [`arena_hash`] tells them apart by what they do.
-pub const ARENA_VERSION: &str = "1";
+pub const ARENA_VERSION: &str = "2";
 
 /// BLAKE3 over the version, what every fault of the catalogue does to three systems, and what two systems tell in five
 /// minutes: any change of the arena that could change a score changes it.

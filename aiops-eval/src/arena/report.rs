@@ -201,3 +201,17 @@ fn bars(title: &str, axes: &Axes) -> String {
     }
     svg + "</svg>\n"
 }
+
+/// What confidences were worth: of the first hypothesis on each fault.
+#[must_use]
+pub fn reliability(c: &crate::localise::Calibration) -> String {
+    let separation = c.separation.map_or("–".to_owned(), |s| format!("{s:.3}"));
+    let mut text = format!(
+        "n {}, ECE {:.3} (95 % of perfect predictors ≤ {:.3}), Brier {:.3} (base rate {:.3}), right above wrong {separation}, above 0.85: {}/{} right\n\n| said | right | of |\n|---|---|---|\n",
+        c.answers, c.ece, c.ece_of_perfect, c.brier, c.brier_of_base_rate, c.above_85.0, c.above_85.1
+    );
+    for bin in &c.bins {
+        text += &format!("| {:.2} | {:.2} | {} |\n", bin.confidence, bin.right, bin.answers);
+    }
+    text
+}

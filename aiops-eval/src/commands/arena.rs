@@ -8,9 +8,10 @@ use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::{Player, configuration};
 use aiops_eval::arena::protocol::run::Plan;
-use aiops_eval::arena::protocol::score::{Table, outcomes, table};
+use aiops_eval::arena::protocol::score::{Table, first_answer, outcomes, table};
 use aiops_eval::arena::trajectory::Records;
 use aiops_eval::arena::{kpi, measure, report};
+use aiops_eval::localise::Calibration;
 use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
 use clap::{Args, ValueEnum};
 
@@ -20,6 +21,10 @@ use crate::{print, progress};
 enum Who {
     /// The default pipeline.
     Honest,
+    /// The default pipeline, told who is at fault: an upper bound of what follows localisation, and no score of a pipeline.
+    Located,
+    /// The default pipeline, told who is at fault and why: an upper bound of what follows a diagnosis, and no score of a pipeline.
+    Informed,
     /// Deletes what deviates most.
     Delete,
     /// Scales it to zero.
@@ -40,6 +45,8 @@ impl Who {
     fn players(self) -> Vec<Player> {
         match self {
             Self::Honest => vec![Player::Honest],
+            Self::Located => vec![Player::Located],
+            Self::Informed => vec![Player::Informed],
             Self::Delete => vec![Player::Cheat(Cheat::Delete)],
             Self::ScaleToZero => vec![Player::Cheat(Cheat::ScaleToZero)],
             Self::Silence => vec![Player::Cheat(Cheat::Silence)],
@@ -154,6 +161,9 @@ pub(crate) struct Rescore {
     /// Print the key figures M1 to M12 that the cases of the runs give.
     #[arg(long)]
     kpis: bool,
+    /// Print what the confidences of the runs are worth: the reliability curve of first answers.
+    #[arg(long)]
+    reliability: bool,
     /// Fit a calibration of confidences on the records, and write it here.
     #[arg(long)]
     calibrate: Option<PathBuf>,
@@ -174,7 +184,7 @@ impl Rescore {
             let (_, unchanged) = records.rescore().map_err(|e| e.chain())?;
             same &= unchanged;
             let (header, own) = records.scores().map_err(|e| e.chain())?;
-            if self.kpis || self.calibrate.is_some() {
+            if self.kpis || self.reliability || self.calibrate.is_some() {
                 for index in 0..header.episodes {
                     episodes.push(records.episode(index, &header.arena).map_err(|e| e.chain())?);
                 }
@@ -208,6 +218,10 @@ impl Rescore {
             let (store, ledger) = kpi::of_arena(&episodes);
             let figures = kpi::kpis(&store, &ledger);
             print(self.json, &figures, || kpi::text(&figures))?;
+        } else if self.reliability {
+            let told = episodes.iter().filter_map(|(played, truth)| first_answer(played, truth));
+            let kept = Calibration::of(&told.collect::<Vec<_>>());
+            print(self.json, &kept, || report::reliability(&kept))?;
         } else if self.episodes {
             print(self.json, &scores, || report::episodes(&scores))?;
         } else {

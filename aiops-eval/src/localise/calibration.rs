@@ -34,6 +34,9 @@ pub struct Calibration {
     pub brier_of_base_rate: f64,
     /// Answers with a confidence above 0.85, and how many of them were right.
     pub above_85: (usize, usize),
+    /// Probability that a right answer was told a higher confidence than a wrong one, ties counting half (the area under the ROC curve);
+    /// `None` without either.
+    pub separation: Option<f64>,
     /// The reliability curve.
     pub bins: Vec<ReliabilityBin>,
 }
@@ -88,9 +91,24 @@ impl Calibration {
             brier: brier(&|c| c),
             brier_of_base_rate: brier(&|_| base),
             above_85: (high().filter(|t| t.1).count(), high().count()),
+            separation: separation(told),
             bins,
         }
     }
+}
+
+/// O(right · wrong).
+#[allow(clippy::cast_precision_loss, reason = "counts of cases")]
+fn separation(told: &[(f64, bool)]) -> Option<f64> {
+    let of = |right: bool| told.iter().filter(move |t| t.1 == right).map(|t| t.0);
+    let pairs = of(true).count() * of(false).count();
+    let won = |(right, wrong): (f64, f64)| match right.partial_cmp(&wrong) {
+        Some(std::cmp::Ordering::Greater) => 1.0,
+        Some(std::cmp::Ordering::Equal) => 0.5,
+        _ => 0.0,
+    };
+    let sum: f64 = of(true).flat_map(|r| of(false).map(move |w| (r, w))).map(won).sum();
+    (pairs > 0).then(|| sum / pairs as f64)
 }
 
 #[allow(

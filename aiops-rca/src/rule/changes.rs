@@ -1,6 +1,6 @@
 //! Which change, if any (RCA-03).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aiops_core::model::{
@@ -25,12 +25,19 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     let group = scene.picture.groups.get(&scene.system);
     let needed = scene.picture.all_callees(&scene.system);
     let gives_up = group.is_some_and(|g| super::mechanisms::timeout(scene, g).is_some());
+    let accused: BTreeSet<EntityId> = super::observed::claims(scene)
+        .into_iter()
+        .filter(|c| c.support > 0.0)
+        .filter_map(|c| c.system)
+        .collect();
     let mut claims = Vec::new();
     let mut later: BTreeMap<EntityId, (i32, Timestamp)> = BTreeMap::new();
     for (cited, explained) in considered(scene.case, scene.picture, scene.trouble, config) {
         let change = &cited.change;
         let entity = scene.picture.whole(&change.entity);
-        let hops = if entity == scene.system { 0 } else { distance(scene.picture, &scene.system, &entity) };
+        // Whom the errors name is as near as the one who writes them.
+        let named = entity == scene.system || accused.contains(&entity);
+        let hops = if named { 0 } else { distance(scene.picture, &scene.system, &entity) };
         if hops > 0 && !needed.contains(&entity) {
             continue;
         }
@@ -94,6 +101,8 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             let text = format!("{bound} was lowered from {from} to {to}; use did not rise to it");
             claim = claim.apart(FaultType::ResourceExhaustion, text, vec![cited.id.clone()]);
         }
+        let moment = (-lead.as_secs_f64() / config.moment.as_secs_f64()).exp();
+        claim.timely = if hops == 0 && is_new(change.kind) { latest * moment * (1.0 - chance) } else { 0.0 };
         claim.change = Some(change.id.clone());
         claim.shown = Some(relation == Fit::Fits);
         claim.system = (entity != scene.system).then_some(entity);

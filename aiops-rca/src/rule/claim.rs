@@ -19,6 +19,8 @@ pub(crate) struct Claim {
     pub(crate) next: Vec<Check>,
     /// Whether a fresh process would be free of it.
     pub(crate) transient: bool,
+    /// How little the blamed change can have come just then by coincidence, 0..=1; 0 where none is blamed.
+    pub(crate) timely: f64,
     /// Whether the blamed change shows in what deviates; `None` where no change is blamed.
     pub(crate) shown: Option<bool>,
     /// The symptom that its rule read from anomalies.
@@ -43,6 +45,7 @@ impl Claim {
             change: None,
             next: Vec::new(),
             transient: false,
+            timely: 0.0,
             shown: None,
             effect: Effect::Answers,
             by_effect: BTreeMap::new(),

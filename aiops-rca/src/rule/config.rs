@@ -22,6 +22,10 @@ pub struct ChangeConfig {
     /// Lead after which a change is only 37 % as suspect; default 10 min.
     #[serde(with = "duration")]
     pub decay: Duration,
+    /// Lead up to which a change of the system itself, that hardly fell there by chance, is the reason rather than a coincidence: at this
+    /// lead it is so by 37 %; default 3 min. Within it what deviates, resources too, is what the change did.
+    #[serde(with = "duration")]
+    pub moment: Duration,
     /// Oldest change considered before the onset; default 4 h (RCA-10).
     #[serde(with = "duration")]
     pub reach: Duration,
@@ -69,6 +73,7 @@ impl Default for ChangeConfig {
     fn default() -> Self {
         Self {
             decay: Duration::from_secs(600),
+            moment: Duration::from_secs(180),
             reach: Duration::from_secs(4 * 3600),
             explains: 0.5,
             distance: 0.4,
@@ -97,7 +102,8 @@ impl ChangeConfig {
 
 /// How what a localiser observed beside the anomalies is weighed, and what a cause must account for.
 ///
-/// Support of an observation = strength / (strength + `half_strength`). Of one symptom the strongest sight counts, whether it was
+/// Support of an observation = strength² / (strength² + `half_strength`²), so that what is hardly more than noise supports next to
+/// nothing and what is strong cannot support more than in full. Of one symptom the strongest sight counts, whether it was
 /// seen in metrics, spans or lines: late or wrong answers are one symptom, other work than before is another, and so are use of
 /// resources, traffic, restarts and the network's own counters. Different symptoms combine as independent witnesses do:
 /// 1 − ∏(1 − support).
@@ -105,10 +111,13 @@ impl ChangeConfig {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct ObservedConfig {
-    /// Strength of an observation whose support is one half; default 0.5, 0.01..=100. A fused finding of three standard errors has 0.7.
+    /// Strength of an observation whose support is one half; default 0.5, 0.01..=100. A fused finding of three standard errors has a
+    /// strength of 0.7.
     pub half_strength: f64,
     /// Factor for kinds of fault that observations speak for beside the leading one; default 0.4, 0..=1.
     pub lesser: f64,
+    /// Share of the strongest failure that a resource's use must have to be its cause, and not beside it; default 0.25, 0..=1.
+    pub commensurate: f64,
     /// Support from which observations show what a change did; default 0.5, 0..=1.
     pub shows: f64,
     /// Most observations a claim cites; default 6, 1 or more.
@@ -124,6 +133,7 @@ impl Default for ObservedConfig {
         Self {
             half_strength: 0.5,
             lesser: 0.4,
+            commensurate: 0.25,
             shows: 0.5,
             citations: 6,
             least_symptom: 0.2,
@@ -202,8 +212,10 @@ impl RuleRcaConfig {
             return Err(out_of_range("observed.citations", self.observed.citations, "1 or more"));
         }
         positive("changes.decay", self.changes.decay)?;
+        positive("changes.moment", self.changes.moment)?;
         for (field, value) in [
             ("observed.lesser", self.observed.lesser),
+            ("observed.commensurate", self.observed.commensurate),
             ("observed.shows", self.observed.shows),
             ("observed.least_symptom", self.observed.least_symptom),
             ("observed.causal_share", self.observed.causal_share),

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use aiops_core::Case;
 use aiops_core::model::{
-    Diagnosis, DiagnosisStatus, EntityId, EvidenceKind, NullFinding, Signal, TelemetryWindow, mechanism,
+    Diagnosis, DiagnosisStatus, EntityId, EntityKind, EvidenceKind, NullFinding, Signal, TelemetryWindow,
+    mechanism, time,
 };
 
 use super::Scene;
@@ -66,11 +67,15 @@ pub(super) fn unmeasured(scene: &Scene<'_>) -> Vec<String> {
 pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>> {
     let system = &scene.system;
     let group = scene.picture.groups.get(system);
-    if !group.is_some_and(|g| g.has_metrics) && scene.seen.is_empty() {
-        let mut missing = of_requests(system);
-        missing.push(format!("processor, memory and saturation of {system}"));
-        missing.extend(gaps(scene, system));
-        return Some(missing);
+    let unheard = !group.is_some_and(|g| g.has_metrics) && scene.seen.is_empty();
+    // Only callers speak of it, and what they say tells that it fails and not why.
+    if (unheard && system.kind() != EntityKind::Tenant) || is_blind(scene, system) {
+        return Some(everything(scene, system));
+    }
+    // The most likely cause is somebody the suspect needs and of whom nothing is seen.
+    let first = claims.iter().max_by(|a, b| a.support.total_cmp(&b.support));
+    if let Some(accused) = first.and_then(|c| c.system.as_ref()).filter(|s| is_blind(scene, s)) {
+        return Some(everything(scene, accused));
     }
     // It answers late or wrongly, that is all that is known; and the reason may lie with those it needs, of whom nothing is.
     let only_felt = claims.iter().filter(|c| c.support > 0.0).all(|c| {
@@ -89,6 +94,37 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
         missing.extend(gaps(scene, callee));
     }
     Some(missing)
+}
+
+/// Telemetry that is older than this, by the end of the window, tells nothing of what is the matter now.
+const STALE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// Whether `system`, which is ours, told nothing of itself lately: no metric of its own, no line and no span. What an orchestrator tells
+/// of it (copies wanted and ready, restarts) is no telemetry of its own. Somebody else's service and a tenant have none to lose.
+pub(super) fn is_blind(scene: &Scene<'_>, system: &EntityId) -> bool {
+    if matches!(system.kind(), EntityKind::External | EntityKind::Tenant) {
+        return false;
+    }
+    let Some(window) = scene.case.window() else { return false };
+    let is_it = |entity: &EntityId| entity == system || scene.picture.whole(entity) == *system;
+    let since = time::before(window.range.end(), STALE);
+    let measured = scene.picture.groups.get(system).is_some_and(|g| {
+        g.own.iter().any(|series| series.points().next_back().is_some_and(|(at, _)| at >= since))
+    });
+    let known = window.topology.get(system).is_some();
+    let read = window.observed.contains(Signal::Metrics) || !window.metrics.is_empty();
+    known
+        && read
+        && !measured
+        && !window.logs.iter().any(|l| l.time >= since && is_it(&l.entity))
+        && !window.spans.iter().any(|s| s.start >= since && is_it(&s.entity))
+}
+
+fn everything(scene: &Scene<'_>, system: &EntityId) -> Vec<String> {
+    let mut missing = of_requests(system);
+    missing.push(format!("processor, memory and saturation of {system}"));
+    missing.extend(gaps(scene, system));
+    missing
 }
 
 fn of_requests(entity: &EntityId) -> Vec<String> {

@@ -10,10 +10,10 @@ use aiops_core::model::{
 use jiff::Timestamp;
 
 use super::claim::Claim;
-use super::{Scene, device, null, observed, security};
+use super::{Scene, dark, device, null, observed, security};
 use crate::fusion::Effect;
 use crate::picture::{Group, Picture, Symptom};
-use crate::roles::{MetricRole, Side};
+use crate::roles::{MetricRole, Side, Words};
 
 /// Support of a mechanism at full strength. Higher for what fails by itself, lower for what also follows from elsewhere:
 /// requests pile up in flight wherever anything is slow.
@@ -50,7 +50,7 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
     for seen in observed::claims(scene) {
         match claims
             .iter_mut()
-            .find(|c| c.fault == seen.fault && c.mechanism == seen.mechanism && c.system.is_none())
+            .find(|c| c.fault == seen.fault && c.mechanism == seen.mechanism && c.system == seen.system)
         {
             Some(known) => known.absorb(seen),
             None => claims.push(seen),
@@ -106,6 +106,8 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         }
         let fault = match mechanism {
             "hardware" => FaultType::Hardware,
+            // A disk that fills runs out of space; one that takes longer for what it is asked is failing.
+            "disk" if is_machine(scene) && takes_time(strongest) => FaultType::Hardware,
             "network" => FaultType::Network,
             "cache" => FaultType::Unknown,
             _ => FaultType::ResourceExhaustion,
@@ -134,6 +136,18 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         claims.push(if matches!(fault, FaultType::Hardware) { claim } else { claim.transient() });
     }
     claims
+}
+
+fn is_machine(scene: &Scene<'_>) -> bool {
+    matches!(scene.system.kind(), EntityKind::Node | EntityKind::Host)
+}
+
+/// Whether the metric is of how long a device is busy or waited for.
+fn takes_time(s: &Symptom<'_>) -> bool {
+    let name = Words::of(&s.anomaly().series.name);
+    ["io time", "await", "latency", "busy", "wait", "service time"]
+        .iter()
+        .any(|w| name.contain(&Words::of(w)))
 }
 
 /// Restarts of one copy that are more than a roll-out makes, with room for the smear of rates.
@@ -187,7 +201,8 @@ fn restarts(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
         ("unavailable", "is not ready")
     };
     let statement = format!("{} {what}: {}", scene.system, told(strongest));
-    let claim = Claim::new(FaultType::Code, mechanism, statement, support)
+    let fault = if is_machine(scene) { FaultType::Hardware } else { FaultType::Code };
+    let claim = Claim::new(fault, mechanism, statement, support)
         .showing(Effect::Liveness)
         .citing(cite(restarted.into_iter().chain(gone)))
         .next(
@@ -217,6 +232,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
             .picture
             .callees(&scene.system)
             .into_iter()
+            .filter(|c| !matches!(c.kind(), EntityKind::Node | EntityKind::Host))
             .filter(|c| {
                 let trouble = scene.picture.groups.get(*c).and_then(Group::trouble);
                 trouble.is_some_and(|(_, since)| scene.picture.not_before(s.onset(), since))
@@ -265,7 +281,12 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
         let trouble = group.trouble().map_or(0.3, |_| 0.9);
         let statement = format!("{name} sends far more to {}: {}", scene.system, told(s));
         let felt = group.strongest(Symptom::is_serving_trouble);
-        let mut claim = Claim::new(FaultType::Load, word::TENANT_LOAD, statement, trouble * s.strength)
+        // More from one tenant, and refusals for lack of a right with it: somebody tries.
+        let (fault, mechanism) = match observed::is_attacked(scene) {
+            true => (FaultType::Security, super::AUTHENTICATION),
+            false => (FaultType::Load, word::TENANT_LOAD),
+        };
+        let mut claim = Claim::new(fault, mechanism, statement, trouble * s.strength)
             .showing(Effect::Traffic)
             .citing(cite(std::iter::once(s).chain(felt)))
             .next(
@@ -289,7 +310,7 @@ pub(super) fn timeout(scene: &Scene<'_>, group: &Group<'_>) -> Option<Claim> {
     })?;
     let peer = failing.peer.as_ref()?;
     let callee = scene.picture.groups.get(peer).filter(|g| g.measures_serving && !g.fresh)?;
-    if callee.trouble().is_some() {
+    if callee.trouble().is_some() || dark::is_blind(scene, peer) {
         return None;
     }
     let slower = group.strongest(|s| {

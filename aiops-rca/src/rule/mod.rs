@@ -2,6 +2,7 @@
 
 mod account;
 mod attempts;
+mod calls;
 mod changes;
 mod claim;
 mod config;
@@ -38,7 +39,7 @@ use claim::Claim;
 use trouble::Trouble;
 
 /// Raised whenever the same case would be told other raw confidences.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///
@@ -303,16 +304,17 @@ impl<'s> Scene<'s> {
         let mut changes = changes::claims(self);
         let mut mechanisms = mechanisms::claims(self);
         // What fails by itself needs no change to explain it. A change that only happens to be near is then the
-        // lesser explanation, unless what it did shows in telemetry.
+        // lesser explanation, unless what it did shows in telemetry, or it came so right before that it is no coincidence.
         let by_itself =
             mechanisms.iter().filter(|c| fails_by_itself(c)).map(|c| c.support).fold(0.0, f64::max);
         for claim in changes.iter_mut().filter(|c| c.shown != Some(true)) {
-            claim.support *= 1.0 - self.config.coincidence * by_itself;
+            claim.support *= 1.0 - self.config.coincidence * by_itself * (1.0 - claim.timely);
         }
         // A change on the system explains its mechanism; it does not compete with it.
         let explained = changes.iter().filter(|c| c.system.is_none()).map(|c| c.support).fold(0.0, f64::max);
         for claim in &mut mechanisms {
-            claim.support *= 1.0 - explained;
+            let on_it = changes.iter().filter(|c| c.system == claim.system).map(|c| c.support);
+            claim.support *= 1.0 - on_it.fold(explained, f64::max);
         }
         let mut claims: Vec<Claim> = changes.into_iter().chain(mechanisms).collect();
         let nulls = attempts::weigh(self, &mut claims);

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use aiops_core::model::{EvidenceId, FaultType, Observation, Signal, mechanism as word};
+use aiops_core::model::{
+    EntityId, EntityKind, EvidenceId, FaultType, Observation, Signal, mechanism as word,
+};
 
 use super::Scene;
+use super::calls;
 use super::claim::{Claim, corroborated};
 use crate::fusion::{Effect, FindingKind, fault_of, kind_of};
 use crate::roles::Words;
@@ -14,9 +17,16 @@ pub(super) const NETWORK_PATH: &str = "network path";
 /// It does what it did not, or no longer does what it did.
 const CHANGED_WORK: &str = "changed work";
 
+/// The localiser's word for what is asked for from outside.
+const LOAD: &str = "load";
+/// More is asked of it than it can do.
+const OVERLOAD: &str = "overload";
+
 /// What one observation says of the cause.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Cause {
+    /// Whose it is, where it is not the suspect's.
+    system: Option<EntityId>,
     fault: FaultType,
     mechanism: String,
 }
@@ -150,34 +160,38 @@ pub(super) fn of_system<'c>(scene: &Scene<'c>) -> Vec<&'c Observation> {
 
 /// Claims from what was observed, by cause; of one symptom the strongest sight counts, and symptoms corroborate each other.
 pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
-    let mut spoken: Vec<(Cause, &Observation)> = Vec::new();
+    let mut spoken: Vec<(Cause, Sight<'_>)> = Vec::new();
     let mut silent: Vec<(FindingKind, &Observation)> = Vec::new();
     for seen in &scene.seen {
-        match (named(seen), kind_of(&seen.aspect)) {
-            (Some(cause), _) => spoken.push((cause, seen)),
-            (None, Some(kind)) => silent.push((kind, seen)),
-            // The word of another localiser: evidence of trouble, and of nothing in particular.
-            (None, None) => {}
+        if let Some(said) = calls::about(scene, seen) {
+            let cause =
+                Cause { system: said.system, fault: said.fault, mechanism: said.mechanism.to_owned() };
+            spoken.push((cause, (Effect::Answers, *seen)));
+        } else if seen.aspect == LOAD {
+            spoken.push((asked_for(scene), (Effect::Traffic, *seen)));
+        } else if let Some(cause) = named(scene, seen) {
+            // What a program says when it fails is its failure, in whichever line or span it says so.
+            spoken.push((cause, (Effect::Answers, *seen)));
+        } else if let Some(kind) = kind_of(&seen.aspect) {
+            silent.push((kind, *seen));
         }
+        // Anything else is the word of another localiser: evidence of trouble, and of nothing in particular.
     }
     // Who names a failure tells what others only count: failures no stronger than the one that is named are that one.
-    let named = spoken.iter().map(|(_, seen)| seen.strength).fold(0.0, f64::max);
-    let failure = [FindingKind::Errors, FindingKind::SpanErrors, FindingKind::LogErrors];
-    silent.retain(|(kind, seen)| !failure.contains(kind) || seen.strength > named);
+    let loudest = spoken.iter().map(|(_, (_, seen))| seen.strength).fold(0.0, f64::max);
+    silent.retain(|(kind, seen)| !FAILURES.contains(kind) || seen.strength > loudest);
     let mut causes: BTreeMap<Cause, (f64, Vec<Sight<'_>>)> = BTreeMap::new();
-    for (cause, seen) in spoken {
-        // What a program says when it fails is its failure, in whichever line or span it says so.
-        causes.entry(cause).or_insert((1.0, Vec::new())).1.push((Effect::Answers, seen));
+    for (cause, sight) in spoken {
+        causes.entry(cause).or_insert((1.0, Vec::new())).1.push(sight);
     }
-    let strengths = silent.iter().map(|(kind, seen)| (*kind, seen.strength));
-    let (leading, decided_by) = fault_of(&scene.system, strengths);
+    let (leading, decided_by) = leading(scene, &silent, loudest);
     for (fault, kinds) in FAMILIES {
         let of_it: Vec<&(FindingKind, &Observation)> =
             silent.iter().filter(|s| kinds.contains(&s.0)).collect();
         let strongest = of_it.iter().max_by(|a, b| a.1.strength.total_cmp(&b.1.strength));
         let Some((kind, _)) = strongest else { continue };
         let decided = decided_by.filter(|_| fault == leading).unwrap_or(*kind);
-        let cause = Cause { fault, mechanism: mechanism(decided).to_owned() };
+        let cause = by_nature(scene.system.kind(), fault, decided);
         // Causes come before effects: what is busy is slow, what fails late is slow. The others stay possible.
         let share = if fault == leading { 1.0 } else { scene.config.observed.lesser };
         let entry = causes.entry(cause).or_insert((share, Vec::new()));
@@ -185,6 +199,71 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         entry.1.extend(of_it.iter().map(|(kind, seen)| (kind.effect(), *seen)));
     }
     causes.into_iter().filter_map(|(cause, (share, seen))| claim(scene, cause, share, seen)).collect()
+}
+
+/// Ways to see that it fails.
+const FAILURES: [FindingKind; 3] = [FindingKind::Errors, FindingKind::SpanErrors, FindingKind::LogErrors];
+
+/// The kind of fault that what nobody names speaks for, and what decided. A cause comes before its effects only where it is
+/// commensurate with them: a processor that is a little busier explains no flood of errors.
+fn leading(
+    scene: &Scene<'_>,
+    silent: &[(FindingKind, &Observation)],
+    loudest: f64,
+) -> (FaultType, Option<FindingKind>) {
+    let (fault, kind) = fault_of(&scene.system, silent.iter().map(|(kind, seen)| (*kind, seen.strength)));
+    if fault != FaultType::ResourceExhaustion {
+        return (fault, kind);
+    }
+    let strongest = |of: &dyn Fn(&FindingKind) -> bool| {
+        silent.iter().filter(|s| of(&s.0)).map(|s| s.1.strength).fold(0.0, f64::max)
+    };
+    let usage = strongest(&|k| k.effect() == Effect::Usage);
+    let failing = strongest(&|k| FAILURES.contains(k));
+    let enough = scene.config.observed.commensurate;
+    if usage < enough * failing {
+        (FaultType::Code, Some(FindingKind::LogErrors))
+    } else if usage < enough * loudest {
+        (FaultType::Unknown, None)
+    } else {
+        (fault, kind)
+    }
+}
+
+/// The same signs mean another thing on another kind of system: a database that answers late waits for a lock, a
+/// connection or a disk; a machine that is gone is broken; of somebody else's service nothing but its answers is known.
+fn by_nature(system: EntityKind, fault: FaultType, decided: FindingKind) -> Cause {
+    let cause = |fault, mechanism: &str| Cause { system: None, fault, mechanism: mechanism.to_owned() };
+    let between = matches!(decided, FindingKind::CallTime | FindingKind::NetworkCounters);
+    match (system, fault) {
+        (EntityKind::External, FaultType::Network) => cause(FaultType::Dependency, word::SLOW_WORK),
+        (EntityKind::External, _) => cause(FaultType::Dependency, word::FAILING_RESPONSES),
+        (EntityKind::Tenant, _) => cause(FaultType::Load, word::TENANT_LOAD),
+        (EntityKind::Database | EntityKind::Cache, FaultType::Network) if !between => {
+            cause(FaultType::ResourceExhaustion, WAITING)
+        }
+        // What makes a machine slow for everybody on it is a part of it.
+        (EntityKind::Node | EntityKind::Host, FaultType::Network) if !between => {
+            cause(FaultType::Hardware, "hardware")
+        }
+        (EntityKind::Node | EntityKind::Host, FaultType::Code) => cause(FaultType::Hardware, "hardware"),
+        _ => cause(fault, mechanism(decided)),
+    }
+}
+
+/// It waits for something within that nothing measures.
+const WAITING: &str = "waiting";
+
+/// More from outside: an attack where what came on top is refused for lack of a right, else load.
+fn asked_for(scene: &Scene<'_>) -> Cause {
+    let refused = is_attacked(scene);
+    let tenant = scene.system.kind() == EntityKind::Tenant;
+    let (fault, mechanism) = match (refused, tenant) {
+        (true, _) => (FaultType::Security, super::AUTHENTICATION),
+        (false, true) => (FaultType::Load, word::TENANT_LOAD),
+        (false, false) => (FaultType::Load, OVERLOAD),
+    };
+    Cause { system: None, fault, mechanism: mechanism.to_owned() }
 }
 
 /// An observation, and the symptom that it shows.
@@ -241,13 +320,16 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) 
     let half = scene.config.observed.half_strength;
     let mut by_effect: BTreeMap<Effect, f64> = BTreeMap::new();
     for (effect, s) in &seen {
-        let support = share * s.strength / (s.strength + half);
+        let (strength, half) = (s.strength * s.strength, half * half);
+        let support = share * strength / (strength + half);
         let entry = by_effect.entry(*effect).or_default();
         *entry = entry.max(support);
     }
     let support = corroborated(&by_effect);
+    let system = cause.system.as_ref().unwrap_or(&scene.system);
+    let whose = cause.system.as_ref().map(|_| format!(" of {}", scene.system)).unwrap_or_default();
     let statement =
-        format!("{} of {}, as {} show: {}", cause.mechanism, scene.system, first.signal, first.statement);
+        format!("{} of {system}, as {}{whose} show: {}", cause.mechanism, first.signal, first.statement);
     let cited = seen.iter().filter_map(|(_, s)| s.id.clone()).take(scene.config.observed.citations);
     let lasts = format!("whether {} of {} lasts as long as the symptoms do", cause.mechanism, scene.system);
     let mut claim = Claim::new(cause.fault, &cause.mechanism, statement, support).citing(cited).next(
@@ -256,11 +338,34 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) 
             .settled_by("it begins and ends with them", "the symptoms go on without it"),
     );
     claim.by_effect = by_effect;
+    claim.system = cause.system;
     Some(claim)
 }
 
+/// Whether somebody where users arrive writes of refused secrets or of intruders.
+pub(super) fn is_attacked(scene: &Scene<'_>) -> bool {
+    let suspects = scene.case.ranking().map(|r| r.suspects.as_slice()).unwrap_or_default();
+    let attacks = [super::AUTHENTICATION, super::INTRUSION];
+    // Between services a refused secret is a setting.
+    let outermost = |system: &EntityId| scene.picture.callers(system).is_empty();
+    let outside = suspects.iter().filter(|s| outermost(&scene.picture.whole(&s.entity)));
+    outside.flat_map(|s| &s.observations).any(|seen| {
+        let said = spoken(seen);
+        said.is_some_and(|(fault, word)| fault == FaultType::Security && attacks.contains(&word))
+    })
+}
+
 /// What a program itself calls its trouble. Text is data: only the words of the table count.
-fn named(seen: &Observation) -> Option<Cause> {
+fn named(scene: &Scene<'_>, seen: &Observation) -> Option<Cause> {
+    let (mut fault, mut mechanism) = spoken(seen)?;
+    // A queue that is full says that work comes faster than it is done; whether more comes or less is done, others say.
+    if mechanism == OVERLOAD && !is_sent_more(scene) {
+        (fault, mechanism) = (FaultType::ResourceExhaustion, "queue");
+    }
+    Some(Cause { system: None, fault, mechanism: mechanism.to_owned() })
+}
+
+fn spoken(seen: &Observation) -> Option<(FaultType, &'static str)> {
     let speaks = seen.signal == Signal::Logs || kind_of(&seen.aspect) == Some(FindingKind::SpanErrors);
     // What is missing was written when all was well.
     if !speaks || kind_of(&seen.aspect) == Some(FindingKind::LogMissing) {
@@ -268,8 +373,16 @@ fn named(seen: &Observation) -> Option<Cause> {
     }
     let text = Words::of(&seen.statement);
     let says = |phrases: &&[&str]| phrases.iter().any(|p| text.contain(&Words::of(p)));
-    let (fault, mechanism, _) = SPOKEN.iter().find(|(_, _, phrases)| says(phrases))?;
-    Some(Cause { fault: *fault, mechanism: (*mechanism).to_owned() })
+    SPOKEN.iter().find(|(_, _, phrases)| says(phrases)).map(|(fault, mechanism, _)| (*fault, *mechanism))
+}
+
+/// Whether more is asked of the system than before; yes where nobody counts it.
+fn is_sent_more(scene: &Scene<'_>) -> bool {
+    let Some(group) = scene.picture.groups.get(&scene.system).filter(|g| g.measures_traffic) else {
+        return true;
+    };
+    let rise = scene.config.symptoms.load_rise;
+    group.strongest(|s| s.is_load(rise)).is_some() || scene.seen.iter().any(|o| o.aspect == LOAD)
 }
 
 /// Evidence of observations of one of `kinds`, strongest first.

@@ -9,6 +9,7 @@
 
 mod attempts;
 mod calibration;
+mod calls;
 mod causes;
 mod changes;
 mod conformance;

@@ -16,6 +16,7 @@ use super::RunConfig;
 use super::gold::{Gold, classify};
 use super::players::Player;
 use crate::arena::faults::{Duty, Family, Fault, Injection, RightAction, Site, daily_life};
+use crate::arena::informed::Informed;
 use crate::arena::sim::draw::system;
 use crate::arena::sim::micros;
 use crate::arena::telemetry::quantile;
@@ -239,7 +240,9 @@ impl Layout {
             world.with(|sim| sim.felt_since(&guilty));
             clock.sleep(half).await;
             let before = world.with(|sim| sim.felt_since(&guilty));
-            let pipeline = player.compose(&world, on_call.clone(), self.calibration.clone(), &ctx).await?;
+            let informed = Informed::of(self.fault.as_ref().map(|(.., i)| i), onset);
+            let calibration = self.calibration.clone();
+            let pipeline = player.compose(&world, on_call.clone(), calibration, informed, &ctx).await?;
             let mut leave = after(began, Duration::from_secs_f64(self.end));
             let (mut cases, mut looks, mut failed) = (Vec::new(), 0, 0);
             while clock.now() < leave {

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::episode::OnCall;
 use crate::arena::cheats::Cheat;
+use crate::arena::informed::Informed;
 use crate::arena::world::{ArenaSource, World};
 
 const ERRORS: &str = "error_ratio(http_server_requests_total)";
@@ -39,6 +40,11 @@ pub enum Player {
     /// The default deterministic pipeline, as a user composes it from the crates.
     #[default]
     Honest,
+    /// The same, told who is at fault and nothing else: the upper bound of what follows localisation. No pipeline either.
+    Located,
+    /// The same, told who is at fault, the kind of fault and its change: the upper bound of planner, guards, mitigator and verifier. No
+    /// pipeline; its scores are never put beside those of one.
+    Informed,
     /// A cheat.
     Cheat(Cheat),
 }
@@ -47,6 +53,8 @@ impl std::fmt::Display for Player {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Honest => f.write_str("default pipeline"),
+            Self::Located => f.write_str("default pipeline told where (an upper bound, no score)"),
+            Self::Informed => f.write_str("default pipeline told the truth (an upper bound, no score)"),
             Self::Cheat(cheat) => cheat.fmt(f),
         }
     }
@@ -65,6 +73,7 @@ impl Player {
         world: &World,
         on_call: OnCall,
         calibration: Option<Calibrator>,
+        informed: Informed,
         ctx: &Context,
     ) -> Result<Pipeline> {
         let indicators = || vec![ErrorRatio::of_services("http_server_requests_total", "code", SERVICE)];
@@ -78,31 +87,35 @@ impl Player {
         let everything = AllowList::new(allowed(&ALL)?)?;
         match self {
             Self::Honest => {
-                let chain = GuardChain::builder(InMemoryJournal::new())
-                    .guard(AllowList::new(allowed(&SAFE)?)?)
-                    .guard(RiskTiers::default())
-                    .guard(ConfidenceBands::default())
-                    .guard(ActionCap::default())
-                    .guard(Cooldown)
-                    .guard(RateSpike::default())
-                    .guard(CircuitBreaker::default())
-                    .guard(BlastRadiusCap::new(BlastRadiusConfig { replicas: 6, share_of_fleet: 0.5 })?)
-                    .guard(RollbackRequired)
-                    .guard(OneAtATime)
-                    .guard(HardRules)
-                    .approver(on_call)
-                    .config(ChainConfig::in_mode(Mode::Auto))
-                    .build()?;
+                let rca = calibration.into_iter().fold(RuleRca::default(), RuleRca::with_calibrator);
                 observed
                     .localizer(FusedLocalizer::default())
-                    .rca(calibration.into_iter().fold(RuleRca::default(), RuleRca::with_calibrator))
+                    .rca(rca)
                     .planner(RemedyPlanner::new(planning())?)
-                    .guards(chain)
+                    .guards(guards(on_call)?)
                     .mitigator(world.mitigator())
                     .verifier(TelemetryVerifier::new(source()?, verification())?)
                     .config(config)
                     .build()
             }
+            Self::Located => observed
+                .localizer(informed.where_alone())
+                .rca(calibration.into_iter().fold(RuleRca::default(), RuleRca::with_calibrator))
+                .planner(RemedyPlanner::new(planning())?)
+                .guards(guards(on_call)?)
+                .mitigator(world.mitigator())
+                .verifier(TelemetryVerifier::new(source()?, verification())?)
+                .config(config)
+                .build(),
+            Self::Informed => observed
+                .localizer(informed.clone())
+                .rca(informed)
+                .planner(RemedyPlanner::new(planning())?)
+                .guards(guards(on_call)?)
+                .mitigator(world.mitigator())
+                .verifier(TelemetryVerifier::new(source()?, verification())?)
+                .config(config)
+                .build(),
             Self::Cheat(cheat) => {
                 let chain = GuardChain::builder(InMemoryJournal::new())
                     .guard(everything)
@@ -124,10 +137,35 @@ impl Player {
     }
 }
 
+/// The guards of the default pipeline, in mode `Auto`.
+fn guards(on_call: OnCall) -> Result<GuardChain> {
+    GuardChain::builder(InMemoryJournal::new())
+        .guard(AllowList::new(allowed(&SAFE)?)?)
+        .guard(RiskTiers::default())
+        .guard(ConfidenceBands::default())
+        .guard(ActionCap::default())
+        .guard(Cooldown)
+        .guard(RateSpike::default())
+        .guard(CircuitBreaker::default())
+        .guard(BlastRadiusCap::new(RADIUS)?)
+        .guard(RollbackRequired)
+        .guard(OneAtATime)
+        .guard(HardRules)
+        .approver(on_call)
+        .config(ChainConfig::in_mode(Mode::Auto))
+        .build()
+}
+
+/// A machine carries a quarter of a small shop, and moving work away from a broken one must be possible; and there is one cache, the
+/// whole fleet of its kind.
+const RADIUS: BlastRadiusConfig = BlastRadiusConfig { replicas: 16, share_of_fleet: 1.0 };
+/// Two looks confirm a case: what is unclear then often is not some minutes later.
+const LOOK_AGAIN: Duration = Duration::from_secs(480);
+
 /// Settings of a player, as they stand in a run's hash.
 pub(super) fn declared(source: &ArenaSource) -> String {
     let signals = source.capability().signals;
-    format!("{:?} {:?} {:?} {signals:?}", planning(), verification(), looking("entry"))
+    format!("{:?} {:?} {:?} {RADIUS:?} {signals:?}", planning(), verification(), looking("entry"))
 }
 
 fn planning() -> PlannerConfig {
@@ -158,6 +196,8 @@ fn looking(entry: &str) -> PipelineConfig {
         Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(SERVICE, MatchOp::Equal, entry);
     let mut config = PipelineConfig::default();
     config.trigger = Trigger::on(felt).going(Direction::Up);
+    config.look_again = LOOK_AGAIN;
+    config.keep_partial = true;
     config
 }
 

@@ -260,6 +260,19 @@ pub fn outcomes(played: &Played, truth: &Truth) -> Vec<(f64, bool)> {
     raw.map(|h| (h.confidence.probability(), right(h))).collect()
 }
 
+/// The confidence of the first hypothesis of the first diagnosis on the fault, calibrated or not, and whether system and kind are right.
+#[must_use]
+pub fn first_answer(played: &Played, truth: &Truth) -> Option<(f64, bool)> {
+    truth.fault.as_ref()?;
+    let first = played.cases.iter().find(|c| c.opened_at() >= truth.onset)?;
+    let parts = first.entries().iter();
+    let told =
+        parts.into_iter().find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None })?;
+    let h = told.hypotheses.first()?;
+    let right = whole(&truth.roots, &h.system).is_some() && truth.types.contains(&h.fault);
+    Some((h.confidence.probability(), right))
+}
+
 /// Targets of actions that ran, and whether a person consented.
 fn consented(cases: &[Case]) -> Vec<(EntityId, bool)> {
     let mut ran = Vec::new();

@@ -34,6 +34,13 @@ pub enum Control {
         /// Index of the replica.
         replica: usize,
     },
+    /// One of the replicas that are on a node then ends without warning.
+    KillOn {
+        /// Index of the node.
+        node: usize,
+        /// Which of them, 0..1 of their number.
+        which: f64,
+    },
     /// A person scales.
     Scale {
         /// Index of the service.
@@ -65,6 +72,13 @@ impl Simulator {
             }
             Control::Begin(condition) => self.begin_condition(condition),
             Control::Kill { service, replica } => self.kill(service, replica, false),
+            Control::KillOn { node, which } => {
+                let there: Vec<(usize, usize)> = self.on_node(node).collect();
+                let pick = (which.clamp(0.0, 1.0) * there.len() as f64) as usize;
+                if let Some((service, replica)) = there.get(pick.min(there.len().saturating_sub(1))) {
+                    self.kill(*service, *replica, false);
+                }
+            }
             Control::Scale { service, replicas } => self.scale(service, replicas, "ops"),
         }
     }
@@ -255,20 +269,20 @@ impl Simulator {
         open.map(|(n, _)| n).min_by_key(|n| (load(*n), *n)).unwrap_or(0)
     }
 
+    /// Service and replica of everything on `node`.
+    fn on_node(&self, node: usize) -> impl Iterator<Item = (usize, usize)> {
+        self.services.iter().enumerate().flat_map(move |(s, service)| {
+            let on = service.replicas.iter().enumerate().filter(move |(_, c)| c.node == node);
+            on.map(move |(r, _)| (s, r))
+        })
+    }
+
     /// Moves every replica of `node` away.
     pub(crate) fn drain(&mut self, node: usize) {
         if let Some(n) = self.nodes.get_mut(node) {
             n.cordoned = true;
         }
-        let there: Vec<(usize, usize)> = self
-            .services
-            .iter()
-            .enumerate()
-            .flat_map(|(s, service)| {
-                let on = service.replicas.iter().enumerate().filter(|(_, c)| c.node == node);
-                on.map(move |(r, _)| (s, r))
-            })
-            .collect();
+        let there: Vec<(usize, usize)> = self.on_node(node).collect();
         for (s, r) in there {
             let to = self.place();
             self.restart(s, r, 0.0);

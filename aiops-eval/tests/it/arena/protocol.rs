@@ -87,6 +87,20 @@ fn a_fault_of_ones_own_is_played_recorded_and_scored_again() {
 }
 
 #[test]
+fn whoever_is_told_the_truth_heals_what_an_action_heals_and_is_marked_as_no_score() {
+    let plan = Plan::with(small(1, 0), vec![Box::new(Mine)]).unwrap();
+    for (player, kind_too) in [(Player::Informed, true), (Player::Located, false)] {
+        let (table, scores) = plan.run(player, None, |_, _| {}).unwrap();
+        let one = &scores[0];
+        assert!(one.localised && one.system, "{player}: {one:?}");
+        assert!(one.fault_type || !kind_too, "{player}: {one:?}");
+        assert!(one.recovered || !kind_too, "{player}: {one:?}");
+        assert_eq!((one.wrong_target, one.unsafe_actions), (0, 0));
+        assert!(table.player.to_string().contains("no score"));
+    }
+}
+
+#[test]
 fn every_fault_finds_its_place_and_has_an_honest_truth() {
     let all = catalogue();
     assert!(all.len() >= 40, "{}", all.len());
@@ -124,7 +138,7 @@ fn the_halves_of_seeds_never_meet_and_the_hash_is_of_this_arena() {
     seeds.dedup();
     assert_eq!(seeds.len(), 4000);
     assert_eq!(arena_hash().unwrap(), arena_hash().unwrap());
-    assert_eq!(ARENA_VERSION, "1");
+    assert_eq!(ARENA_VERSION, "2");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Several at once, some of them harmless.
 
-use aiops_core::action::ActionKind as Act;
 use aiops_core::model::{ChangeKind, FaultType as Kind};
 
 use super::resource::RESOURCE_ONLY;
@@ -37,11 +36,8 @@ pub(super) const COMPOSITE: &[Recipe] = &[
             let leak = site.between(150e3, 250e3);
             let alters = vec![site.alter(S::Leak, By::To(leak)), site.alter(S::Pool, By::Times(0.5))];
             let silent = Control::RollOut { service, kind: ChangeKind::ConfigRollout, alters, told: false };
-            Some(
-                Injection::new([root.clone()], [Kind::Config, Kind::ResourceExhaustion])
-                    .at(0.0, silent)
-                    .healed_by(Act::Rollback, root),
-            )
+            // Nobody was told of a revision that one could go back to: a person has to find out.
+            Some(Injection::new([root], [Kind::Config, Kind::ResourceExhaustion]).at(0.0, silent))
         },
     },
     Recipe {

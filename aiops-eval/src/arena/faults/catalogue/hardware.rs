@@ -1,5 +1,6 @@
 //! Machines and their parts.
 
+use aiops_core::action::ActionKind as Act;
 use aiops_core::model::FaultType as Kind;
 
 use super::{Recipe, of_machine};
@@ -48,18 +49,14 @@ pub(super) const HARDWARE: &[Recipe] = &[
             let node = site.node_of(service)?;
             let root = site.node_entity(node)?;
             let mut injection = Injection::new([root.clone()], [Kind::Hardware]);
-            // What runs on the machine ends at random; moved elsewhere it would not, so only the first place is struck.
-            let copies: Vec<(usize, usize)> = (0..site.spec().services.len())
-                .flat_map(|s| site.nodes_of(s).into_iter().filter(|n| *n == node).map(move |_| (s, 0)))
-                .collect();
+            // What runs on the machine ends at random, wherever it came from; what was moved away does not.
             let mut at = 0.0;
-            while at < 2400.0 && !copies.is_empty() {
-                let pick = (site.between(0.0, 1.0) * copies.len() as f64) as usize;
-                if let Some((service, replica)) = copies.get(pick.min(copies.len() - 1)).copied() {
-                    injection = injection.at(at, Control::Kill { service, replica });
-                }
+            while at < 2400.0 {
+                let which = site.between(0.0, 1.0);
+                injection = injection.at(at, Control::KillOn { node, which });
                 at += site.between(15.0, 40.0);
             }
+            let injection = injection.healed_by(Act::Drain, root);
             Some(injection)
         },
     },

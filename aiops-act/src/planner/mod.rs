@@ -1,5 +1,7 @@
 //! From a diagnosed case to typed proposals. // ACT-01, VER-02
 
+mod remedies;
+
 use std::time::Duration;
 
 use aiops_core::action::{
@@ -7,13 +9,15 @@ use aiops_core::action::{
     RollbackPlan, Share,
 };
 use aiops_core::model::{
-    Change, DiagnosisStatus, EntityId, EntityKind, FaultType, Hypothesis, Standing, mechanism, time::elapsed,
+    Change, DiagnosisStatus, EdgeKind, EntityId, EntityKind, Hypothesis, MetricKind, MetricSeries, Standing,
+    time::elapsed,
 };
 use aiops_core::seam::Planner;
 use aiops_core::{Case, CasePart, Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use self::remedies::{Remedy, remedies};
 use crate::config::require;
 
 /// Settings of [`RemedyPlanner`].
@@ -28,8 +32,11 @@ pub struct PlannerConfig {
     /// somebody may have added more copies than the plan would.
     #[serde(with = "aiops_core::model::duration")]
     pub desired_age: Duration,
-    /// Share that a throttled offender keeps, more than 0 and less than 1; default 0.25.
+    /// Share that a throttled offender keeps at most, more than 0 and less than 1; default 0.25. Where telemetry tells how much it sent
+    /// before, it keeps that much.
     pub throttle_to: f64,
+    /// Share that a throttled offender keeps at least, more than 0 and at most `throttle_to`; default 0.02.
+    pub throttle_least: f64,
     /// Copies that may be missing during a rolling restart; default 1, at least 1.
     pub max_unavailable: u32,
     /// Shortest time between two actions of one kind on one target; default 5 min.
@@ -46,6 +53,7 @@ impl Default for PlannerConfig {
             desired_replicas: None,
             desired_age: Duration::from_secs(120),
             throttle_to: 0.25,
+            throttle_least: 0.02,
             max_unavailable: 1,
             cooldown: Duration::from_secs(300),
             principal: Principal::new("remedy-planner"),
@@ -55,18 +63,25 @@ impl Default for PlannerConfig {
 
 /// Proposes what the field does about a cause, and nothing where it does nothing.
 ///
-/// | cause | remedy | way back |
-/// |---|---|---|
-/// | a change with an earlier revision | roll back to it | forward again |
-/// | memory, connection pool, lock, slow work, any other resource that ran out | rolling restart | not needed: the same revision starts anew |
-/// | crash loop | purge the cache the process starts from, else restart | not needed: a cache fills again |
-/// | tenant load | throttle the tenant | its revision before |
-/// | load | one copy more | one copy less |
-/// | anything else | nothing: a person decides | |
+/// | whom | cause | remedy | way back |
+/// |---|---|---|---|
+/// | anybody | a change with an earlier revision | roll back to it | forward again |
+/// | machine | hardware, network, or a resource other than its disk | drain | by a person: where work ran before is not known |
+/// | machine, workload | a disk that fills | rotate logs | not needed: what was rotated is kept elsewhere |
+/// | cache | it ran out, starts over and over, or does not serve | purge, else rolling restart | not needed: a cache fills again |
+/// | workload | memory, connection pool, lock, slow work, any other resource that ran out | rolling restart | not needed: the same revision starts anew |
+/// | workload | crash loop | purge the cache the process starts from, else restart | not needed: a cache fills again |
+/// | tenant, or a service that others call as well | load of one tenant, attack of a tenant | throttle it | its revision before |
+/// | workload | load | one copy more | one copy less |
+/// | service where users arrive | load | one copy more of those below that suffer, most suspected first; else of itself | one copy less |
+/// | database | a busy processor, or that it answers late | nothing: a restart makes its caches cold and the query no better | |
+/// | somebody else's service | anything | nothing: a person asks them | |
+/// | anybody | anything else | nothing: a person decides | |
 ///
 /// Order: as the hypotheses are ordered, and for one hypothesis as in the table. Only findings are acted on, and a kind of
 /// action that was tried on a target in this case is not proposed for it again. What the pipeline did to undo an attempt is no
-/// attempt. A database is restarted or rolled back only while its replication is healthy.
+/// attempt. A database is restarted or rolled back only while its replication is healthy. The last machine that is known is never
+/// drained, and users are never throttled as a whole: that turns away whom it should serve.
 #[derive(Debug, Clone, Default)]
 pub struct RemedyPlanner {
     config: PlannerConfig,
@@ -81,6 +96,8 @@ impl RemedyPlanner {
         require((1..=10).contains(&config.proposals), "proposals", config.proposals, "1..=10")?;
         let throttles = config.throttle_to > 0.0 && config.throttle_to < 1.0;
         require(throttles, "throttle_to", config.throttle_to, "more than 0, less than 1")?;
+        let (least, most) = (config.throttle_least, config.throttle_to);
+        require(least > 0.0 && least <= most, "throttle_least", least, "more than 0, at most throttle_to")?;
         require(config.max_unavailable >= 1, "max_unavailable", config.max_unavailable, "1 or more")?;
         let named = config.desired_replicas.as_ref().is_none_or(|name| !name.is_empty());
         require(named, "desired_replicas", "\"\"", "the name of a metric")?;
@@ -89,40 +106,50 @@ impl RemedyPlanner {
 
     /// Remedies for one cause, best first.
     fn remedies(&self, case: &Case, cause: &Hypothesis) -> Result<Vec<Action>> {
-        let target = &cause.system;
         let change = cause.change.as_ref().and_then(|id| case.change(id)).map(|cited| &cited.change);
-        let mut remedies = Vec::new();
+        let mut actions = Vec::new();
         if let Some(change) = change {
-            remedies.extend(self.undo(case, change)?);
+            actions.extend(self.undo(case, change)?);
         }
-        match cause.mechanism.as_deref() {
-            Some(mechanism::CRASH_LOOP) => {
-                let reason = "a cache fills again".to_owned();
-                let purge = self.action(case, Operation::CachePurge, target)?;
-                remedies.push(purge.with_rollback(RollbackPlan::NotNeeded { reason }));
-                remedies.push(self.restart(case, target)?);
+        let target = &cause.system;
+        for remedy in remedies(case, cause) {
+            match remedy {
+                Remedy::Restart => actions.push(self.restart(case, target)?),
+                Remedy::Purge => {
+                    let purge = self.action(case, Operation::CachePurge, target)?;
+                    actions.push(not_needed(purge, "a cache fills again"));
+                }
+                Remedy::RotateLogs => {
+                    let rotate = self.action(case, Operation::LogRotation, target)?;
+                    actions.push(not_needed(rotate, "what was rotated is kept elsewhere"));
+                }
+                Remedy::Drain => actions.push(self.drain(case, target)?),
+                Remedy::Throttle => actions.push(self.throttle(case, target)?),
+                Remedy::OneMore(of) => actions.extend(self.one_more(case, &of)?),
             }
-            Some(mechanism::TENANT_LOAD) => {
-                let throttle = Operation::Throttle { to: Share::new(self.config.throttle_to)? };
-                let back = current_revision(case, target).map_or(RollbackPlan::Impossible, |to| {
-                    RollbackPlan::Operation(Box::new(Operation::Rollback { to }))
-                });
-                remedies.push(self.action(case, throttle, target)?.with_rollback(back));
-            }
-            Some(
-                mechanism::MEMORY
-                | mechanism::CONNECTION_POOL
-                | mechanism::LOCK
-                | mechanism::SLOW_WORK
-                | mechanism::FAILING_RESPONSES,
-            ) => {
-                remedies.push(self.restart(case, target)?);
-            }
-            _ if cause.fault == FaultType::Load => remedies.extend(self.one_more(case, target)?),
-            _ if cause.fault == FaultType::ResourceExhaustion => remedies.push(self.restart(case, target)?),
-            _ => {}
         }
-        Ok(remedies)
+        Ok(actions)
+    }
+
+    fn throttle(&self, case: &Case, target: &EntityId) -> Result<Action> {
+        let usual = usual_share(case, target).unwrap_or(self.config.throttle_to);
+        let to = Share::new(usual.clamp(self.config.throttle_least, self.config.throttle_to))?;
+        let throttle = Operation::Throttle { to };
+        let back = current_revision(case, target).map_or(RollbackPlan::Impossible, |to| {
+            RollbackPlan::Operation(Box::new(Operation::Rollback { to }))
+        });
+        Ok(self.action(case, throttle, target)?.with_rollback(back))
+    }
+
+    /// Touches every copy that runs on the machine, as far as the topology tells.
+    fn drain(&self, case: &Case, node: &EntityId) -> Result<Action> {
+        let parts = case.window().map_or(0, |w| w.topology.needed_by(node, EdgeKind::RunsOn).count());
+        let replicas = u32::try_from(parts).unwrap_or(u32::MAX).max(1);
+        let mut action = self.action(case, Operation::Drain, node)?;
+        let fleet = self.fleet(case).max(replicas);
+        let share_of_fleet = Share::new(f64::from(replicas) / f64::from(fleet))?;
+        action.blast_radius = BlastRadius { replicas, share_of_fleet };
+        Ok(action.with_rollback(RollbackPlan::Impossible))
     }
 
     fn undo(&self, case: &Case, change: &Change) -> Result<Option<Action>> {
@@ -139,8 +166,7 @@ impl RemedyPlanner {
     fn restart(&self, case: &Case, target: &EntityId) -> Result<Action> {
         let restart =
             Operation::RollingRestart { max_unavailable: self.config.max_unavailable, max_surge: 0 };
-        let reason = "the same revision starts anew".to_owned();
-        Ok(self.action(case, restart, target)?.with_rollback(RollbackPlan::NotNeeded { reason }))
+        Ok(not_needed(self.action(case, restart, target)?, "the same revision starts anew"))
     }
 
     fn one_more(&self, case: &Case, target: &EntityId) -> Result<Option<Action>> {
@@ -196,6 +222,35 @@ impl RemedyPlanner {
     }
 }
 
+/// Newest samples of a rate that tell how much is sent now.
+const NOW: usize = 4;
+
+/// What `offender` sent before as a share of what it sends now: medians over the first half and the end of the window, of the rate that
+/// names it in a label and rose most. `None` where none does.
+fn usual_share(case: &Case, offender: &EntityId) -> Option<f64> {
+    let window = case.window()?;
+    let names_it = |s: &&MetricSeries| {
+        s.kind() == MetricKind::Rate && s.key().labels.iter().any(|(_, v)| v == offender.name())
+    };
+    let share = |series: &MetricSeries| {
+        let rates: Vec<f64> = series.points().map(|(_, v)| v).filter(|v| v.is_finite()).collect();
+        let was = median(rates.get(..rates.len() / 2)?)?;
+        let now = median(rates.get(rates.len().saturating_sub(NOW)..)?)?;
+        (was > 0.0 && now > was).then_some(was / now)
+    };
+    window.metrics.iter().filter(names_it).filter_map(share).min_by(f64::total_cmp)
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+fn not_needed(action: Action, reason: &str) -> Action {
+    action.with_rollback(RollbackPlan::NotNeeded { reason: reason.to_owned() })
+}
+
 /// What was tried in this case as a remedy.
 fn tried(case: &Case) -> Vec<&Action> {
     let planned: Vec<&Proposal> = case
@@ -236,7 +291,8 @@ impl Planner for RemedyPlanner {
             return Ok(Vec::new());
         }
         let tried = tried(case);
-        let round = case.attempts().count() + 1;
+        let planned = case.entries().iter().filter(|e| matches!(e.part, CasePart::Planned(_)));
+        let round = case.attempts().count().max(planned.count()) + 1;
         let mut proposals: Vec<Proposal> = Vec::new();
         for cause in diagnosis.hypotheses.iter().filter(|h| h.standing() == Standing::Finding) {
             for action in self.remedies(case, cause)? {

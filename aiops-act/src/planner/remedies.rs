@@ -1,0 +1,133 @@
+//! What the field does about a cause, by whom it is about. The table stands at [`RemedyPlanner`](super::RemedyPlanner).
+
+use aiops_core::Case;
+use aiops_core::model::{EdgeKind, EntityId, EntityKind, FaultType, Hypothesis, Topology, mechanism};
+
+/// What the diagnosis calls storage that fills.
+const DISK: &str = "disk";
+/// What it calls a busy processor.
+const CPU: &str = "cpu";
+
+/// A remedy for the system of a cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Remedy {
+    Restart,
+    Purge,
+    RotateLogs,
+    Drain,
+    Throttle,
+    /// Of the system itself, or of somebody it sends its work to.
+    OneMore(EntityId),
+}
+
+/// Remedies for `cause` beside undoing its change, best first.
+pub(super) fn remedies(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
+    match cause.system.kind() {
+        EntityKind::External => Vec::new(),
+        EntityKind::Node | EntityKind::Host => machine(case, cause),
+        EntityKind::Tenant => tenant(cause),
+        EntityKind::Cache => cache(cause),
+        EntityKind::Database => database(cause),
+        _ => workload(case, cause),
+    }
+}
+
+/// Work is moved away from what is broken. What only computes a lot, as a batch job does, ends by itself or by whoever sent it.
+fn machine(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
+    let another = case.window().is_some_and(|w| {
+        let machines = w.topology.entities().filter(|e| e.id.kind() == cause.system.kind());
+        machines.into_iter().any(|e| e.id != cause.system)
+    });
+    match cause.fault {
+        FaultType::ResourceExhaustion if is(cause, DISK) => vec![Remedy::RotateLogs],
+        FaultType::Hardware | FaultType::Network | FaultType::ResourceExhaustion if another => {
+            vec![Remedy::Drain]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn tenant(cause: &Hypothesis) -> Vec<Remedy> {
+    match cause.fault {
+        FaultType::Load | FaultType::Security => vec![Remedy::Throttle],
+        _ => Vec::new(),
+    }
+}
+
+fn cache(cause: &Hypothesis) -> Vec<Remedy> {
+    let serves_badly = matches!(cause.fault, FaultType::ResourceExhaustion | FaultType::Dependency);
+    if serves_badly || is(cause, mechanism::CRASH_LOOP) || restart_frees(cause) {
+        vec![Remedy::Purge, Remedy::Restart]
+    } else {
+        Vec::new()
+    }
+}
+
+fn database(cause: &Hypothesis) -> Vec<Remedy> {
+    if cause.fault == FaultType::ResourceExhaustion && is(cause, DISK) {
+        return vec![Remedy::RotateLogs];
+    }
+    let holds = [mechanism::MEMORY, mechanism::CONNECTION_POOL, mechanism::LOCK];
+    let held = holds.iter().any(|m| is(cause, m));
+    // A busy processor of a database is a query or a missing index; what answers late may wait for its replica.
+    let ran_out = cause.fault == FaultType::ResourceExhaustion && !is(cause, CPU);
+    if held || ran_out { vec![Remedy::Restart] } else { Vec::new() }
+}
+
+fn workload(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
+    if cause.fault == FaultType::ResourceExhaustion && is(cause, DISK) {
+        return vec![Remedy::RotateLogs];
+    }
+    if is(cause, mechanism::CRASH_LOOP) {
+        return vec![Remedy::Purge, Remedy::Restart];
+    }
+    let known = case.window().map(|w| &w.topology);
+    let entry = known.is_some_and(|t| is_entry(t, &cause.system));
+    if is(cause, mechanism::TENANT_LOAD) && !entry {
+        return vec![Remedy::Throttle];
+    }
+    if cause.fault == FaultType::Load || is(cause, mechanism::TENANT_LOAD) {
+        let below = known.filter(|_| entry).map(|t| suffering(case, t, &cause.system)).unwrap_or_default();
+        return below.into_iter().chain([cause.system.clone()]).map(Remedy::OneMore).collect();
+    }
+    // What somebody burns or steals on purpose comes back with every start, and evidence is lost.
+    let hostile = cause.fault == FaultType::Security;
+    let ran_out = cause.fault == FaultType::ResourceExhaustion;
+    if (restart_frees(cause) || ran_out) && !hostile { vec![Remedy::Restart] } else { Vec::new() }
+}
+
+/// What a fresh process is free of.
+fn restart_frees(cause: &Hypothesis) -> bool {
+    let transient = [
+        mechanism::MEMORY,
+        mechanism::CONNECTION_POOL,
+        mechanism::LOCK,
+        mechanism::SLOW_WORK,
+        mechanism::FAILING_RESPONSES,
+    ];
+    transient.iter().any(|m| is(cause, m))
+}
+
+fn is(cause: &Hypothesis, mechanism: &str) -> bool {
+    cause.mechanism.as_deref() == Some(mechanism)
+}
+
+/// Nobody calls it, and it calls others: users arrive there.
+fn is_entry(topology: &Topology, service: &EntityId) -> bool {
+    topology.needed_by(service, EdgeKind::Calls).next().is_none()
+        && topology.needs(service, EdgeKind::Calls).next().is_some()
+}
+
+/// Services that `entry` sends work to and that are suspected themselves, most suspected first.
+fn suffering(case: &Case, topology: &Topology, entry: &EntityId) -> Vec<EntityId> {
+    let mut found: Vec<EntityId> = Vec::new();
+    for suspect in case.ranking().map(|r| r.suspects.as_slice()).unwrap_or_default() {
+        let whole = topology.whole(&suspect.entity);
+        let below = whole != entry && topology.path(entry, whole).is_some();
+        let troubled = suspect.score.is_finite() && suspect.score > 0.0;
+        if whole.kind() == EntityKind::Service && below && troubled && !found.contains(whole) {
+            found.push(whole.clone());
+        }
+    }
+    found
+}

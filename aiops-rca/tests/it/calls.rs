@@ -1,0 +1,255 @@
+//! What errors about calls, load from outside and the nature of a system say of the kind of fault.
+
+use std::time::Duration;
+
+use aiops_core::Case;
+use aiops_core::model::{
+    Change, ChangeKind, Diagnosis, DiagnosisStatus, EdgeKind, EntityId, EntityKind, FaultType, Hypothesis,
+    Observation, Ranking, Revision, Signal, Suspect, mechanism,
+};
+
+use crate::world::{World, at, rca, service};
+
+/// What a localiser observed of `entity` since second 40.
+fn seen(aspect: &str, strength: f64, statement: &str) -> Observation {
+    let signal = match aspect {
+        "log_errors" | "log_missing" | "call_errors" => Signal::Logs,
+        "self_time" | "call_time" => Signal::Traces,
+        _ => Signal::Metrics,
+    };
+    Observation::new(signal, aspect, strength, statement).since(at(40))
+}
+
+fn diagnosed(world: &World, suspects: Vec<(EntityId, Vec<Observation>)>) -> Diagnosis {
+    let mut case: Case = world.detected();
+    let suspects = suspects.into_iter().map(|(entity, observations)| {
+        let score = observations.iter().map(|o| o.strength).sum();
+        let mut suspect = Suspect::new(entity, score);
+        suspect.observations = observations;
+        suspect
+    });
+    case.localize(case.opened_at(), Ranking::new(suspects.collect()));
+    rca().analyze(&case).unwrap()
+}
+
+fn first(diagnosis: &Diagnosis) -> &Hypothesis {
+    diagnosis.hypotheses.first().unwrap_or_else(|| panic!("nothing is said: {diagnosis:#?}"))
+}
+
+fn of_orders(world: &World, line: &str) -> (EntityId, FaultType, Option<String>) {
+    let diagnosis = diagnosed(world, vec![(service("orders"), vec![seen("log_errors", 5.0, line)])]);
+    let h = first(&diagnosis);
+    (h.system.clone(), h.fault, h.mechanism.clone())
+}
+
+#[test]
+fn an_error_about_a_call_is_about_the_one_called_or_the_way_there() {
+    let world = World::shop();
+    for (line, system, fault, mechanism) in [
+        ("call to inventory timed out after * ms: 39 lines", "orders", FaultType::Network, "network path"),
+        ("connect to inventory: connection refused", "inventory", FaultType::Dependency, "failing responses"),
+        ("inventory answered 502 bad gateway", "inventory", FaultType::Dependency, "failing responses"),
+        ("lookup of inventory failed: no such host", "inventory", FaultType::Network, "name resolution"),
+        ("tls with inventory: certificate has expired", "inventory", FaultType::Config, "certificate"),
+        ("inventory: access denied for orders", "orders", FaultType::Config, "credentials"),
+        ("inventory answered 429 too many requests", "inventory", FaultType::Load, "overload"),
+        // Nobody it calls is named: its own.
+        ("cannot place the order", "orders", FaultType::Code, "failing responses"),
+        // It does not call that one.
+        ("connect to worker: boom", "orders", FaultType::Code, "failing responses"),
+    ] {
+        let told = of_orders(&world, line);
+        assert_eq!(told, (service(system), fault, Some(mechanism.to_owned())), "{line}");
+    }
+}
+
+#[test]
+fn what_is_lost_on_the_way_to_somebody_unwell_is_laid_at_that_ones_door() {
+    let mut world = World::shop();
+    world.slow("inventory", 41);
+    let told = of_orders(&world, "call to inventory timed out after * ms");
+    assert_eq!((told.0, told.1), (service("inventory"), FaultType::Dependency));
+}
+
+#[test]
+fn how_somebody_elses_service_fails_is_theirs_to_know() {
+    let mut world = World::shop();
+    let bank = EntityId::new(EntityKind::External, "bank");
+    world.window.topology.connect(service("orders"), bank.clone(), EdgeKind::Calls);
+    for line in [
+        "call to bank timed out",
+        "bank answered 429 too many requests",
+        "connect to bank: connection refused",
+    ] {
+        let (system, fault, _) = of_orders(&world, line);
+        assert_eq!((system, fault), (bank.clone(), FaultType::Dependency), "{line}");
+    }
+    let accused = seen("call_errors", 5.0, "service/orders says: bank answered 429 too many requests");
+    let diagnosis = diagnosed(&world, vec![(bank.clone(), vec![accused])]);
+    assert_eq!((&first(&diagnosis).system, first(&diagnosis).fault), (&bank, FaultType::Dependency));
+    assert_eq!(diagnosis.status, DiagnosisStatus::Diagnosed, "nothing of it is ours to instrument");
+}
+
+#[test]
+fn what_callers_say_of_the_suspect_is_read_like_lines_of_theirs() {
+    let world = World::shop();
+    for (said, fault) in [
+        ("service/orders says: lookup of inventory failed: no such host", FaultType::Network),
+        ("service/orders says: certificate has expired", FaultType::Config),
+        ("service/orders says: call to inventory timed out", FaultType::Network),
+        ("service/orders says: connection refused", FaultType::Dependency),
+    ] {
+        let diagnosis = diagnosed(&world, vec![(service("inventory"), vec![seen("call_errors", 5.0, said)])]);
+        let h = first(&diagnosis);
+        assert_eq!((&h.system, h.fault), (&service("inventory"), fault), "{said}");
+    }
+}
+
+#[test]
+fn a_processor_that_is_a_little_busier_explains_no_flood_of_errors() {
+    let world = World::shop();
+    let busy = |strength: f64| {
+        let observations =
+            vec![seen("cpu", strength, "cpu rose"), seen("log_errors", 6.0, "cannot place the order")];
+        first(&diagnosed(&world, vec![(service("orders"), observations)])).fault
+    };
+    assert_eq!(busy(0.8), FaultType::Code);
+    assert_eq!(busy(5.0), FaultType::ResourceExhaustion, "what is busy fails");
+}
+
+#[test]
+fn a_full_queue_is_load_only_where_more_is_asked_for() {
+    let line = "request queue full, rejecting request";
+    let told = of_orders(&World::shop(), line);
+    assert_eq!((told.1, told.2.as_deref()), (FaultType::ResourceExhaustion, Some("queue")));
+    let asked = vec![seen("load", 1.0, "more is asked for"), seen("log_errors", 5.0, line)];
+    let diagnosis = diagnosed(&World::shop(), vec![(service("orders"), asked)]);
+    assert_eq!(first(&diagnosis).fault, FaultType::Load);
+}
+
+#[test]
+fn load_of_a_tenant_is_an_attack_where_what_came_is_refused() {
+    let world = World::shop();
+    let tenant = EntityId::new(EntityKind::Tenant, "acme");
+    let told = |others: Vec<(EntityId, Vec<Observation>)>| {
+        let mut suspects = vec![(tenant.clone(), vec![seen("load", 3.0, "20 times as many requests")])];
+        suspects.extend(others);
+        let diagnosis = diagnosed(&world, suspects);
+        assert_eq!(diagnosis.status, DiagnosisStatus::Diagnosed, "a tenant has no telemetry to lose");
+        let h = first(&diagnosis);
+        assert_eq!(h.system, tenant);
+        (h.fault, h.mechanism.clone().unwrap_or_default())
+    };
+    assert_eq!(told(vec![]), (FaultType::Load, mechanism::TENANT_LOAD.to_owned()));
+    let refusals = vec![seen("log_errors", 1.0, "authentication failed for subject * from *")];
+    assert_eq!(told(vec![(service("gateway"), refusals)]).0, FaultType::Security);
+}
+
+#[test]
+fn the_same_sign_means_another_thing_on_another_kind_of_system() {
+    let world = World::shop();
+    let slow = || vec![seen("self_time", 3.0, "query: own time 350 ms more")];
+    for (kind, fault) in [
+        (EntityKind::Service, FaultType::Network),
+        (EntityKind::Database, FaultType::ResourceExhaustion),
+        (EntityKind::Cache, FaultType::ResourceExhaustion),
+        (EntityKind::External, FaultType::Dependency),
+        (EntityKind::Node, FaultType::Hardware),
+    ] {
+        let diagnosis = diagnosed(&world, vec![(EntityId::new(kind, "it"), slow())]);
+        assert_eq!(first(&diagnosis).fault, fault, "{kind}");
+    }
+    let between = vec![seen("call_time", 3.0, "orders to it: 350 ms more between them")];
+    let database = EntityId::new(EntityKind::Database, "it");
+    assert_eq!(first(&diagnosed(&world, vec![(database, between)])).fault, FaultType::Network);
+}
+
+#[test]
+fn what_was_rolled_out_moments_before_explains_what_is_used_since() {
+    let used = || {
+        vec![
+            seen("cpu", 2.5, "cpu rose"),
+            seen("memory", 2.5, "memory rose"),
+            seen("self_time", 1.0, "own time 100 ms more"),
+        ]
+    };
+    let told = |second: i64, kind: ChangeKind, of: &str| {
+        let mut world = World::shop();
+        let change = Change::new("d1", at(second), kind, service(of), "version 7");
+        world.changed(change.with_revision(Revision::new(Some("v6".into()), "v7")));
+        let diagnosis = diagnosed(&world, vec![(service("orders"), used())]);
+        let h = first(&diagnosis);
+        (h.fault, h.change.is_some())
+    };
+    assert_eq!(told(38, ChangeKind::Deployment, "orders"), (FaultType::Code, true));
+    assert_eq!(told(38, ChangeKind::ConfigRollout, "orders"), (FaultType::Config, true));
+    assert_eq!(told(38, ChangeKind::Deployment, "worker"), (FaultType::ResourceExhaustion, false));
+    assert_eq!(told(45, ChangeKind::Deployment, "orders").0, FaultType::ResourceExhaustion, "it came after");
+    assert_eq!(told(-1800, ChangeKind::Deployment, "orders").0, FaultType::ResourceExhaustion, "long ago");
+}
+
+#[test]
+fn somebody_of_ours_who_tells_nothing_is_dark_whoever_is_suspected() {
+    let mut world = World::shop();
+    let mute = service("mute");
+    world.window.topology.connect(service("orders"), mute.clone(), EdgeKind::Calls);
+    let missing = |diagnosis: &Diagnosis| match &diagnosis.status {
+        DiagnosisStatus::ObservabilityDark { missing } => missing.join("; "),
+        other => panic!("{other:?}: {diagnosis:#?}"),
+    };
+    let line = || vec![seen("log_errors", 5.0, "connect to mute: connection refused")];
+    let by_caller = diagnosed(&world, vec![(service("orders"), line())]);
+    assert!(missing(&by_caller).contains("service/mute"));
+    let accused = vec![seen("call_errors", 5.0, "service/orders says: connection refused")];
+    assert!(missing(&diagnosed(&world, vec![(mute.clone(), accused.clone())])).contains("service/mute"));
+    // Copies that an orchestrator counts are no telemetry of its own; its own requests are.
+    world.series(&mute, "kube_deployment_status_replicas_ready", aiops_core::model::MetricKind::Gauge, 0..60);
+    missing(&diagnosed(&world, vec![(mute.clone(), accused.clone())]));
+    world.series(&mute, "rate(http_server_requests_total)", aiops_core::model::MetricKind::Rate, 0..60);
+    let diagnosis = diagnosed(&world, vec![(mute, accused)]);
+    assert_eq!(diagnosis.status, DiagnosisStatus::Diagnosed);
+}
+
+#[test]
+fn a_change_that_is_blamed_can_be_undone_without_seeing_what_it_broke() {
+    let mut world = World::shop();
+    let mute = service("mute");
+    world.window.topology.connect(service("orders"), mute.clone(), EdgeKind::Calls);
+    let change = Change::new("d1", at(38), ChangeKind::Deployment, mute.clone(), "version 7");
+    world.changed(change.with_revision(Revision::new(Some("v6".into()), "v7")));
+    let accused = vec![seen("call_errors", 5.0, "service/orders says: connection refused")];
+    let diagnosis = diagnosed(&world, vec![(mute, accused)]);
+    assert_eq!(diagnosis.status, DiagnosisStatus::Diagnosed, "{diagnosis:#?}");
+    assert!(first(&diagnosis).change.is_some());
+}
+
+#[test]
+fn a_machine_whose_disk_takes_longer_is_broken_and_one_whose_disk_fills_is_full() {
+    let told = |name: &str, rises: bool| {
+        let mut world = World::shop();
+        let node = EntityId::new(EntityKind::Node, "node-a");
+        world.node("orders-1", "node-a");
+        let shape = if rises {
+            aiops_core::model::Shape::LevelShiftUp
+        } else {
+            aiops_core::model::Shape::LevelShiftDown
+        };
+        let key = aiops_core::model::SeriesKey::new(name);
+        let (before, now) = if rises { (0.01, 0.9) } else { (0.9, 0.01) };
+        world.deviates(&node, key, aiops_core::model::MetricKind::Gauge, shape, 40, before, now);
+        let diagnosis = diagnosed(&world, vec![(node, vec![seen("resource", 0.7, "it moved")])]);
+        first(&diagnosis).fault
+    };
+    assert_eq!(told("rate(node_disk_io_time_seconds_total)", true), FaultType::Hardware);
+    assert_eq!(told("node_filesystem_avail_bytes", false), FaultType::ResourceExhaustion);
+}
+
+#[test]
+fn a_moment_is_longer_than_none() {
+    let mut config = aiops_rca::RuleRcaConfig::default();
+    config.changes.moment = Duration::ZERO;
+    assert!(config.validate().is_err());
+    let mut config = aiops_rca::RuleRcaConfig::default();
+    config.observed.commensurate = 1.5;
+    assert!(config.validate().is_err());
+}
