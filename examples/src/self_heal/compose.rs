@@ -165,7 +165,7 @@ impl CaseListener for Reporter {
                 None => ("plan", "no safe action is known".to_owned()),
             },
             CasePart::Decided(decision) => ("guards", decided(decision)),
-            CasePart::Acted(receipt) => ("acted", receipt.action.to_string()),
+            CasePart::Acted(receipt) => ("acted", format!("{}: {}", receipt.action, receipt.detail)),
             CasePart::Verified(report) => ("verified", format!("{:?}", report.recovery)),
             CasePart::Closed(CaseStatus::Recovered) => {
                 ("closed", "recovered, verified from telemetry".to_owned())

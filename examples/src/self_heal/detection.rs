@@ -14,7 +14,7 @@ use aiops_detect::rolling::FITTED_VERSION;
 use aiops_detect::{FittedRolling, RollingDetector, RollingFit};
 
 use super::RunError;
-use super::watch::{SCRAPE, Telemetry};
+use super::watch::SCRAPE;
 
 /// Healthy telemetry to learn from.
 const LEARNED_FROM: Duration = Duration::from_secs(16);
@@ -43,14 +43,14 @@ pub(super) async fn taken_up(
 
 /// Learns from the healthy past, so that a fault that outlasts the window stays a finding, and registers what was learned.
 pub(super) async fn learned(
-    telemetry: &Telemetry,
+    source: &dyn TelemetrySource,
     registry: &FittedRegistry,
     folder: &Path,
     ctx: &Context,
 ) -> Result<RollingDetector, RunError> {
     let range = TimeRange::ending_at(ctx.now(), LEARNED_FROM);
     let healthy = FetchRequest::new(range).with_step(SCRAPE).with_signals(Signal::Metrics.into());
-    let history = telemetry.source().fetch(&healthy, ctx).await?;
+    let history = source.fetch(&healthy, ctx).await?;
     let fitted = RollingFit::default().fit(&history)?;
     let hash = fitted.hash()?;
     std::fs::write(folder.join(format!("{}.json", hash.0)), serde_json::to_vec(&fitted)?)?;

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use aiops_act::incident::{NextStep, incidents};
 use aiops_core::guard::KillSwitch;
 use aiops_core::pipeline::{Look, Pipeline};
-use aiops_core::seam::Journal;
+use aiops_core::seam::{Journal, TelemetrySource};
 use aiops_core::{Case, Context};
 use tokio::task::JoinHandle;
 
 use super::plant::Plant;
 use super::safety::{Safety, SafetyConfig, StateFolder};
-use super::watch::Telemetry;
 use super::{Options, RunError, View, compose, detection, operator, sample, stage};
 
 /// Longer nobody waits for what an action in doubt came to; its target stays held then, and a person looks.
@@ -26,7 +25,7 @@ pub(super) struct Parts<'a> {
     pub(super) folder: &'a StateFolder,
     pub(super) switch: KillSwitch,
     pub(super) plant: Plant,
-    pub(super) telemetry: &'a Telemetry,
+    pub(super) source: Arc<dyn TelemetrySource>,
     pub(super) view: &'a View,
 }
 
@@ -48,7 +47,7 @@ impl Healer {
         learned_at: Instant,
         ctx: &Context,
     ) -> Result<Self, RunError> {
-        let Parts { options, telemetry, view, .. } = parts;
+        let Parts { options, source, view, .. } = parts;
         let (config, folder) = (parts.safety.clone(), parts.folder.clone());
         let safety = Safety::open(config, folder, parts.switch.clone(), ctx).await?;
         for what in &safety.told {
@@ -67,12 +66,12 @@ impl Healer {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                     sample(view, &plant).await;
                 }
-                detection::learned(telemetry, registry, &fitted, ctx).await?
+                detection::learned(source, registry, &fitted, ctx).await?
             }
         };
         let asking = operator::ask_somebody(options, safety.desk(), safety.switch(), view, ctx).await?;
         let pipeline =
-            compose::pipeline(options, &safety, plant.clone(), telemetry.source(), detector, view)?;
+            compose::pipeline(options, &safety, plant.clone(), Arc::clone(source), detector, view)?;
         let left = safety.cases().left_open()?;
         let mut healer =
             Self { pipeline, safety, plant, view: Arc::clone(view), asking, resumed: Vec::new() };

@@ -114,15 +114,9 @@ async fn watched(
     let safety = SafetyConfig::load(options.safety.as_deref())?;
     let folder = state_folder(options, shop)?;
     let root = safety::issue(&safety, &folder, ctx)?;
-    // A pipeline in a process of its own reads its own telemetry.
-    let telemetry = match options.restart {
-        true => None,
-        false => Some(watch::Telemetry::start(options, Plant::Here(Arc::clone(shop)), ctx).await?),
-    };
-    let recorder = match (&options.telemetry, &telemetry) {
-        (Some(path), Some(telemetry)) => Some(recorder::start(path, telemetry, ctx)?),
-        _ => None,
-    };
+    let telemetry = watch::Telemetry::start(options, Arc::clone(shop), ctx).await?;
+    let recorder =
+        options.telemetry.as_deref().map(|path| recorder::start(path, &telemetry, ctx)).transpose()?;
     let end = if fault.is_some() { LONGEST } else { Duration::from_secs(options.quiet_for) };
     let scenario = Scenario::draw(fault, seed, WARM_UP, end);
     let daily_life = {
@@ -143,16 +137,19 @@ async fn watched(
     // A case that was opened before the fault is a false alarm, and no reason to leave.
     let over = |_: &Case| (fault.is_some() && injected.is_finished()).then(|| Instant::now() + AFTERWARDS);
     let mut leave_at = began + end;
-    let cases = match &telemetry {
-        None => restart::watched(shop, &folder, root, leave_at, over, view, ctx).await?,
-        Some(telemetry) => {
+    let cases = match options.restart {
+        true => {
+            let source = telemetry.source();
+            restart::watched(shop, source, &folder, root, leave_at, over, view, ctx).await?
+        }
+        false => {
             let parts = Parts {
                 options,
                 safety: &safety,
                 folder: &folder,
                 switch: safety::kill_switch(options.kill_file.as_ref())?,
                 plant: Plant::Here(Arc::clone(shop)),
-                telemetry,
+                source: Arc::new(telemetry.source()),
                 view,
             };
             let mut healer = Healer::start(&parts, began + WARM_UP, ctx).await?;
@@ -179,9 +176,7 @@ async fn watched(
     if let Some(recorder) = recorder {
         recorder.stop().await?;
     }
-    if let Some(telemetry) = telemetry {
-        telemetry.stop().await;
-    }
+    telemetry.stop().await;
     let operations = done(shop);
     stage(view, "done", &format!("by the shop's own log: {}", told(&operations)));
     let audited = safety::audited(&folder)?;

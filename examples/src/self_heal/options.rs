@@ -8,7 +8,7 @@ use crate::faults::{Fault, UnknownFault};
 
 /// A little shop of real processes breaks, and heals itself.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "self_heal", version, about)]
+#[command(name = "self_heal", version, about, args_override_self = true)]
 #[non_exhaustive]
 pub struct Options {
     /// Fault to inject: a name, `any` (the seed decides) or `none`.

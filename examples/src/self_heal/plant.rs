@@ -1,4 +1,5 @@
-//! What the pipeline sees and touches of the shop: in its own process, or through a socket when it is a process of its own.
+//! What the pipeline sees and touches of the shop: in its own process, or through a socket when it is a process of its own. Telemetry outlives the
+//! pipeline there, as it does with a server of yours.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use aiops_biscuit::{Credential, RootKey, Use, Wallet};
 use aiops_core::action::{Action, ActionOutcome, ActionStatus, Fence, IdempotencyKey, Preview};
 use aiops_core::guard::{Intended, Receipt};
-use aiops_core::model::{Change, TimeRange};
-use aiops_core::seam::{ChangeFeed, Mitigator, MitigatorCapability};
-use aiops_core::{Context, Error, ErrorKind, Result};
+use aiops_core::model::{FetchRequest, Signal, SignalSet, TelemetryWindow};
+use aiops_core::seam::{Mitigator, MitigatorCapability, SourceCapability, TelemetrySource};
+use aiops_core::{CompositeSource, Context, Error, ErrorKind, Result};
 use aiops_process::{OperationKey, OperationRequest, ProcessError, ProcessMitigator};
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
@@ -19,12 +20,12 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::shop::{Shop, Target, TrafficWindow};
+use crate::shop::{Shop, TrafficWindow};
 
 /// Who acts, in the shop's change log.
 pub(super) const AUTHOR: &str = "aiops";
 /// Longest message on the socket, in bytes.
-const LONGEST: u64 = 1 << 20;
+const LONGEST: u64 = 64 << 20;
 
 /// The shop, as far as the pipeline knows it.
 #[derive(Debug, Clone)]
@@ -47,9 +48,8 @@ pub(super) struct Remote {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Call {
-    Targets,
+    Fetch(Box<FetchRequest>),
     Traffic(Duration),
-    Changes(TimeRange),
     Preview(Box<Action>),
     Status(IdempotencyKey),
     Execute { key: IdempotencyKey, fence: Fence, action: Box<Action>, credential: String },
@@ -59,14 +59,6 @@ enum Call {
 type Answer = std::result::Result<serde_json::Value, String>;
 
 impl Plant {
-    /// What can be scraped; nothing while the other side does not answer.
-    pub(super) async fn targets(&self) -> Vec<Target> {
-        match self {
-            Self::Here(shop) => shop.targets(),
-            Self::There(remote) => remote.ask(&Call::Targets).await.unwrap_or_default(),
-        }
-    }
-
     /// What customers saw in the last `span`.
     pub(super) async fn traffic(&self, span: Duration) -> TrafficWindow {
         match self {
@@ -158,12 +150,14 @@ impl Mitigator for Plant {
 }
 
 #[async_trait]
-impl ChangeFeed for Plant {
-    async fn changes(&self, range: TimeRange, ctx: &Context) -> Result<Vec<Change>> {
-        match self {
-            Self::Here(shop) => ChangeFeed::changes(shop.supervisor(), range, ctx).await,
-            Self::There(remote) => ctx.bound(remote.ask(&Call::Changes(range))).await,
-        }
+impl TelemetrySource for Remote {
+    fn capability(&self) -> SourceCapability {
+        // What the other side has: metrics and the shop's own changes.
+        SourceCapability::of(SignalSet::from_iter([Signal::Metrics, Signal::Changes]))
+    }
+
+    async fn fetch(&self, request: &FetchRequest, ctx: &Context) -> Result<TelemetryWindow> {
+        ctx.bound(self.ask(&Call::Fetch(Box::new(request.clone())))).await
     }
 }
 
@@ -183,6 +177,7 @@ struct Ran {
 #[derive(Debug)]
 pub(super) struct Counter {
     shop: Arc<Shop>,
+    source: CompositeSource,
     root: RootKey,
     /// Told when an operation has begun.
     pub(super) begun: Notify,
@@ -190,8 +185,8 @@ pub(super) struct Counter {
 
 impl Counter {
     /// Whoever asks for an action shows a credential of `root`.
-    pub(super) fn new(shop: Arc<Shop>, root: RootKey) -> Self {
-        Self { shop, root, begun: Notify::new() }
+    pub(super) fn new(shop: Arc<Shop>, source: CompositeSource, root: RootKey) -> Self {
+        Self { shop, source, root, begun: Notify::new() }
     }
 
     /// Answers at `socket` until the task is aborted.
@@ -227,9 +222,8 @@ impl Counter {
         let supervisor = self.shop.supervisor();
         let mitigator = ProcessMitigator::new(supervisor.clone(), AUTHOR);
         Ok(match call {
-            Call::Targets => serde_json::to_value(self.shop.targets())?,
+            Call::Fetch(request) => serde_json::to_value(self.source.fetch(&request, ctx).await?)?,
             Call::Traffic(span) => serde_json::to_value(self.shop.traffic().last(span))?,
-            Call::Changes(range) => serde_json::to_value(ChangeFeed::changes(supervisor, range, ctx).await?)?,
             Call::Preview(action) => serde_json::to_value(mitigator.preview(&action, ctx).await?)?,
             Call::Status(key) => serde_json::to_value(mitigator.status(&key, ctx).await?)?,
             Call::Execute { key, fence, action, credential } => {

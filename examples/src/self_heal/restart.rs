@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use aiops_act::CaseFolder;
 use aiops_biscuit::RootKey;
-use aiops_core::{Case, Context};
+use aiops_core::{Case, CompositeSource, Context};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -17,7 +17,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::healer::{Healer, Parts};
 use super::plant::{Counter, Plant, Remote};
 use super::safety::{SafetyConfig, StateFolder, kill_switch};
-use super::watch::Telemetry;
 use super::{Options, RunError, View, WARM_UP, stage};
 use crate::shop::Shop;
 
@@ -31,6 +30,7 @@ const LAST_WORDS: Duration = Duration::from_secs(40);
 /// Runs the pipeline in a process of its own, kills it once in its first action, and starts it again. Returns the cases that were closed.
 pub(super) async fn watched(
     shop: &Arc<Shop>,
+    source: CompositeSource,
     folder: &StateFolder,
     root: RootKey,
     mut leave_at: Instant,
@@ -38,7 +38,7 @@ pub(super) async fn watched(
     view: &View,
     ctx: &Context,
 ) -> Result<Vec<Case>, RunError> {
-    let counter = Arc::new(Counter::new(Arc::clone(shop), root));
+    let counter = Arc::new(Counter::new(Arc::clone(shop), source, root));
     let socket = shop.run_folder().join("plant.sock");
     let serving = Arc::clone(&counter).serve(&socket, ctx.clone())?;
     let cases = CaseFolder::open(folder.file("cases"), 100)?;
@@ -127,16 +127,15 @@ pub(super) async fn attached(
     });
     let path = options.state.clone().ok_or("--attach needs --state")?;
     let anchor = options.anchor.clone().ok_or("--attach needs --anchor")?;
-    let plant = Plant::There(Remote { socket: socket.to_owned(), wallet: None });
+    let shop = Remote { socket: socket.to_owned(), wallet: None };
     let learned_at = Instant::now() + WARM_UP.saturating_sub(Duration::from_secs(1));
-    let telemetry = Telemetry::start(options, plant.clone(), ctx).await?;
     let parts = Parts {
         options,
         safety: &SafetyConfig::load(options.safety.as_deref())?,
         folder: &StateFolder { path, anchor },
         switch: kill_switch(options.kill_file.as_ref())?,
-        plant,
-        telemetry: &telemetry,
+        source: Arc::new(shop.clone()),
+        plant: Plant::There(shop),
         view,
     };
     let mut healer = Healer::start(&parts, learned_at, ctx).await?;
@@ -149,7 +148,5 @@ pub(super) async fn attached(
         // What became of it stands in the folder of cases.
         drop(healer.look(ctx).await?);
     }
-    healer.stop(ctx).await?;
-    telemetry.stop().await;
-    Ok(())
+    healer.stop(ctx).await
 }

@@ -12,9 +12,8 @@ use aiops_prometheus::store::{SharedStore, StoreConfig};
 use aiops_prometheus::{CallMapping, EmbeddedSource, EntityMapping, MetricSelection, PrometheusSource};
 use tokio::task::JoinHandle;
 
-use super::plant::Plant;
 use super::{Options, RunError};
-use crate::shop::Target;
+use crate::shop::{Shop, Target};
 
 /// Time between two scrapes.
 pub(super) const SCRAPE: Duration = Duration::from_secs(1);
@@ -40,17 +39,17 @@ pub(super) struct Telemetry {
 }
 
 impl Telemetry {
-    pub(super) async fn start(options: &Options, plant: Plant, ctx: &Context) -> Result<Self, RunError> {
+    pub(super) async fn start(options: &Options, shop: Arc<Shop>, ctx: &Context) -> Result<Self, RunError> {
         let stop = Cancellation::new();
         let collecting = ctx.clone().with_cancellation(stop.clone());
-        let changes = plant.clone();
+        let changes = shop.supervisor().clone();
         match &options.prometheus {
             None => {
                 // The shop's pages name service and instance themselves, the liveness page those of others.
                 let config = StoreConfig { honor_labels: true, ..StoreConfig::default() };
                 let store = SharedStore::new(config)?;
                 let scraper = Scraper::new(ScrapeConfig::default(), store.clone())?;
-                let collector = tokio::spawn(scrape(plant, scraper, collecting));
+                let collector = tokio::spawn(scrape(shop, scraper, collecting));
                 let embedded = EmbeddedSource::new(store, selection(), mapping())?;
                 let source = with_changes(SliSource::new(embedded, indicators())?, changes);
                 Ok(Self { source, stop, collector, targets_file: None })
@@ -59,7 +58,7 @@ impl Telemetry {
                 let client = PrometheusClient::new(ClientConfig::new(url.clone()))?;
                 let server = PrometheusSource::with(Arc::new(client), selection(), mapping())?;
                 let file = options.targets.clone();
-                let collector = tokio::spawn(announce(plant, file.clone(), collecting));
+                let collector = tokio::spawn(announce(shop, file.clone(), collecting));
                 let source = with_changes(SliSource::new(server, indicators())?, changes);
                 Ok(Self { source, stop, collector, targets_file: Some(file) })
             }
@@ -81,7 +80,10 @@ impl Telemetry {
     }
 }
 
-fn with_changes(metrics: impl aiops_core::seam::TelemetrySource, changes: Plant) -> CompositeSource {
+fn with_changes(
+    metrics: impl aiops_core::seam::TelemetrySource,
+    changes: aiops_process::Supervisor,
+) -> CompositeSource {
     CompositeSource::new().with(metrics).with_changes(changes, CHANGES)
 }
 
@@ -108,11 +110,10 @@ fn indicators() -> Vec<ErrorRatio> {
 }
 
 /// Scrapes whatever the shop runs at the time.
-async fn scrape(plant: Plant, scraper: Scraper, ctx: Context) {
+async fn scrape(shop: Arc<Shop>, scraper: Scraper, ctx: Context) {
     while ctx.check().is_ok() {
-        let targets: Vec<ScrapeTarget> = plant
+        let targets: Vec<ScrapeTarget> = shop
             .targets()
-            .await
             .into_iter()
             .map(|t| ScrapeTarget::new(t.url).with(SERVICE, t.service).with("instance", t.instance))
             .collect();
@@ -132,10 +133,10 @@ async fn scrape(plant: Plant, scraper: Scraper, ctx: Context) {
 }
 
 /// Keeps the file up to date in which a Prometheus server finds what to scrape.
-async fn announce(plant: Plant, file: PathBuf, ctx: Context) {
+async fn announce(shop: Arc<Shop>, file: PathBuf, ctx: Context) {
     let mut known: Vec<Target> = Vec::new();
     while ctx.check().is_ok() {
-        let targets = plant.targets().await;
+        let targets = shop.targets();
         if targets != known {
             match write_targets(&file, &targets) {
                 Ok(()) => known = targets,

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let alone = libtest_mimic::run(&arguments, trials);
     shop::close();
     // Demonstrations mostly wait: beside each other they take little longer than the longest.
-    arguments.test_threads = Some(demos::trials().len());
+    arguments.test_threads = Some(demos::at_once());
     let beside = libtest_mimic::run(&arguments, demos::trials());
     if alone.has_failed() { alone.exit_code() } else { beside.exit_code() }
 }
