@@ -22,7 +22,7 @@ use aiops_core::jiff::Timestamp;
 use aiops_core::{Case, Clock, Context, SystemClock};
 
 use self::healer::{Healer, Parts};
-use self::plant::{AUTHOR, Plant};
+use self::plant::{AUTHOR, Counter, Plant};
 use self::safety::{SafetyConfig, StateFolder};
 use crate::faults::{Fault, Scenario, Truth, play};
 use crate::narrative::narrative;
@@ -139,8 +139,8 @@ async fn watched(
     let mut leave_at = began + end;
     let cases = match options.restart {
         true => {
-            let source = telemetry.source();
-            restart::watched(shop, source, &folder, root, leave_at, over, view, ctx).await?
+            let counter = Counter::new(Arc::clone(shop), telemetry.source(), root);
+            restart::watched(Arc::new(counter), &folder, leave_at, over, view, ctx).await?
         }
         false => {
             let parts = Parts {

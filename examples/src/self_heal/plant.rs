@@ -189,6 +189,11 @@ impl Counter {
         Self { shop, source, root, begun: Notify::new() }
     }
 
+    /// Where it is to be served.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.shop.run_folder().join("plant.sock")
+    }
+
     /// Answers at `socket` until the task is aborted.
     pub(super) fn serve(self: Arc<Self>, socket: &Path, ctx: Context) -> std::io::Result<JoinHandle<()>> {
         let listener = UnixListener::bind(socket)?;

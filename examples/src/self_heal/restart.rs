@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aiops_act::CaseFolder;
-use aiops_biscuit::RootKey;
-use aiops_core::{Case, CompositeSource, Context};
+use aiops_core::{Case, Context};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -18,7 +17,6 @@ use super::healer::{Healer, Parts};
 use super::plant::{Counter, Plant, Remote};
 use super::safety::{SafetyConfig, StateFolder, kill_switch};
 use super::{Options, RunError, View, WARM_UP, stage};
-use crate::shop::Shop;
 
 /// From the order to the death: the intent is on disk, and the shop at work.
 const INTO_THE_ACTION: Duration = Duration::from_millis(50);
@@ -29,17 +27,14 @@ const LAST_WORDS: Duration = Duration::from_secs(40);
 
 /// Runs the pipeline in a process of its own, kills it once in its first action, and starts it again. Returns the cases that were closed.
 pub(super) async fn watched(
-    shop: &Arc<Shop>,
-    source: CompositeSource,
+    counter: Arc<Counter>,
     folder: &StateFolder,
-    root: RootKey,
     mut leave_at: Instant,
     over: impl Fn(&Case) -> Option<Instant>,
     view: &View,
     ctx: &Context,
 ) -> Result<Vec<Case>, RunError> {
-    let counter = Arc::new(Counter::new(Arc::clone(shop), source, root));
-    let socket = shop.run_folder().join("plant.sock");
+    let socket = counter.socket();
     let serving = Arc::clone(&counter).serve(&socket, ctx.clone())?;
     let cases = CaseFolder::open(folder.file("cases"), 100)?;
     let known = cases.closed()?.len();
