@@ -12,16 +12,16 @@ pub(super) const RULES: [(Combination, &str, &str); 3] = [
     (Combination::Normal, "ensemble, normal deviates", "ensemble-normal"),
 ];
 
+/// What a method is called in reports and folders, and what it says of each row.
+pub(super) type Told = (&'static str, &'static str, Vec<f64>);
+
 /// `-log10` of the p-value from which on an ensemble tells a finding by default.
 pub(super) fn level() -> f64 {
     -EnsembleOptions::default().level.log10()
 }
 
 /// Scores of judged rows by each rule, 1 where the default level is; members in the same order in both.
-pub(super) fn combined(
-    healthy: &[(&str, &[f64])],
-    judged: &[&[f64]],
-) -> Result<Vec<(&'static str, &'static str, Vec<f64>)>, EvalError> {
+pub(super) fn combined(healthy: &[(&str, &[f64])], judged: &[&[f64]]) -> Result<Vec<Told>, EvalError> {
     let rows = judged.iter().map(|scores| scores.len()).max().unwrap_or(0);
     let row = |i: usize| judged.iter().map(|s| s.get(i).copied().unwrap_or(f64::NAN)).collect::<Vec<_>>();
     let mut all = Vec::with_capacity(RULES.len());
@@ -67,10 +67,7 @@ pub(super) fn joined(p_values: &[Vec<f64>], rule: Combination) -> Vec<f64> {
 }
 
 /// As [`combined`], the members calibrated on as they go.
-pub(super) fn following(
-    healthy: &[(&str, &[f64])],
-    judged: &[&[f64]],
-) -> Vec<(&'static str, &'static str, Vec<f64>)> {
+pub(super) fn following(healthy: &[(&str, &[f64])], judged: &[&[f64]]) -> Vec<Told> {
     let begun = healthy.iter().map(|(_, scores)| scores.len()).max().unwrap_or(0);
     let whole: Vec<Vec<f64>> =
         healthy.iter().zip(judged).map(|((_, before), scores)| [*before, *scores].concat()).collect();

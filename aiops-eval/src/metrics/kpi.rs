@@ -13,7 +13,7 @@ use aiops_detect::forecast::{ForecastConfig, ForecastOptions};
 use aiops_detect::novelty::{NoveltyConfig, NoveltyDetector};
 use serde::Deserialize;
 
-use super::ensemble::{combined, following};
+use super::ensemble::{Told, combined, following};
 use super::files::{Labelled, text, write_scores};
 use super::measure::Alarms;
 use super::{FileFigures, PointMeasures, SetFigures, forecast};
@@ -121,7 +121,7 @@ fn members(
     train: &[f64],
     test: &[f64],
     at: impl Fn(usize) -> Timestamp,
-) -> Result<Vec<(&'static str, &'static str, Vec<f64>)>, EvalError> {
+) -> Result<Vec<Told>, EvalError> {
     let half = train.len() / 2;
     let learn = |rows: std::ops::Range<usize>| {
         let values = train.get(rows.clone()).unwrap_or_default();
@@ -149,7 +149,7 @@ fn members(
     let judged = parts.map(|(_, (_, scored))| scored);
     let [_, new, off] = judged;
     let scaled = |scores: &[f64], by: f64| scores.iter().map(|score| score / by).collect();
-    let mut all: Vec<(&'static str, &'static str, Vec<f64>)> = vec![
+    let mut all: Vec<Told> = vec![
         ("novelty", "novelty", scaled(new, 4.0)),
         ("deviation from the 288 samples before, 3 sigma", "sigma", scaled(off, 3.0)),
     ];
