@@ -50,6 +50,7 @@ pub mod regression;
 pub mod relation;
 pub mod rolling;
 mod rows;
+mod seam;
 pub mod sli;
 mod state;
 pub mod stats;

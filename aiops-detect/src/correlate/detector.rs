@@ -1,13 +1,11 @@
 //! Incidents of alerts as findings, so that they open cases. // COR-05
 
+use aiops_core::Result;
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
     AlertState, Anomaly, Baseline, DetectorId, FetchRequest, FittedHash, Selector, SeriesKey, Severity,
     Shape, Signal, TelemetryWindow, Unit,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 
 use super::config::CorrelatorConfig;
 use super::correlator::Correlator;
@@ -108,7 +106,7 @@ impl IncidentDetector {
         Some(finding)
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found: Vec<Anomaly> =
@@ -118,18 +116,4 @@ impl IncidentDetector {
     }
 }
 
-#[async_trait]
-impl Detector for IncidentDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(IncidentDetector);

@@ -28,7 +28,7 @@ pub struct Priors {
     /// Time between the samples that alerts are judged on, until enough alerts of a place have shown it; 1 s to 1 h. Default 1 min.
     #[serde(with = "aiops_core::model::duration")]
     pub resolution: Duration,
-    /// `p`: how fast an incident dies down, 2.1 to 10. Default 4.
+    /// `p`: how fast an incident dies down, 2.1 to 10. Default 3.
     pub decay: f64,
     /// Incidents an hour that begin in a place of which nothing is known yet, 0.01 to 1000. Default 4.
     pub per_hour: f64,
@@ -64,7 +64,7 @@ impl Default for Priors {
             propagation: MINUTE,
             gaps: 20.0,
             resolution: MINUTE,
-            decay: 4.0,
+            decay: 3.0,
             per_hour: 4.0,
             entities: 20,
             same: 0.45,
