@@ -1,4 +1,4 @@
-//! `aiops-eval arena` and `aiops-eval rescore`.
+//! `aiops-eval arena`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,15 +6,13 @@ use std::process::ExitCode;
 use aiops_eval::arena::audit::audit;
 use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
-use aiops_eval::arena::protocol::players::{Player, configuration};
+use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
-use aiops_eval::arena::protocol::score::{Table, outcomes, table};
-use aiops_eval::arena::trajectory::Records;
-use aiops_eval::arena::{kpi, measure, report};
-use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
+use aiops_eval::arena::protocol::score::Table;
+use aiops_eval::arena::{measure, report};
 use clap::{Args, ValueEnum};
 
-use crate::{print, progress};
+use super::{print, progress, settings};
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Who {
@@ -113,7 +111,7 @@ impl Arena {
             only: self.only.clone(),
             threads: self.threads,
             leaky: self.leaky,
-            calibration: crate::settings(self.calibration.as_deref())?,
+            calibration: settings(self.calibration.as_deref())?,
             ..RunConfig::default()
         };
         if self.audit {
@@ -139,86 +137,5 @@ impl Arena {
         print(self.json, &tables, || report::text(&tables))?;
         // An evaluation of nothing is no success.
         Ok(if plan.episodes() > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-    }
-}
-
-/// Options of `rescore`.
-#[derive(Debug, Args)]
-pub(crate) struct Rescore {
-    /// Folders of the records of one run each; of several of one player in one arena, the table of all follows theirs.
-    #[arg(required = true)]
-    folders: Vec<PathBuf>,
-    /// Print every episode.
-    #[arg(long)]
-    episodes: bool,
-    /// Print the key figures M1 to M12 that the cases of the runs give.
-    #[arg(long)]
-    kpis: bool,
-    /// Fit a calibration of confidences on the records, and write it here.
-    #[arg(long)]
-    calibrate: Option<PathBuf>,
-    /// Folder for the results page, `arena.md` and `arena.html`.
-    #[arg(long)]
-    page: Option<PathBuf>,
-    /// Print JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-impl Rescore {
-    pub(crate) fn run(&self) -> Result<ExitCode, String> {
-        let mut same = true;
-        let (mut headers, mut scores, mut episodes) = (Vec::new(), Vec::new(), Vec::new());
-        for folder in &self.folders {
-            let records = Records::open(folder);
-            let (_, unchanged) = records.rescore().map_err(|e| e.chain())?;
-            same &= unchanged;
-            let (header, own) = records.scores().map_err(|e| e.chain())?;
-            if self.kpis || self.calibrate.is_some() {
-                for index in 0..header.episodes {
-                    episodes.push(records.episode(index, &header.arena).map_err(|e| e.chain())?);
-                }
-            }
-            headers.push(header);
-            scores.extend(own);
-        }
-        let first = headers.first().ok_or("no records")?;
-        if headers
-            .iter()
-            .any(|h| (h.player, &h.arena, &h.declared) != (first.player, &first.arena, &first.declared))
-        {
-            return Err("the runs are of different players, settings or arenas".to_owned());
-        }
-        let table = table(first.player, &first.arena, &scores);
-        if let Some(page) = &self.page {
-            report::write(page, std::slice::from_ref(&table)).map_err(|e| e.chain())?;
-        }
-        if let Some(path) = &self.calibrate {
-            let by_episode = episodes.iter().map(|(played, truth)| outcomes(played, truth));
-            let by_episode: Vec<Vec<(f64, bool)>> = by_episode.filter(|own| !own.is_empty()).collect();
-            let on = FittedOn::new(configuration(), by_episode.len())
-                .with_sets([format!("arena {}", first.arena)]);
-            let pairs = by_episode.concat();
-            let fitted =
-                Calibrator::fit(&pairs, on, &CalibrationConfig::default()).map_err(|e| e.to_string())?;
-            let text = serde_json::to_string_pretty(&fitted).map_err(|e| e.to_string())?;
-            std::fs::write(path, text + "\n").map_err(|e| e.to_string())?;
-        }
-        if self.kpis {
-            let (store, ledger) = kpi::of_arena(&episodes);
-            let figures = kpi::kpis(&store, &ledger);
-            print(self.json, &figures, || kpi::text(&figures))?;
-        } else if self.episodes {
-            print(self.json, &scores, || report::episodes(&scores))?;
-        } else {
-            print(self.json, &table, || report::text(std::slice::from_ref(&table)))?;
-        }
-        let verdict = if same {
-            "every number is the one that was recorded"
-        } else {
-            "a number differs from the record"
-        };
-        eprintln!("{verdict}");
-        Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
