@@ -9,7 +9,7 @@ use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
 use aiops_eval::arena::protocol::score::Table;
-use aiops_eval::arena::{measure, report};
+use aiops_eval::arena::{measure, report, verdict};
 use clap::{Args, ValueEnum};
 
 use super::{print, progress, settings};
@@ -58,16 +58,16 @@ pub(crate) struct Arena {
     /// First seed.
     #[arg(long, default_value_t = RunConfig::default().first_seed)]
     seed: u64,
-    /// Episodes of each fault.
-    #[arg(long, default_value_t = RunConfig::default().of_each)]
-    of_each: u32,
-    /// Episodes without a fault.
-    #[arg(long, default_value_t = RunConfig::default().nulls)]
-    nulls: u32,
+    /// Episodes of each fault. Default: 7, and 1 with several players.
+    #[arg(long)]
+    of_each: Option<u32>,
+    /// Episodes without a fault. Default: 70, and 10 with several players.
+    #[arg(long)]
+    nulls: Option<u32>,
     /// Seeds of the held-out half.
     #[arg(long)]
     held_out: bool,
-    /// Only faults whose id begins so.
+    /// Only faults whose id begins so, or those of a scenario, e.g. SCN-09.
     #[arg(long)]
     only: Option<String>,
     /// Threads; they change nothing but the time it takes.
@@ -88,7 +88,8 @@ pub(crate) struct Arena {
     /// Only measure how fast the simulator is.
     #[arg(long)]
     speed: bool,
-    /// Play nothing: look in everything a pipeline could read for what gives a fault away; exits with 1 when something does.
+    /// Play nothing: look in everything a pipeline could read for what gives a fault away. Exits with 1 when more than 1 % of
+    /// a clean suite is reported, or less than 95 % of a leaky one is found.
     #[arg(long)]
     audit: bool,
     /// Print JSON.
@@ -103,39 +104,43 @@ impl Arena {
             print(self.json, &speed, || speed.text())?;
             return Ok(ExitCode::SUCCESS);
         }
+        let players = self.player.players();
+        let (several, default) = (players.len() > 1, RunConfig::default());
         let config = RunConfig {
             first_seed: self.seed,
-            of_each: self.of_each,
-            nulls: self.nulls,
+            of_each: self.of_each.unwrap_or(if several { 1 } else { default.of_each }),
+            nulls: self.nulls.unwrap_or(if several { 10 } else { default.nulls }),
             held_out: self.held_out,
             only: self.only.clone(),
             threads: self.threads,
             leaky: self.leaky,
             calibration: settings(self.calibration.as_deref())?,
-            ..RunConfig::default()
+            ..default
         };
         if self.audit {
             let found = audit(&config, progress("episodes")).map_err(|e| e.chain())?;
             print(self.json, &found, || found.text())?;
-            return Ok(if found.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            return Ok(if found.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let plan = Plan::new(config).map_err(|e| e.chain())?;
-        let players = self.player.players();
-        let mut tables: Vec<Table> = Vec::new();
-        for player in &players {
-            let folder = self.out.as_ref().map(|out| match players.as_slice() {
-                [_] => out.clone(),
-                _ => out.join(player.to_string().replace([' ', ':'], "-")),
-            });
-            let (table, _) =
-                plan.run(*player, folder.as_deref(), progress("episodes")).map_err(|e| e.chain())?;
-            tables.push(table);
-        }
+        let folder = |player: &Player| {
+            let name = player.to_string().replace([' ', ':'], "-");
+            self.out.as_ref().map(|out| if several { out.join(name) } else { out.clone() })
+        };
+        let players: Vec<_> = players.into_iter().map(|p| (p, folder(&p))).collect();
+        let played = plan.run_all(&players, progress("episodes")).map_err(|e| e.chain())?;
+        let tables: Vec<Table> = played.into_iter().map(|(table, _)| table).collect();
+        let gamed = verdict::gamed(&tables);
         if let Some(page) = &self.page {
             report::write(page, &tables).map_err(|e| e.chain())?;
         }
-        print(self.json, &tables, || report::text(&tables))?;
-        // An evaluation of nothing is no success.
-        Ok(if plan.episodes() > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let text = || {
+            let verdict = if gamed.is_empty() { String::new() } else { verdict::text(&gamed) };
+            report::text(&tables) + &verdict
+        };
+        print(self.json, &tables, text)?;
+        // An evaluation of nothing is no success, nor is one in which cheating pays.
+        let good = plan.episodes() > 0 && gamed.iter().all(verdict::Gamed::is_below);
+        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
