@@ -59,6 +59,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    // Processes of the example system are this program, started again.
+    #[cfg(feature = "live")]
+    if let Some(code) = aiops_examples::shop::run_if_service() {
+        return code;
+    }
     let ended = match Cli::parse().command {
         Command::Arena(options) => options.run(),
         Command::Rescore(options) => options.run(),

@@ -14,6 +14,7 @@
 //! | [`kpi`] | key figures of an incident store |
 //! | [`cheats`] | pipelines that cheat, to show that it does not pay |
 //! | [`verdict`] | whether it does |
+//! | `live` (feature `live`) | the same against real processes |
 //!
 //! What a pipeline can read depends on a fault by its physical effects alone.
 
@@ -22,6 +23,8 @@ pub mod cheats;
 mod clock;
 pub mod faults;
 pub mod kpi;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod protocol;
 pub mod report;
 pub mod sim;

@@ -92,6 +92,10 @@ pub(crate) struct Arena {
     /// a clean suite is reported, or less than 95 % of a leaky one is found.
     #[arg(long)]
     audit: bool,
+    /// Play against the real processes of the example system, a minute a run; of the players, the default one.
+    #[cfg(feature = "live")]
+    #[arg(long)]
+    live: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -121,6 +125,13 @@ impl Arena {
             let found = audit(&config, progress("episodes")).map_err(|e| e.chain())?;
             print(self.json, &found, || found.text())?;
             return Ok(if found.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        #[cfg(feature = "live")]
+        if self.live {
+            let day = aiops_eval::arena::live::game_day(&config, self.out.as_deref(), progress("runs"));
+            let day = day.map_err(|e| e.chain())?;
+            print(self.json, &day, || day.text())?;
+            return Ok(ExitCode::SUCCESS);
         }
         let plan = Plan::new(config).map_err(|e| e.chain())?;
         let folder = |player: &Player| {
