@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, TelemetryWindow, time};
+use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, Signal, TelemetryWindow, time};
 use jiff::Timestamp;
 
+use super::accuse::{Accusation, Answered, Peers};
 use super::calls::Calls;
 use super::config::FusionConfig;
 use super::costs::Costs;
 use super::finding::{Finding, FindingKind};
 use super::flows::Flows;
+use super::load::{self, Arriving, Askers};
+use super::place::is_machine;
 use crate::robust::{count, location_and_scale, quantile, sorted};
 use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
@@ -60,19 +63,32 @@ fn points(window: &TelemetryWindow) -> BTreeMap<(&EntityId, &SeriesKey), Track<'
 /// What metrics say.
 pub(super) struct Metrics<'a> {
     pub(super) findings: Vec<Finding>,
+    /// What clients say of those they call.
+    pub(super) accusations: Vec<Accusation<'a>>,
+    /// More from outside than before.
+    pub(super) load: Vec<Finding>,
+    /// Requests that arrive.
+    pub(super) answered: Vec<Answered<'a>>,
     /// Interquartile ranges by which any metric of an entity that varies lies out, whatever it means (the robust scorer of BARO,
     /// either way).
     pub(super) furthest: BTreeMap<&'a EntityId, f64>,
 }
 
+/// What metrics are read with.
+pub(super) struct Scope<'a, 's> {
+    pub(super) windows: (&'a TelemetryWindow, &'a TelemetryWindow),
+    pub(super) symptom: Option<&'a EntityId>,
+    pub(super) roles: &'s MetricRoles,
+    pub(super) calls: &'s Calls<'a>,
+    pub(super) peers: &'s Peers<'a>,
+}
+
 /// O(samples · log samples).
-pub(super) fn findings<'a>(
-    (reference, fault): (&'a TelemetryWindow, &'a TelemetryWindow),
-    symptom: Option<&'a EntityId>,
-    roles: &MetricRoles,
-    calls: &Calls<'_>,
-    config: &FusionConfig,
-) -> Metrics<'a> {
+pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metrics<'a> {
+    let Scope { windows: (reference, fault), symptom, roles, calls, peers } = *scope;
+    let known: BTreeSet<&EntityId> = fault.topology.entities().map(|e| &e.id).collect();
+    let mut askers = Askers::default();
+    let mut accusations = Vec::new();
     let mut normal = points(reference);
     let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
@@ -86,13 +102,20 @@ pub(super) fn findings<'a>(
         let series = track.series;
         let class = roles.classify(series.key(), series.kind(), series.unit());
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
-        let host = of_host(&series.key().name);
+        let host = of_host(&series.key().name) && !is_machine(series.entity());
         if kind == FindingKind::Traffic && class.side != Side::Client && !host {
             let lately = track.before.iter().filter(|p| is_recent(p.0, fault.range.start(), config));
             flows.add(series.entity(), &series.key().name, lately, &track.now);
         }
         let now = sorted(track.now.iter().map(|p| p.1));
         let was = sorted(track.before.iter().map(|p| p.1));
+        if kind == FindingKind::Traffic
+            && let Some(asker) = load::asker(series.key(), &known, series.entity())
+            && let Some(arriving) = Arriving::of(&was, &now, config)
+        {
+            let at = (series.entity(), series.key().name.as_str());
+            askers.0.entry(at).or_default().push((asker, arriving));
+        }
         if let Some(out) = outlying(&was, &now) {
             let furthest = furthest.entry(series.entity()).or_default();
             *furthest = furthest.max(out);
@@ -101,7 +124,10 @@ pub(super) fn findings<'a>(
             let covered = count(now.len()) / count(track.slots.max(1));
             costs.of(series.entity()).add(series.kind(), &was, &now, covered, kind, &class);
         }
-        let Some(shift) = shift(&track.before, &now, fault.range.start(), kind, config) else { continue };
+        let grain = if kind == FindingKind::Liveness { 0.0 } else { grain(series.kind(), kind, [&was, &now]) };
+        let Some(shift) = shift(&track.before, &now, fault.range.start(), (kind, grain), config) else {
+            continue;
+        };
         if let Some(percent) = percent(series).filter(|_| !host) {
             let level = used.entry((series.entity(), kind)).or_insert(0.0);
             *level = level.max(shift.to * percent);
@@ -129,7 +155,9 @@ pub(super) fn findings<'a>(
         // What a client sees tells as much about the one it calls.
         let side = if class.side == Side::Client { config.client_side } else { 1.0 };
         // A machine's metric repeated at everyone on it tells little about one of them.
-        let host = if of_host(&series.key().name) { config.host_metric } else { 1.0 };
+        let of_machine = is_machine(entity);
+        let host =
+            if of_host(&series.key().name) && !of_machine { config.host_metric } else { 1.0 };
         let mut certainty = config.strength(shift.z.abs());
         let mut weight = harm * side * host;
         let mut shared = false;
@@ -154,7 +182,8 @@ pub(super) fn findings<'a>(
                     weight *= (grown.abs() / config.growth).min(1.0);
                 }
                 if let Some(level) = used.get(&(entity, kind)) {
-                    weight *= (level / config.busy).clamp(config.idle, 1.0);
+                    let busy = if of_machine { config.machine_busy } else { config.busy };
+                    weight *= (level / busy).clamp(config.idle, 1.0);
                 }
             }
             _ => {}
@@ -165,13 +194,36 @@ pub(super) fn findings<'a>(
         let way = if up { "rose" } else { "fell" };
         let (name, from, to, z) = (series.key(), shift.from, shift.to, shift.z);
         let statement = format!("{name} {way} from {from:.4} to {to:.4} ({z:+.1} σ)");
+        let peer = class.peer.as_deref().filter(|_| class.side == Side::Client);
+        let callee = peer.and_then(|p| peers.named(entity, p)).filter(|_| harm >= 1.0);
+        if let (Some(of), FindingKind::Errors | FindingKind::Latency) = (callee, kind) {
+            let (kind, factor) = if kind == FindingKind::Errors {
+                (FindingKind::CallErrors, config.errors)
+            } else {
+                (FindingKind::CallTime, config.latency)
+            };
+            accusations.push(Accusation {
+                by: entity,
+                of,
+                kind,
+                signal: Signal::Metrics,
+                strength: certainty * factor,
+                statement: statement.clone(),
+            });
+        }
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;
         finding.mark = mark(&shift);
+        finding.metric.clone_from(&series.key().name);
+        finding.occupied = matches!(class.mechanism.as_deref(), Some("file descriptors" | "threads"))
+            && matches!(kind, FindingKind::Resource);
         found.push(finding);
     }
-    found.extend(flows.findings(calls, config));
-    Metrics { findings: copies(found), furthest }
+    let (missing, arriving) = flows.findings(calls, config);
+    found.extend(missing);
+    let load = load::findings(&arriving, &askers, calls, config);
+    let answered = arriving.iter().map(|(entity, a)| (*entity, a.was, a.is)).collect();
+    Metrics { findings: copies(found), accusations, furthest, load, answered }
 }
 
 /// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,
@@ -255,7 +307,7 @@ fn shift(
     normal: &[(Timestamp, f64)],
     now: &[f64],
     onset: Timestamp,
-    kind: FindingKind,
+    (kind, grain): (FindingKind, f64),
     config: &FusionConfig,
 ) -> Option<Shift> {
     let floor = if kind == FindingKind::Errors { config.failure_floor } else { config.relative_floor };
@@ -265,7 +317,7 @@ fn shift(
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {
         (true, true) => {
-            let (a, b) = (against(&recent, now, floor, config)?, against(&other, now, floor, config)?);
+            let (a, b) = (against(&recent, now, (floor, grain), config)?, against(&other, now, (floor, grain), config)?);
             if a.z * b.z <= 0.0 {
                 return None;
             }
@@ -273,17 +325,36 @@ fn shift(
         }
         _ => {
             let all = sorted(normal.iter().map(|p| p.1));
-            if all.len() < 2 { None } else { against(&all, now, floor, config) }
+            if all.len() < 2 { None } else { against(&all, now, (floor, grain), config) }
         }
     }
 }
 
-fn against(normal: &[f64], now: &[f64], floor: f64, config: &FusionConfig) -> Option<Shift> {
+/// What one event adds to a sample of a rate or of a share of failures, as far as its values tell: the least by which two of them differ;
+/// 0 for what does not count events. Of measured amounts values differ by next to nothing. Both in order.
+fn grain(of: MetricKind, kind: FindingKind, values: [&[f64]; 2]) -> f64 {
+    let counts = matches!(of, MetricKind::Rate | MetricKind::Counter)
+        || (of == MetricKind::Ratio && kind == FindingKind::Errors);
+    if !counts {
+        return 0.0;
+    }
+    let all = sorted(values.into_iter().flatten().copied().chain([0.0]));
+    let apart = |pair: &[f64]| match pair {
+        [a, b] if b - a > 1e-9 * b.abs() => Some(b - a),
+        _ => None,
+    };
+    let least = all.windows(2).filter_map(apart).fold(f64::INFINITY, f64::min);
+    if least.is_finite() { least } else { 0.0 }
+}
+
+fn against(normal: &[f64], now: &[f64], (floor, grain): (f64, f64), config: &FusionConfig) -> Option<Shift> {
     let (centre, scale) = location_and_scale(normal)?;
     let (low, high) = (quantile(now, 1.0 - config.reach)?, quantile(now, config.reach)?);
     let one = |to: f64| {
         // A share of what is compared bounds z where the norm is constant.
         let floor = (floor * centre.abs()).max(to.abs() / config.most_z).max(f64::MIN_POSITIVE);
+        // Counts of events vary by their square root at least.
+        let floor = floor.max((grain * centre.abs().max(grain)).sqrt());
         Shift { z: (to - centre) / scale.max(floor), from: centre, to }
     };
     let (down, up) = (one(low), one(high));

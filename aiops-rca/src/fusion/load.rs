@@ -1,0 +1,114 @@
+//! More than was planned for, from outside.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aiops_core::model::{EntityId, SeriesKey};
+
+use super::calls::Calls;
+use super::config::FusionConfig;
+use super::finding::{Family, Finding, FindingKind};
+use super::spans::index;
+use crate::robust::{location_and_scale, quantile};
+
+/// Requests that arrive at one place.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Arriving {
+    pub(super) was: f64,
+    pub(super) scale: f64,
+    pub(super) is: f64,
+}
+
+impl Arriving {
+    /// Of values in order.
+    pub(super) fn of(before: &[f64], now: &[f64], config: &FusionConfig) -> Option<Self> {
+        let (was, scale) = location_and_scale(before)?;
+        Some(Self { was, scale, is: quantile(now, config.reach)? })
+    }
+
+    fn risen(self, config: &FusionConfig) -> bool {
+        self.is >= config.load_rise * self.was && self.is > self.was
+    }
+}
+
+/// Requests by whom they are asked for, at the entity that counts them: by label, where its key is a kind of entity and its value names
+/// one that the topology knows.
+#[derive(Debug, Default)]
+pub(super) struct Askers<'a>(pub(super) BTreeMap<(&'a EntityId, &'a str), Vec<(&'a EntityId, Arriving)>>);
+
+/// The entity that a label names by kind and name.
+pub(super) fn asker<'a>(key: &SeriesKey, known: &BTreeSet<&'a EntityId>, own: &EntityId) -> Option<&'a EntityId> {
+    key.labels.iter().find_map(|(label, value)| {
+        let of = |e: &&&EntityId| e.kind().as_str() == label && e.name() == value && **e != own;
+        known.iter().find(of).copied()
+    })
+}
+
+/// Who asks for more than before, where nobody of ours is asked first: entities that nobody calls, or one asker of them without whom
+/// there is no rise.
+/// O((entities + findings) · log entities).
+pub(super) fn findings<'a>(
+    arriving: &BTreeMap<&'a EntityId, Arriving>,
+    askers: &Askers<'a>,
+    calls: &Calls<'_>,
+    config: &FusionConfig,
+) -> Vec<Finding> {
+    let entry = |e: &EntityId| {
+        calls.number(e).is_some_and(|n| calls.callers(n).is_empty() && !calls.callees(n).is_empty())
+    };
+    let mut found = Vec::new();
+    for (entity, load) in arriving.iter().filter(|(e, load)| entry(e) && load.risen(config)) {
+        let floor = load.scale.max(config.relative_floor * load.was).max(load.is / config.most_z);
+        let strength = config.strength((load.is - load.was) / floor.max(f64::MIN_POSITIVE)) * config.load;
+        let only = askers.0.iter().filter(|((at, _), _)| at == entity).find_map(|(_, askers)| {
+            let (was, is) = askers.iter().fold((0.0, 0.0), |sum, a| (sum.0 + a.1.was, sum.1 + a.1.is));
+            let (asker, own) = askers.iter().max_by(|a, b| {
+                (a.1.is - a.1.was).total_cmp(&(b.1.is - b.1.was)).then_with(|| b.0.cmp(a.0))
+            })?;
+            let rest = Arriving { was: was - own.was, scale: 0.0, is: is - own.is };
+            (!rest.risen(config) && own.risen(config)).then_some((*asker, *own))
+        });
+        let (who, of) = only.unwrap_or((entity, *load));
+        let statement = format!("requests from outside rose from {:.3} to {:.3}", of.was, of.is);
+        found.push(Finding::new(who, FindingKind::Load, strength, statement));
+        if who != *entity {
+            let statement = format!("requests rose from {:.3} to {:.3}, those of {who}", load.was, load.is);
+            let mut theirs = Finding::new(entity, FindingKind::Load, strength, statement);
+            theirs.own = 1.0 - config.explained;
+            found.push(theirs);
+        }
+    }
+    found
+}
+
+/// Sets [`Finding::own`] of what more requests explain: slowness, failures and use of resources of whoever is asked, and of the copies of
+/// these. O(findings · log entities + calls).
+pub(super) fn explain(
+    findings: &mut [Finding],
+    calls: &Calls<'_>,
+    whole: impl Fn(&EntityId) -> Option<u32>,
+    config: &FusionConfig,
+) {
+    let mut pressed = vec![0.0_f64; calls.len()];
+    for finding in findings.iter().filter(|f| f.kind == FindingKind::Load) {
+        let mut open: Vec<u32> = calls.number(&finding.entity).into_iter().collect();
+        while let Some(at) = open.pop() {
+            match pressed.get_mut(index(at)) {
+                Some(cell) if *cell < finding.strength => *cell = finding.strength,
+                _ => continue,
+            }
+            open.extend(calls.callees(at));
+        }
+    }
+    if pressed.iter().all(|p| *p == 0.0) {
+        return;
+    }
+    let suffers = |f: &Finding| {
+        matches!(f.family(), Family::Time | Family::Outcome)
+            || matches!(f.kind, FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource)
+    };
+    for finding in findings.iter_mut().filter(|f| suffers(f) && f.strength > 0.0) {
+        let number = calls.number(&finding.entity).or_else(|| whole(&finding.entity));
+        let theirs = number.and_then(|n| pressed.get(index(n))).copied().unwrap_or(0.0);
+        finding.own *= 1.0 - config.explained * (theirs / finding.strength).min(1.0);
+    }
+}
