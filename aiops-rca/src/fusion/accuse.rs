@@ -87,14 +87,14 @@ pub(super) struct Seen {
 ///
 /// The share of an accusation that is held against the one accused is its part in what accuser and accused have in common with other
 /// calls: how many of its callers accuse it, beside how many of those it calls the accuser accuses, both squared as for time between
-/// entities, and as far as nothing vouches for it. Who answers the requests that it was sent before as it did before is well. Who is
+/// entities, and as far as nothing vouches for it. What is left of time is the way's. Who answers the requests that it was sent before as it did before is well. Who is
 /// silent, or tells nothing at all, has nothing to show for itself.
 ///
 /// O(accusations · log accusations + calls).
 pub(super) fn findings(
     accusations: &[Accusation<'_>],
     others: &[Finding],
-    seen: &BTreeMap<&EntityId, Seen>,
+    (seen, slow): (&BTreeMap<&EntityId, Seen>, &BTreeMap<&EntityId, f64>),
     calls: &Calls<'_>,
     config: &FusionConfig,
 ) -> Vec<Finding> {
@@ -111,6 +111,7 @@ pub(super) fn findings(
     }
     let likewise = |strength: f64, other: Option<&f64>| other.is_some_and(|o| *o >= config.likewise * strength);
     let smoothed = |n: usize, of: usize| (count(n) - 0.5).max(0.5) / count(of.max(1));
+    let mut between: BTreeMap<&EntityId, (f64, &Accusation<'_>)> = BTreeMap::new();
     let mut strongest: BTreeMap<(&EntityId, FindingKind, Signal), (f64, &Accusation<'_>)> = BTreeMap::new();
     for accusation in accusations {
         let (Some(by), Some(of)) = (calls.number(accusation.by), calls.number(accusation.of)) else { continue };
@@ -123,7 +124,8 @@ pub(super) fn findings(
         let from = smoothed(accused, calls.callees(by).len()).powi(2);
         let to = smoothed(accusers, calls.callers(of).len()).powi(2) * (1.0 + config.accused_prior);
         let told = seen.get(accusation.of).copied().unwrap_or_default();
-        let own = trouble.get(accusation.of).copied().unwrap_or(0.0);
+        let known = |of: &BTreeMap<&EntityId, f64>| of.get(accusation.of).copied().unwrap_or(0.0);
+        let own = known(&trouble).max(known(slow));
         let unwell = own / (own + config.half_sure);
         let vouched = if told.answers { (1.0 - told.silent) * (1.0 - unwell) } else { 0.0 };
         let share = (1.0 - config.vouched * vouched) * to / (from + to).max(f64::MIN_POSITIVE);
@@ -134,13 +136,29 @@ pub(super) fn findings(
         if strength > best.0 {
             *best = (strength, accusation);
         }
+        // Errors are written by the accuser, who has them already. Time that the one called does not take passes on the way to it.
+        if accusation.kind == FindingKind::CallTime {
+            let rest = between.entry(accusation.by).or_insert((0.0, accusation));
+            let left = accusation.strength * (1.0 - share);
+            if left > rest.0 {
+                *rest = (left, accusation);
+            }
+        }
     }
     let told = strongest.into_iter().filter(|(_, (strength, _))| *strength >= config.least_strength);
     let finding = |((of, kind, signal), (strength, accusation)): (_, (f64, &Accusation<'_>))| {
         let statement = format!("{} says: {}", accusation.by, accusation.statement);
-        Finding { signal, ..Finding::new(of, kind, strength, statement) }
+        Finding { signal, hearsay: true, ..Finding::new(of, kind, strength, statement) }
     };
-    told.map(finding).collect()
+    let mut found: Vec<Finding> = told.map(finding).collect();
+    for (by, (strength, accusation)) in between {
+        if strength >= config.least_strength {
+            let statement = format!("on the way to {}: {}", accusation.of, accusation.statement);
+            let way = Finding::new(by, FindingKind::CallTime, strength, statement);
+            found.push(Finding { signal: accusation.signal, ..way });
+        }
+    }
+    found
 }
 
 /// Requests that an entity answers in a second, before and since.

@@ -137,10 +137,14 @@ settings! {
         alike = 0.4, 0.0..=1.0;
         /// Utilisation of a machine, in percent, from which it counts in full; default 80, 1..=100.
         machine_busy = 80.0, 1.0..=100.0;
-        /// Rise of what is asked for from outside, as a multiple of its norm, from which it counts as load; default 1.5, 1..=1000.
+        /// Strength of a machine's finding from which it explains half of its residents' slowness and failures; default 1, 0.01..=10.
+        sick_machine = 1.0, 0.01..=10.0;
+        /// Rise of what is asked for from outside, or of calls for each request, as a multiple of its norm, from which it counts; default 1.5, 1..=1000.
         load_rise = 1.5, 1.0..=1000.0;
         /// Weight of load from outside; default 2, 0..=10.
         load = 2.0, 0.0..=10.0;
+        /// Weight of calls made more often for each request; default 2, 0..=10.
+        calls_more = 2.0, 0.0..=10.0;
         /// Share of spans from which a child counts as always there; default 0.9, 0..=1.
         always = 0.9, 0.0..=1.0;
         /// How much the number of children of an operation's spans varies with what is asked for, as a share; default 0.05,

@@ -24,6 +24,7 @@ pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &Fusi
             // Times in spans are without the callees' already, and so is what was shared out by traffic.
             let exclusive =
                 matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
+            let exclusive = exclusive && !finding.hearsay;
             if exclusive {
                 continue;
             }

@@ -49,6 +49,8 @@ pub enum FindingKind {
     CallErrors,
     /// More is asked for from outside, by or through it.
     Load,
+    /// It calls another more often for each request than it did, as metrics say.
+    CallsMore,
 }
 
 impl FindingKind {
@@ -74,9 +76,12 @@ impl FindingKind {
             | Self::SpanErrors
             | Self::LogErrors
             | Self::CallErrors => Effect::Answers,
-            Self::WorkMissing | Self::WorkNew | Self::LogNew | Self::LogMissing | Self::CallsMissing => {
-                Effect::Work
-            }
+            Self::WorkMissing
+            | Self::WorkNew
+            | Self::LogNew
+            | Self::LogMissing
+            | Self::CallsMissing
+            | Self::CallsMore => Effect::Work,
             Self::Cpu | Self::Memory | Self::Resource | Self::Saturation => Effect::Usage,
             Self::Traffic | Self::Load => Effect::Traffic,
             Self::Liveness => Effect::Liveness,
@@ -105,6 +110,7 @@ impl FindingKind {
             | Self::NetworkCounters
             | Self::Liveness
             | Self::Load
+            | Self::CallsMore
             | Self::Other => Family::Own,
         }
     }
@@ -171,6 +177,12 @@ pub struct Finding {
     /// The metric it was read from, where it was one.
     #[serde(skip)]
     pub(super) metric: String,
+    /// Whether it is what others say, so that what explains them explains it.
+    #[serde(skip)]
+    pub(super) hearsay: bool,
+    /// What of the machine's resources it takes, or how much of a counter of the machine there is: beside others of the same.
+    #[serde(skip)]
+    pub(super) level: f64,
     /// Whether it is of what requests occupy while they are under way: as many as arrive times how long they take (Little's law), so
     /// that slowness elsewhere may be all there is to it.
     #[serde(skip)]
@@ -189,6 +201,8 @@ impl Finding {
             shared: false,
             mark: (0, 0),
             metric: String::new(),
+            hearsay: false,
+            level: 0.0,
             occupied: false,
         }
     }

@@ -25,6 +25,11 @@ impl Arriving {
         Some(Self { was, scale, is: quantile(now, config.reach)? })
     }
 
+    /// Together with others.
+    pub(super) fn with(self, other: Self) -> Self {
+        Self { was: self.was + other.was, scale: self.scale.hypot(other.scale), is: self.is + other.is }
+    }
+
     fn risen(self, config: &FusionConfig) -> bool {
         self.is >= config.load_rise * self.was && self.is > self.was
     }
@@ -80,20 +85,54 @@ pub(super) fn findings<'a>(
     found
 }
 
-/// Sets [`Finding::own`] of what more requests explain: slowness, failures and use of resources of whoever is asked, and of the copies of
-/// these. O(findings · log entities + calls).
+/// Who calls another more often for each request that it gets, as far as its calls succeed: what fails is tried again. As far as nothing that
+/// serves less of what it did (`poorer`, strengths by entity: a cache that forgot) sends it on.
+/// O(pairs · log entities).
+pub(super) fn multiplied<'a>(
+    sent: &BTreeMap<(&'a EntityId, &'a EntityId), Arriving>,
+    arriving: &BTreeMap<&'a EntityId, Arriving>,
+    poorer: &BTreeMap<&'a EntityId, f64>,
+    calls: &Calls<'_>,
+    config: &FusionConfig,
+) -> Vec<(Finding, &'a EntityId)> {
+    let mut found = Vec::new();
+    for ((caller, callee), of) in sent {
+        let Some(asked) = arriving.get(caller).filter(|a| a.was > 0.0 && of.was > 0.0) else { continue };
+        // A caller that is asked less often may fail early.
+        let each = Arriving { is: of.is / (asked.is / asked.was).max(1.0), ..*of };
+        if !each.risen(config) {
+            continue;
+        }
+        let floor = of.scale.max(config.relative_floor * of.was).max(each.is / config.most_z);
+        let strength = config.strength((each.is - of.was) / floor.max(f64::MIN_POSITIVE)) * config.calls_more;
+        let times = each.is / of.was;
+        let statement = format!("calls {callee} {times:.1} times as often for each request as before");
+        let mut finding = Finding::new(caller, FindingKind::CallsMore, strength, statement);
+        let number = calls.number(caller);
+        let others = number.into_iter().flat_map(|n| calls.callees(n)).filter_map(|n| calls.entity(*n));
+        let sent_on = others.filter(|o| o != callee).filter_map(|o| poorer.get(o)).copied().fold(0.0, f64::max);
+        finding.own = 1.0 - config.explained * (config.calls_more * sent_on / strength).min(1.0);
+        found.push((finding, *callee));
+    }
+    found
+}
+
+/// Sets [`Finding::own`] of what more requests explain: slowness, failures and use of resources of whoever is asked (`pushed`: who
+/// else is asked more, and how surely), and of the copies of these. O(findings · log entities + calls).
 pub(super) fn explain(
     findings: &mut [Finding],
+    pushed: &[(&EntityId, f64)],
     calls: &Calls<'_>,
     whole: impl Fn(&EntityId) -> Option<u32>,
     config: &FusionConfig,
 ) {
     let mut pressed = vec![0.0_f64; calls.len()];
-    for finding in findings.iter().filter(|f| f.kind == FindingKind::Load) {
-        let mut open: Vec<u32> = calls.number(&finding.entity).into_iter().collect();
+    let loads = findings.iter().filter(|f| f.kind == FindingKind::Load).map(|f| (&f.entity, f.strength));
+    for (from, strength) in loads.chain(pushed.iter().copied()) {
+        let mut open: Vec<u32> = calls.number(from).into_iter().collect();
         while let Some(at) = open.pop() {
             match pressed.get_mut(index(at)) {
-                Some(cell) if *cell < finding.strength => *cell = finding.strength,
+                Some(cell) if *cell < strength => *cell = strength,
                 _ => continue,
             }
             open.extend(calls.callees(at));

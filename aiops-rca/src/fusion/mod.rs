@@ -206,8 +206,9 @@ impl FusedLocalizer {
             roles: &self.roles,
             calls: &calls,
             peers: &peers,
+            placement: &placement,
         };
-        let Metrics { mut findings, mut accusations, furthest, load, mut answered } =
+        let Metrics { mut findings, mut accusations, furthest, load, mut answered, slow, pushed } =
             metrics::findings(&scope, &self.config);
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
@@ -240,14 +241,14 @@ impl FusedLocalizer {
         findings.extend(accuse::findings(
             &accusations,
             &findings,
-            &accuse::answers(&answered),
+            (&accuse::answers(&answered), &slow),
             &calls,
             &self.config,
         ));
         explain::explain(&mut findings, &calls, &self.config);
         findings.extend(load);
         let number = |e: &EntityId| placement.whole(e).and_then(|whole| calls.number(whole));
-        load::explain(&mut findings, &calls, number, &self.config);
+        load::explain(&mut findings, &pushed, &calls, number, &self.config);
         placement.explain(&mut findings, &self.config);
         let felt: BTreeSet<u32> = findings
             .iter()

@@ -82,8 +82,11 @@ impl<'a> Placement<'a> {
     /// Sets apart machines from what runs on them: what a resident uses explains the machine's use, and what is left of the machine's
     /// trouble explains its residents' slowness and failures. O(findings · log findings + residents).
     pub(super) fn explain(&self, findings: &mut [Finding], config: &FusionConfig) {
+        Self::network(findings, config);
         let mut uses: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
-        for finding in findings.iter().filter(|f| !is_machine(&f.entity) && is_use(f.kind)) {
+        // A collector of garbage that works harder fills nobody's memory.
+        let fills = |f: &Finding| is_use(f.kind) && (f.kind != FindingKind::Memory || f.level > 0.0);
+        for finding in findings.iter().filter(|f| !is_machine(&f.entity) && fills(f)) {
             let most = uses.entry((&finding.entity, finding.kind)).or_default();
             *most = most.max(finding.strength * finding.own);
         }
@@ -108,17 +111,38 @@ impl<'a> Placement<'a> {
         }
         let mut suffers: BTreeMap<&EntityId, f64> = BTreeMap::new();
         for (machine, trouble) in &sick {
+            let explains = trouble.powi(2) / (trouble.powi(2) + config.sick_machine.powi(2));
             for resident in self.residents.get(machine).into_iter().flatten() {
                 let worst = suffers.entry(*resident).or_default();
-                *worst = worst.max(*trouble);
+                *worst = worst.max(explains);
             }
         }
         for finding in findings.iter_mut().filter(|f| !is_machine(&f.entity) && f.strength > 0.0) {
             let suffering = matches!(finding.family(), Family::Time | Family::Outcome)
                 || finding.kind == FindingKind::Liveness;
             if let Some(theirs) = suffers.get(&finding.entity).filter(|_| suffering) {
-                finding.own *= 1.0 - config.explained * (theirs / finding.strength).min(1.0);
+                finding.own *= 1.0 - config.explained * theirs;
             }
+        }
+    }
+
+    /// Counters of the network are moved at both ends of a path in trouble: one path is that path's, several that meet in a machine are the
+    /// machine's, and of several machines theirs who count most. O(findings · log findings).
+    fn network(findings: &mut [Finding], config: &FusionConfig) {
+        let felt = |f: &Finding| f.hearsay && f.strength * f.own > 0.0;
+        let loudest = findings.iter().filter(|f| felt(f)).map(|f| f.strength * f.own).fold(0.0, f64::max);
+        let paths = findings.iter().filter(|f| felt(f) && f.strength * f.own >= config.alike * loudest);
+        let paths = count(paths.map(|f| &f.entity).collect::<BTreeSet<_>>().len());
+        let meeting = 1.0 - 1.0 / paths.max(1.0);
+        let mut most: BTreeMap<String, f64> = BTreeMap::new();
+        let counter = |f: &Finding| f.kind == FindingKind::NetworkCounters && is_machine(&f.entity);
+        for finding in findings.iter().filter(|f| counter(f)) {
+            let level = most.entry(finding.metric.clone()).or_default();
+            *level = level.max(finding.level);
+        }
+        for finding in findings.iter_mut().filter(|f| counter(f)) {
+            let most = most.get(&finding.metric).copied().unwrap_or(0.0);
+            finding.own *= meeting * (finding.level / most.max(f64::MIN_POSITIVE)).min(1.0);
         }
     }
 
