@@ -253,3 +253,24 @@ fn a_moment_is_longer_than_none() {
     config.observed.commensurate = 1.5;
     assert!(config.validate().is_err());
 }
+
+#[test]
+fn mechanisms_of_one_kind_are_no_rivals() {
+    let world = World::shop();
+    let sure = |observations: Vec<Observation>| {
+        let diagnosis = diagnosed(&world, vec![(service("orders"), observations)]);
+        let h = first(&diagnosis);
+        assert_eq!(h.fault, FaultType::ResourceExhaustion);
+        h.confidence.probability()
+    };
+    let alone = sure(vec![seen("log_errors", 3.0, "java.lang.OutOfMemoryError")]);
+    let also = || {
+        vec![
+            seen("log_errors", 3.0, "java.lang.OutOfMemoryError"),
+            seen("log_errors", 2.0, "too many open files"),
+        ]
+    };
+    assert!((sure(also()) - alone).abs() < 1e-12);
+    let rival = sure(also().into_iter().chain([seen("log_errors", 2.0, "panicked at")]).collect());
+    assert!(rival < alone, "{rival} {alone}");
+}
