@@ -127,6 +127,24 @@ settings! {
         common_errors = 0.3, 0.0..=1.0;
         /// How much more time between two entities is held against the callee where nothing tells; default 0.25, 0..=10.
         callee_prior = 0.25, 0.0..=10.0;
+        /// How much more an error about a call is held against the one called, whom it names; default 3, 0..=100.
+        accused_prior = 3.0, 0.0..=100.0;
+        /// Share of what callers say of somebody that answers as ever which is not believed; default 0.9, 0..=1.
+        vouched = 0.9, 0.0..=1.0;
+        /// Share of the copies of something that must show the same for it to be the whole's; default 0.6, 0..=1.
+        most_copies = 0.6, 0.0..=1.0;
+        /// Share of the strongest copy's finding from which another shows the same; default 0.4, 0..=1.
+        alike = 0.4, 0.0..=1.0;
+        /// Utilisation of a machine, in percent, from which it counts in full; default 80, 1..=100.
+        machine_busy = 80.0, 1.0..=100.0;
+        /// Strength of a machine's finding from which it explains half of its residents' slowness and failures; default 1, 0.01..=10.
+        sick_machine = 1.0, 0.01..=10.0;
+        /// Rise of what is asked for from outside, or of calls for each request, as a multiple of its norm, from which it counts; default 1.5, 1..=1000.
+        load_rise = 1.5, 1.0..=1000.0;
+        /// Weight of load from outside; default 2, 0..=10.
+        load = 2.0, 0.0..=10.0;
+        /// Weight of calls made more often for each request; default 2, 0..=10.
+        calls_more = 2.0, 0.0..=10.0;
         /// Share of spans from which a child counts as always there; default 0.9, 0..=1.
         always = 0.9, 0.0..=1.0;
         /// How much the number of children of an operation's spans varies with what is asked for, as a share; default 0.05,

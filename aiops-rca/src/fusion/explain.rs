@@ -10,16 +10,21 @@ use super::spans::index;
 pub(super) fn explain(findings: &mut [Finding], calls: &Calls<'_>, config: &FusionConfig) {
     for family in [Family::Time, Family::Outcome, Family::Traffic] {
         let mut trouble = vec![0.0_f64; calls.len()];
-        for finding in findings.iter().filter(|f| f.kind.family() == family) {
+        // Calls that fail keep those waiting who make them.
+        let concerns = |f: &Finding| {
+            f.family() == family || (family == Family::Time && f.kind == FindingKind::CallErrors)
+        };
+        for finding in findings.iter().filter(|f| concerns(f)) {
             if let Some(cell) = calls.number(&finding.entity).and_then(|n| trouble.get_mut(index(n))) {
                 *cell = cell.max(finding.strength);
             }
         }
         let arriving = calls.arriving(&trouble, config.per_call);
-        for finding in findings.iter_mut().filter(|f| f.kind.family() == family && f.strength > 0.0) {
+        for finding in findings.iter_mut().filter(|f| f.family() == family && f.strength > 0.0) {
             // Times in spans are without the callees' already, and so is what was shared out by traffic.
             let exclusive =
                 matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
+            let exclusive = exclusive && !finding.hearsay;
             if exclusive {
                 continue;
             }

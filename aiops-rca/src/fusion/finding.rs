@@ -45,6 +45,12 @@ pub enum FindingKind {
     LogMissing,
     /// It no longer calls whom it called for as many requests, as metrics say.
     CallsMissing,
+    /// Those who call it say that calls to it fail.
+    CallErrors,
+    /// More is asked for from outside, by or through it.
+    Load,
+    /// It calls another more often for each request than it did, as metrics say.
+    CallsMore,
 }
 
 impl FindingKind {
@@ -55,7 +61,7 @@ impl FindingKind {
             Self::SelfTime | Self::CallTime | Self::WorkMissing | Self::WorkNew | Self::SpanErrors => {
                 Signal::Traces
             }
-            Self::LogErrors | Self::LogNew | Self::LogMissing => Signal::Logs,
+            Self::LogErrors | Self::LogNew | Self::LogMissing | Self::CallErrors => Signal::Logs,
             _ => Signal::Metrics,
         }
     }
@@ -68,12 +74,16 @@ impl FindingKind {
             | Self::CallTime
             | Self::Errors
             | Self::SpanErrors
-            | Self::LogErrors => Effect::Answers,
-            Self::WorkMissing | Self::WorkNew | Self::LogNew | Self::LogMissing | Self::CallsMissing => {
-                Effect::Work
-            }
+            | Self::LogErrors
+            | Self::CallErrors => Effect::Answers,
+            Self::WorkMissing
+            | Self::WorkNew
+            | Self::LogNew
+            | Self::LogMissing
+            | Self::CallsMissing
+            | Self::CallsMore => Effect::Work,
             Self::Cpu | Self::Memory | Self::Resource | Self::Saturation => Effect::Usage,
-            Self::Traffic => Effect::Traffic,
+            Self::Traffic | Self::Load => Effect::Traffic,
             Self::Liveness => Effect::Liveness,
             Self::NetworkCounters => Effect::Network,
             Self::Other => Effect::Other,
@@ -91,13 +101,16 @@ impl FindingKind {
             | Self::LogErrors
             | Self::LogNew
             | Self::LogMissing
-            | Self::CallsMissing => Family::Outcome,
+            | Self::CallsMissing
+            | Self::CallErrors => Family::Outcome,
             Self::Traffic => Family::Traffic,
             Self::Cpu
             | Self::Memory
             | Self::Resource
             | Self::NetworkCounters
             | Self::Liveness
+            | Self::Load
+            | Self::CallsMore
             | Self::Other => Family::Own,
         }
     }
@@ -132,6 +145,13 @@ pub(super) enum Family {
     Own,
 }
 
+impl Finding {
+    /// By what it may be explained.
+    pub(super) fn family(&self) -> Family {
+        if self.occupied { Family::Time } else { self.kind.family() }
+    }
+}
+
 /// One observation about one entity.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[non_exhaustive]
@@ -140,6 +160,8 @@ pub struct Finding {
     pub entity: EntityId,
     /// What it says.
     pub kind: FindingKind,
+    /// Where it was read.
+    pub signal: Signal,
     /// How far from chance and from the norm: ln(1 + z / 3), so 0.7 at three standard errors, 3.5 at a hundred.
     pub strength: f64,
     /// Share of `strength` that nobody else explains, 0..=1.
@@ -152,10 +174,36 @@ pub struct Finding {
     /// The same for observations that are one, told under two names.
     #[serde(skip)]
     pub(super) mark: (u64, u64),
+    /// The metric it was read from, where it was one.
+    #[serde(skip)]
+    pub(super) metric: String,
+    /// Whether it is what others say, so that what explains them explains it.
+    #[serde(skip)]
+    pub(super) hearsay: bool,
+    /// What of the machine's resources it takes, or how much of a counter of the machine there is: beside others of the same.
+    #[serde(skip)]
+    pub(super) level: f64,
+    /// Whether it is of what requests occupy while they are under way: as many as arrive times how long they take (Little's law), so
+    /// that slowness elsewhere may be all there is to it.
+    #[serde(skip)]
+    pub(super) occupied: bool,
 }
 
 impl Finding {
     pub(super) fn new(entity: &EntityId, kind: FindingKind, strength: f64, statement: String) -> Self {
-        Self { entity: entity.clone(), kind, strength, own: 1.0, statement, shared: false, mark: (0, 0) }
+        Self {
+            entity: entity.clone(),
+            kind,
+            signal: kind.signal(),
+            strength,
+            own: 1.0,
+            statement,
+            shared: false,
+            mark: (0, 0),
+            metric: String::new(),
+            hearsay: false,
+            level: 0.0,
+            occupied: false,
+        }
     }
 }

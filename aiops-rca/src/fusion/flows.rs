@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::calls::Calls;
 use super::config::FusionConfig;
 use super::finding::{Finding, FindingKind};
+use super::load::Arriving;
 use crate::robust::{location_and_scale, quantile, sorted};
 
 /// Samples in order of time.
@@ -43,11 +44,27 @@ impl<'a> Flows<'a> {
     /// is called. Of an entity with
     /// several callers nobody can tell whose calls are missing, and of samples taken at other instants than the caller's nothing (range queries
     /// and recording rules sample everybody at once). O(samples · log samples).
-    pub(super) fn findings(mut self, calls: &Calls<'_>, config: &FusionConfig) -> Vec<Finding> {
+    ///
+    /// And the requests that arrive at each entity, by the metric that counts most.
+    pub(super) fn findings(
+        mut self,
+        calls: &Calls<'_>,
+        config: &FusionConfig,
+    ) -> (Vec<Finding>, BTreeMap<&'a EntityId, Arriving>) {
         let mut found = Vec::new();
+        let mut arriving: BTreeMap<&EntityId, Arriving> = BTreeMap::new();
         for flow in self.0.values_mut() {
             sum(&mut flow.before);
             sum(&mut flow.now);
+        }
+        for ((entity, _), flow) in &self.0 {
+            let values = |samples: &Samples| sorted(samples.iter().map(|s| s.1));
+            if let Some(load) = Arriving::of(&values(&flow.before), &values(&flow.now), config) {
+                let most = arriving.entry(*entity).or_insert(load);
+                if load.was > most.was {
+                    *most = load;
+                }
+            }
         }
         for ((callee, name), flow) in &self.0 {
             let Some([caller]) = calls.number(callee).map(|n| calls.callers(n)) else { continue };
@@ -79,7 +96,7 @@ impl<'a> Flows<'a> {
             finding.mark = (z.to_bits() & !0xFFFF, (is / was).to_bits() & !0xFFFF);
             found.push(finding);
         }
-        found
+        (found, arriving)
     }
 }
 

@@ -1,14 +1,17 @@
 //! Log lines that are new, and lines that are missing where they always stood.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use aiops_core::model::{EntityId, LogRecord, LogSeverity};
+use aiops_core::model::{EntityId, LogRecord, LogSeverity, Signal};
 
+use super::accuse::{Accusation, Peers};
+use super::chance::{believed, deviance};
 use super::config::FusionConfig;
 use super::finding::{Finding, FindingKind};
 use super::spans::{Operation, Operations, Spans};
 use super::summary::{Summary, as_f64};
+use crate::robust::count;
 
 /// What lines have in common: the place in the code that wrote them where the text names it, else the first words without
 /// what looks like a value.
@@ -39,12 +42,14 @@ type Under = Option<Operation>;
 
 /// Lines of one writer and place, in one window.
 #[derive(Debug, Default)]
-struct Lines {
+struct Lines<'a> {
     under: BTreeMap<Under, u64>,
     severe: bool,
+    /// Severe ones by whom they name of those whom the writer calls.
+    naming: BTreeMap<&'a EntityId, u64>,
 }
 
-impl Lines {
+impl Lines<'_> {
     fn seen(&self) -> f64 {
         as_f64(self.under.values().sum())
     }
@@ -60,7 +65,7 @@ pub(super) struct Window<'a, 's> {
 
 /// Lines by writer and place; how often each of the operations under which they stand was seen.
 struct Counts<'a, 's> {
-    lines: HashMap<(&'a EntityId, Cow<'a, str>), Lines>,
+    lines: HashMap<(&'a EntityId, Cow<'a, str>), Lines<'a>>,
     /// By writer: lines of no span.
     loose: HashMap<&'a EntityId, u64>,
     summary: &'s Summary,
@@ -68,7 +73,7 @@ struct Counts<'a, 's> {
 
 impl<'a, 's> Counts<'a, 's> {
     /// A line that is there twice, the same in every respect, counts once. O(lines · log lines).
-    fn of(window: Window<'a, 's>, operations: &Operations<'_>, words: usize) -> Self {
+    fn of(window: Window<'a, 's>, operations: &Operations<'_>, peers: &Peers<'a>, words: usize) -> Self {
         let mut all: Vec<&LogRecord> = window.lines.iter().collect();
         all.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
         all.dedup_by(|a, b| a == b);
@@ -78,7 +83,12 @@ impl<'a, 's> Counts<'a, 's> {
             let under = of_span.filter(|o| operations.get(*o).is_some_and(|o| *o.0 == line.entity));
             let lines = counts.lines.entry((&line.entity, place(&line.body, words))).or_default();
             *lines.under.entry(under).or_default() += 1;
-            lines.severe |= line.severity.is_some_and(|s| s >= LogSeverity::Error);
+            if line.severity.is_some_and(|s| s >= LogSeverity::Error) {
+                lines.severe = true;
+                if let Some(peer) = peers.in_text(&line.entity, &line.body) {
+                    *lines.naming.entry(peer).or_default() += 1;
+                }
+            }
             if under.is_none() {
                 *counts.loose.entry(&line.entity).or_default() += 1;
             }
@@ -98,17 +108,38 @@ fn order(line: &LogRecord) -> impl Ord + '_ {
     (line.time, line.span_id, &line.entity, &line.body, line.severity, line.trace_id, &line.attributes)
 }
 
-pub(super) fn findings(
-    operations: &Operations<'_>,
-    (before, after): (Window<'_, '_>, Window<'_, '_>),
+pub(super) fn findings<'a>(
+    operations: &Operations<'a>,
+    peers: &Peers<'a>,
+    (before, after): (Window<'a, '_>, Window<'a, '_>),
     config: &FusionConfig,
-) -> Vec<Finding> {
-    let before = Counts::of(before, operations, config.place_words);
-    let after = Counts::of(after, operations, config.place_words);
+) -> (Vec<Finding>, Vec<Accusation<'a>>) {
+    let before = Counts::of(before, operations, peers, config.place_words);
+    let after = Counts::of(after, operations, peers, config.place_words);
     let common: BTreeSet<&str> = before.lines.keys().map(|(_, place)| place.as_ref()).collect();
-    let mut found = new(&before, &after, &common, config);
-    missing(&before, &after, config, &mut found);
-    found
+    let looked = before.lines.keys().chain(after.lines.keys()).collect::<HashSet<_>>().len();
+    let mut accusations = Vec::new();
+    let mut found = new(&before, &after, (&common, count(looked)), config, &mut accusations);
+    missing(&before, &after, count(looked), config, &mut found);
+    (found, accusations)
+}
+
+/// How far the counts of one place, under every operation, speak for more (positive) or fewer lines than before.
+fn odds(
+    key: (&EntityId, Option<&Lines<'_>>, Option<&Lines<'_>>),
+    (before, after): (&Counts<'_, '_>, &Counts<'_, '_>),
+    dispersion: f64,
+) -> f64 {
+    let (writer, then, now) = key;
+    let unders = then.into_iter().chain(now).flat_map(|l| l.under.keys()).collect::<BTreeSet<_>>();
+    let of = |lines: Option<&Lines<'_>>, under: &Under| {
+        as_f64(lines.and_then(|l| l.under.get(under)).copied().unwrap_or(0))
+    };
+    let part = |under: &&Under| {
+        let (was, is) = (before.exposure(writer, **under), after.exposure(writer, **under));
+        deviance((of(then, under), was), (of(now, under), is), dispersion)
+    };
+    unders.iter().map(part).sum()
 }
 
 /// What stands for the lines that a short reference missed.
@@ -119,11 +150,12 @@ fn standard_errors(more: f64, expected: f64, config: &FusionConfig) -> f64 {
     (more - expected) / (expected + config.overdispersion * expected * expected).sqrt()
 }
 
-fn new(
-    before: &Counts<'_, '_>,
-    after: &Counts<'_, '_>,
-    common: &BTreeSet<&str>,
+fn new<'a>(
+    before: &Counts<'a, '_>,
+    after: &Counts<'a, '_>,
+    (common, looked): (&BTreeSet<&str>, f64),
     config: &FusionConfig,
+    accusations: &mut Vec<Accusation<'a>>,
 ) -> Vec<Finding> {
     let least = as_f64(u64::try_from(config.least_spans).unwrap_or(u64::MAX));
     let mut found = Vec::new();
@@ -147,16 +179,34 @@ fn new(
         let expected = then.map_or(0.0, |then| expected(then, writer, before, after));
         let known = expected + HALF;
         let share = 1.0 - (known / seen).min(1.0);
-        let strength = config.strength(standard_errors(seen, known, config)) * share * weight;
+        let more = odds((writer, then, Some(lines)), (before, after), 1.0 + config.overdispersion * seen);
+        let strength =
+            config.strength(standard_errors(seen, known, config)) * share * believed(more, looked) * weight;
         if strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");
+            // Where most of them name one and the same.
+            let named = lines.naming.iter().find(|(_, n)| 2.0 * as_f64(**n) > seen);
+            accusations.extend(named.filter(|_| kind == FindingKind::LogErrors).map(|(of, _)| Accusation {
+                by: writer,
+                of,
+                kind: FindingKind::CallErrors,
+                signal: Signal::Logs,
+                strength,
+                statement: statement.clone(),
+            }));
             found.push(Finding::new(writer, kind, strength, statement));
         }
     }
     found
 }
 
-fn missing(before: &Counts<'_, '_>, after: &Counts<'_, '_>, config: &FusionConfig, found: &mut Vec<Finding>) {
+fn missing(
+    before: &Counts<'_, '_>,
+    after: &Counts<'_, '_>,
+    looked: f64,
+    config: &FusionConfig,
+    found: &mut Vec<Finding>,
+) {
     // Fewer errors are no harm.
     for (key, then) in before.lines.iter().filter(|(_, then)| !then.severe) {
         let (writer, place) = key;
@@ -164,7 +214,10 @@ fn missing(before: &Counts<'_, '_>, after: &Counts<'_, '_>, config: &FusionConfi
         let seen = after.lines.get(key).map_or(0.0, Lines::seen);
         let share = 1.0 - seen / expected.max(f64::MIN_POSITIVE);
         let z = standard_errors(expected, seen + HALF, config);
-        let strength = config.strength(z) * share * config.log_missing;
+        let now = after.lines.get(key);
+        let fewer =
+            -odds((writer, Some(then), now), (before, after), 1.0 + config.overdispersion * expected);
+        let strength = config.strength(z) * share * believed(fewer, looked) * config.log_missing;
         if expected >= config.least_expected && strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");
             found.push(Finding::new(writer, FindingKind::LogMissing, strength, statement));
@@ -173,7 +226,7 @@ fn missing(before: &Counts<'_, '_>, after: &Counts<'_, '_>, config: &FusionConfi
 }
 
 /// How many such lines the spans (without them, the lines) seen after the fault would have written before.
-fn expected(then: &Lines, writer: &EntityId, before: &Counts<'_, '_>, after: &Counts<'_, '_>) -> f64 {
+fn expected(then: &Lines<'_>, writer: &EntityId, before: &Counts<'_, '_>, after: &Counts<'_, '_>) -> f64 {
     let part = |(under, lines): (&Under, &u64)| {
         let was = before.exposure(writer, *under);
         if was > 0.0 { as_f64(*lines) / was * after.exposure(writer, *under) } else { 0.0 }

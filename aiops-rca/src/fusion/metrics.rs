@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, TelemetryWindow, time};
+use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, Signal, TelemetryWindow, time};
 use jiff::Timestamp;
 
+use super::accuse::{Accusation, Answered, Peers};
 use super::calls::Calls;
 use super::config::FusionConfig;
 use super::costs::Costs;
 use super::finding::{Finding, FindingKind};
 use super::flows::Flows;
+use super::load::{self, Arriving, Askers};
+use super::place::{Placement, is_machine};
 use crate::robust::{count, location_and_scale, quantile, sorted};
 use crate::roles::{MetricClass, MetricRole, MetricRoles, Polarity, Side, Words};
 
@@ -60,20 +63,42 @@ fn points(window: &TelemetryWindow) -> BTreeMap<(&EntityId, &SeriesKey), Track<'
 /// What metrics say.
 pub(super) struct Metrics<'a> {
     pub(super) findings: Vec<Finding>,
+    /// What clients say of those they call.
+    pub(super) accusations: Vec<Accusation<'a>>,
+    /// More from outside than before.
+    pub(super) load: Vec<Finding>,
+    /// Requests that arrive.
+    pub(super) answered: Vec<Answered<'a>>,
+    /// How sure it is that answers take longer, whatever of it is their own.
+    pub(super) slow: BTreeMap<&'a EntityId, f64>,
+    /// Who is called more often for each request of its caller, and how sure that is.
+    pub(super) pushed: Vec<(&'a EntityId, f64)>,
     /// Interquartile ranges by which any metric of an entity that varies lies out, whatever it means (the robust scorer of BARO,
     /// either way).
     pub(super) furthest: BTreeMap<&'a EntityId, f64>,
 }
 
+/// What metrics are read with.
+pub(super) struct Scope<'a, 's> {
+    pub(super) windows: (&'a TelemetryWindow, &'a TelemetryWindow),
+    pub(super) symptom: Option<&'a EntityId>,
+    pub(super) roles: &'s MetricRoles,
+    pub(super) calls: &'s Calls<'a>,
+    pub(super) peers: &'s Peers<'a>,
+    pub(super) placement: &'s Placement<'a>,
+}
+
 /// O(samples · log samples).
-pub(super) fn findings<'a>(
-    (reference, fault): (&'a TelemetryWindow, &'a TelemetryWindow),
-    symptom: Option<&'a EntityId>,
-    roles: &MetricRoles,
-    calls: &Calls<'_>,
-    config: &FusionConfig,
-) -> Metrics<'a> {
+pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metrics<'a> {
+    let Scope { windows: (reference, fault), symptom, roles, calls, peers, placement } = *scope;
+    let known: BTreeSet<&EntityId> = fault.topology.entities().map(|e| &e.id).collect();
+    let mut askers = Askers::default();
+    let mut accusations = Vec::new();
+    let mut slow: BTreeMap<&EntityId, f64> = BTreeMap::new();
+    let mut poorer: BTreeMap<&EntityId, f64> = BTreeMap::new();
+    let mut sent: BTreeMap<(&EntityId, &EntityId), Arriving> = BTreeMap::new();
     let mut normal = points(reference);
+    let mut copies_of = Copies::before(&normal, placement);
     let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
     let mut costs = Costs::new(symptom);
@@ -84,15 +109,31 @@ pub(super) fn findings<'a>(
         let Some(before) = normal.get_mut(&key) else { continue };
         track.before = std::mem::take(&mut before.now);
         let series = track.series;
+        copies_of.add(series.entity(), count(track.now.len()) / count(track.slots.max(1)));
         let class = roles.classify(series.key(), series.kind(), series.unit());
         let Some(kind) = kind(class.role, class.mechanism.as_deref()) else { continue };
-        let host = of_host(&series.key().name);
+        let host = of_host(&series.key().name) && !is_machine(series.entity());
         if kind == FindingKind::Traffic && class.side != Side::Client && !host {
             let lately = track.before.iter().filter(|p| is_recent(p.0, fault.range.start(), config));
             flows.add(series.entity(), &series.key().name, lately, &track.now);
         }
         let now = sorted(track.now.iter().map(|p| p.1));
         let was = sorted(track.before.iter().map(|p| p.1));
+        if kind == FindingKind::Traffic
+            && let Some(asker) = load::asker(series.key(), &known, series.entity())
+            && let Some(arriving) = Arriving::of(&was, &now, config)
+        {
+            let at = (series.entity(), series.key().name.as_str());
+            askers.0.entry(at).or_default().push((asker, arriving));
+        }
+        let peer = class.peer.as_deref().filter(|_| class.side == Side::Client);
+        if kind == FindingKind::Traffic
+            && let Some(callee) = peer.and_then(|p| peers.named(series.entity(), p))
+            && let Some(more) = Arriving::of(&was, &now, config)
+        {
+            let sum = sent.entry((series.entity(), callee)).or_default();
+            *sum = sum.with(more);
+        }
         if let Some(out) = outlying(&was, &now) {
             let furthest = furthest.entry(series.entity()).or_default();
             *furthest = furthest.max(out);
@@ -101,7 +142,10 @@ pub(super) fn findings<'a>(
             let covered = count(now.len()) / count(track.slots.max(1));
             costs.of(series.entity()).add(series.kind(), &was, &now, covered, kind, &class);
         }
-        let Some(shift) = shift(&track.before, &now, fault.range.start(), kind, config) else { continue };
+        let grain = grain(series.kind(), kind, [&was, &now]);
+        let Some(shift) = shift(&track.before, &now, fault.range.start(), (kind, grain), config) else {
+            continue;
+        };
         if let Some(percent) = percent(series).filter(|_| !host) {
             let level = used.entry((series.entity(), kind)).or_insert(0.0);
             *level = level.max(shift.to * percent);
@@ -114,6 +158,7 @@ pub(super) fn findings<'a>(
         fault.spans.iter().map(|s| &s.entity).collect()
     };
     let usual = usual(&all);
+    let (missing, arriving) = flows.findings(calls, config);
     let slower = costs.shares(FindingKind::Latency, calls, config.longest_chain);
     let failing = costs.shares(FindingKind::Errors, calls, config.longest_chain);
     let mut found = Vec::new();
@@ -129,12 +174,18 @@ pub(super) fn findings<'a>(
         // What a client sees tells as much about the one it calls.
         let side = if class.side == Side::Client { config.client_side } else { 1.0 };
         // A machine's metric repeated at everyone on it tells little about one of them.
-        let host = if of_host(&series.key().name) { config.host_metric } else { 1.0 };
+        let of_machine = is_machine(entity);
+        let host =
+            if of_host(&series.key().name) && !of_machine { config.host_metric } else { 1.0 };
         let mut certainty = config.strength(shift.z.abs());
         let mut weight = harm * side * host;
         let mut shared = false;
         match kind {
             FindingKind::Latency | FindingKind::Errors => {
+                if kind == FindingKind::Latency && class.side != Side::Client && harm >= 1.0 {
+                    let surest = slow.entry(entity).or_default();
+                    *surest = surest.max(certainty);
+                }
                 certainty = certainty.min(config.sure);
                 let shares = if kind == FindingKind::Latency { &slower } else { &failing };
                 if let Some(share) = shares.get(entity) {
@@ -153,9 +204,25 @@ pub(super) fn findings<'a>(
                     let grown = (shift.to - shift.from) / shift.from.abs().max(others).max(f64::MIN_POSITIVE);
                     weight *= (grown.abs() / config.growth).min(1.0);
                 }
-                if let Some(level) = used.get(&(entity, kind)) {
-                    weight *= (level / config.busy).clamp(config.idle, 1.0);
+                let of_requests = matches!(class.mechanism.as_deref(), Some("cpu" | "garbage collection"));
+                if of_requests && !of_machine {
+                    let whole = placement.whole(entity).unwrap_or(entity);
+                    let asked = arriving.get(whole).map_or(1.0, |a| a.is / a.was.max(f64::MIN_POSITIVE));
+                    let asked = asked.max(1.0) * copies_of.fewer(whole);
+                    let more = shift.to / shift.from.max(f64::MIN_POSITIVE);
+                    // What each request takes, not how many there are.
+                    if up && more > 1.0 && asked.is_finite() {
+                        weight *= ((more / asked - 1.0) / (more - 1.0)).clamp(0.0, 1.0);
+                    }
                 }
+                if let Some(level) = used.get(&(entity, kind)) {
+                    let busy = if of_machine { config.machine_busy } else { config.busy };
+                    weight *= (level / busy).clamp(config.idle, 1.0);
+                }
+            }
+            FindingKind::Other if class.mechanism.as_deref() == Some("cache") && harm >= 1.0 => {
+                let surest = poorer.entry(entity).or_default();
+                *surest = surest.max(certainty);
             }
             _ => {}
         }
@@ -165,13 +232,42 @@ pub(super) fn findings<'a>(
         let way = if up { "rose" } else { "fell" };
         let (name, from, to, z) = (series.key(), shift.from, shift.to, shift.z);
         let statement = format!("{name} {way} from {from:.4} to {to:.4} ({z:+.1} σ)");
+        let peer = class.peer.as_deref().filter(|_| class.side == Side::Client);
+        let callee = peer.and_then(|p| peers.named(entity, p)).filter(|_| harm >= 1.0);
+        if let (Some(of), FindingKind::Errors | FindingKind::Latency) = (callee, kind) {
+            let (kind, factor) = if kind == FindingKind::Errors {
+                (FindingKind::CallErrors, config.errors)
+            } else {
+                (FindingKind::CallTime, config.latency)
+            };
+            accusations.push(Accusation {
+                by: entity,
+                of,
+                kind,
+                signal: Signal::Metrics,
+                strength: certainty * factor,
+                statement: statement.clone(),
+            });
+        }
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;
         finding.mark = mark(&shift);
+        finding.metric.clone_from(&series.key().name);
+        let collects = class.mechanism.as_deref() == Some("garbage collection");
+        finding.level = if collects { 0.0 } else { (shift.to - shift.from).abs() };
+        finding.occupied = matches!(class.mechanism.as_deref(), Some("file descriptors" | "threads"))
+            && matches!(kind, FindingKind::Resource);
         found.push(finding);
     }
-    found.extend(flows.findings(calls, config));
-    Metrics { findings: copies(found), furthest }
+    found.extend(missing);
+    let mut pushed = Vec::new();
+    for (finding, callee) in load::multiplied(&sent, &arriving, &poorer, calls, config) {
+        pushed.push((callee, finding.strength * finding.own));
+        found.push(finding);
+    }
+    let load = load::findings(&arriving, &askers, calls, config);
+    let answered = arriving.iter().map(|(entity, a)| (*entity, a.was, a.is)).collect();
+    Metrics { findings: copies(found), accusations, furthest, load, answered, slow, pushed }
 }
 
 /// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,
@@ -194,6 +290,40 @@ fn copies(mut found: Vec<Finding>) -> Vec<Finding> {
     });
     found.dedup_by(|b, a| a.entity == b.entity && a.kind == b.kind && a.mark == b.mark);
     found
+}
+
+/// How many copies of everything tell something, before and since.
+struct Copies<'a, 's> {
+    placement: &'s Placement<'a>,
+    before: BTreeMap<&'a EntityId, BTreeSet<&'a EntityId>>,
+    /// By copy: the largest share of the time since that a series of it covers.
+    now: BTreeMap<&'a EntityId, f64>,
+}
+
+impl<'a, 's> Copies<'a, 's> {
+    fn before(normal: &BTreeMap<(&'a EntityId, &SeriesKey), Track<'a>>, placement: &'s Placement<'a>) -> Self {
+        let mut before: BTreeMap<&EntityId, BTreeSet<&EntityId>> = BTreeMap::new();
+        for (part, _) in normal.keys() {
+            if let Some(whole) = placement.whole(part) {
+                before.entry(whole).or_default().insert(part);
+            }
+        }
+        Self { placement, before, now: BTreeMap::new() }
+    }
+
+    fn add(&mut self, part: &'a EntityId, covered: f64) {
+        if self.placement.whole(part).is_some() {
+            let most = self.now.entry(part).or_default();
+            *most = most.max(covered);
+        }
+    }
+
+    /// How many times the work of before each copy of `whole` does that is left; 1 where none is missing.
+    fn fewer(&self, whole: &EntityId) -> f64 {
+        let Some(before) = self.before.get(whole) else { return 1.0 };
+        let now: f64 = before.iter().filter_map(|part| self.now.get(part)).sum();
+        (count(before.len()) / now.max(1.0)).max(1.0)
+    }
 }
 
 /// Most interquartile ranges of `normal` by which one of `now` lies off its median; `None` where it does not vary. Both in
@@ -219,6 +349,8 @@ fn percent(series: &MetricSeries) -> Option<f64> {
     match (series.unit().0.as_str(), series.kind()) {
         ("%", _) => Some(1.0),
         (_, MetricKind::Ratio) => Some(100.0),
+        // Seconds in a second.
+        ("1" | "s/s", MetricKind::Rate) if is_machine(series.entity()) => Some(100.0),
         _ => None,
     }
 }
@@ -255,7 +387,7 @@ fn shift(
     normal: &[(Timestamp, f64)],
     now: &[f64],
     onset: Timestamp,
-    kind: FindingKind,
+    (kind, grain): (FindingKind, f64),
     config: &FusionConfig,
 ) -> Option<Shift> {
     let floor = if kind == FindingKind::Errors { config.failure_floor } else { config.relative_floor };
@@ -265,7 +397,7 @@ fn shift(
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {
         (true, true) => {
-            let (a, b) = (against(&recent, now, floor, config)?, against(&other, now, floor, config)?);
+            let (a, b) = (against(&recent, now, (floor, grain), config)?, against(&other, now, (floor, grain), config)?);
             if a.z * b.z <= 0.0 {
                 return None;
             }
@@ -273,17 +405,42 @@ fn shift(
         }
         _ => {
             let all = sorted(normal.iter().map(|p| p.1));
-            if all.len() < 2 { None } else { against(&all, now, floor, config) }
+            if all.len() < 2 { None } else { against(&all, now, (floor, grain), config) }
         }
     }
 }
 
-fn against(normal: &[f64], now: &[f64], floor: f64, config: &FusionConfig) -> Option<Shift> {
+/// What one event adds to a sample of a rate or of a share of failures, as far as its values tell: the least by which two of them differ;
+/// 0 for what does not count events. Of measured amounts values differ by next to nothing. Both in order.
+fn grain(of: MetricKind, kind: FindingKind, values: [&[f64]; 2]) -> f64 {
+    let counts = match of {
+        // That something begins anew is worth as much once as often.
+        _ if kind == FindingKind::Liveness => false,
+        MetricKind::Rate | MetricKind::Counter => true,
+        MetricKind::Ratio => kind == FindingKind::Errors,
+        MetricKind::Gauge => matches!(kind, FindingKind::Saturation | FindingKind::Resource | FindingKind::Traffic),
+        _ => false,
+    };
+    if !counts {
+        return 0.0;
+    }
+    let all = sorted(values.into_iter().flatten().copied().chain([0.0]));
+    let apart = |pair: &[f64]| match pair {
+        [a, b] if b - a > 1e-9 * b.abs() => Some(b - a),
+        _ => None,
+    };
+    let least = all.windows(2).filter_map(apart).fold(f64::INFINITY, f64::min);
+    if least.is_finite() { least } else { 0.0 }
+}
+
+fn against(normal: &[f64], now: &[f64], (floor, grain): (f64, f64), config: &FusionConfig) -> Option<Shift> {
     let (centre, scale) = location_and_scale(normal)?;
     let (low, high) = (quantile(now, 1.0 - config.reach)?, quantile(now, config.reach)?);
     let one = |to: f64| {
         // A share of what is compared bounds z where the norm is constant.
         let floor = (floor * centre.abs()).max(to.abs() / config.most_z).max(f64::MIN_POSITIVE);
+        // Counts of events vary by their square root at least.
+        let floor = floor.max((grain * centre.abs().max(grain)).sqrt());
         Shift { z: (to - centre) / scale.max(floor), from: centre, to }
     };
     let (down, up) = (one(low), one(high));

@@ -1,15 +1,19 @@
 //! Who may be the origin, from metrics, traces and logs together. // LOC-01, RCA-01
 
+mod accuse;
 mod calls;
+mod chance;
 mod config;
 mod costs;
 mod explain;
 mod fault;
 mod finding;
 mod flows;
+mod load;
 mod logs;
 mod metrics;
 mod observe;
+mod place;
 mod spans;
 mod summary;
 mod traces;
@@ -31,19 +35,21 @@ pub use finding::{Finding, FindingKind};
 pub(crate) use logs::place;
 pub(crate) use observe::{fault_of, kind_of};
 
-use crate::cite::{cite, first};
+use crate::cite::{cite, leading};
 use crate::config::hash;
 use crate::halves::cut;
 use crate::onset::onset;
 use crate::robust::{count, sorted};
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
+use accuse::Peers;
 use calls::Calls;
 use metrics::Metrics;
+use place::Placement;
 use spans::Operations;
 use summary::Summary;
 
 /// Raised whenever the same telemetry would be given other scores.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -130,8 +136,8 @@ fn default_roles() -> MetricRolesConfig {
         RoleRule::new(["availability", "success"], MetricRole::Errors, Polarity::LowerIsWorse).without(time),
         RoleRule::new(["net", "syscall"], MetricRole::Other, Polarity::Either),
         RoleRule::new(["request", "op", "workload"], MetricRole::Traffic, Polarity::Either)
-            .without(time)
-            .without(["error", "failed", "p50", "p90", "p95", "p99"]),
+            .without(time.into_iter().chain(["error", "failed", "p50", "p90", "p95", "p99"]))
+            .of_kinds([MetricKind::Gauge, MetricKind::Rate, MetricKind::Counter]),
     ];
     MetricRolesConfig { rules, ..MetricRolesConfig::default() }
 }
@@ -192,8 +198,18 @@ impl FusedLocalizer {
         let (operations, [old, new]) = spans::tables([&reference.spans, &fault.spans]);
         let (before, after) = (Summary::of(&old, &operations), Summary::of(&new, &operations));
         let calls = Calls::of([reference, fault], &operations, [&before, &after]);
-        let Metrics { mut findings, furthest } =
-            metrics::findings((reference, fault), symptom.map(|s| s.0), &self.roles, &calls, &self.config);
+        let (peers, placement) = (Peers::of(&calls), Placement::of([reference, fault]));
+        let called = spans::called([&old, &new], operations.len(), &peers);
+        let scope = metrics::Scope {
+            windows: (reference, fault),
+            symptom: symptom.map(|s| s.0),
+            roles: &self.roles,
+            calls: &calls,
+            peers: &peers,
+            placement: &placement,
+        };
+        let Metrics { mut findings, mut accusations, furthest, load, mut answered, slow, pushed } =
+            metrics::findings(&scope, &self.config);
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
             let beside = matches!(
@@ -206,17 +222,34 @@ impl FusedLocalizer {
             }
         }
         if !reference.spans.is_empty() {
-            findings.extend(traces::findings(&operations, (&before, &after), &self.config));
+            let (found, accused) = traces::findings(&operations, &called, (&before, &after), &self.config);
+            findings.extend(found);
+            accusations.extend(accused);
+            answered.extend(traces::answered(&operations, &called, (&before, &after), [reference, fault]));
         }
         if !reference.logs.is_empty() {
             let old = logs::Window { lines: &reference.logs, spans: &old, summary: &before };
             let new = logs::Window { lines: &fault.logs, spans: &new, summary: &after };
-            findings.extend(logs::findings(&operations, (old, new), &self.config));
+            let (found, accused) = logs::findings(&operations, &peers, (old, new), &self.config);
+            findings.extend(found);
+            accusations.extend(accused);
         }
         for finding in &mut findings {
-            finding.strength *= self.weight(finding.kind);
+            finding.strength *= self.weight(finding);
         }
+        placement.roll_up(&mut findings, &self.config);
+        findings.extend(accuse::findings(
+            &accusations,
+            &findings,
+            (&accuse::answers(&answered), &slow),
+            &calls,
+            &self.config,
+        ));
         explain::explain(&mut findings, &calls, &self.config);
+        findings.extend(load);
+        let number = |e: &EntityId| placement.whole(e).and_then(|whole| calls.number(whole));
+        load::explain(&mut findings, &pushed, &calls, number, &self.config);
+        placement.explain(&mut findings, &self.config);
         let felt: BTreeSet<u32> = findings
             .iter()
             .filter(|f| f.kind.family() != finding::Family::Own)
@@ -263,9 +296,11 @@ impl FusedLocalizer {
         answer
     }
 
-    fn weight(&self, kind: FindingKind) -> f64 {
+    fn weight(&self, finding: &Finding) -> f64 {
         let c = &self.config;
-        match kind {
+        match finding.kind {
+            // A machine's own counters are its way to everybody; those of one process are mostly others'.
+            FindingKind::NetworkCounters if place::is_machine(&finding.entity) => c.resource,
             FindingKind::Cpu | FindingKind::Memory | FindingKind::Resource | FindingKind::Saturation => {
                 c.resource
             }
@@ -341,6 +376,7 @@ fn entities<'a>(
         all.extend(window.metrics.iter().map(|s| s.entity()));
         all.extend(window.logs.iter().map(|l| &l.entity));
         all.extend(window.topology.edges().flat_map(|e| [&e.from, &e.to]));
+        all.extend(window.topology.entities().map(|e| &e.id));
     }
     all.into_iter().filter(|e| e.kind() != EntityKind::Network).collect()
 }
@@ -374,7 +410,10 @@ impl Localizer for FusedLocalizer {
         ctx: &Context,
     ) -> Result<Ranking> {
         ctx.check()?;
-        let Some(first) = first(anomalies) else { return Ok(Ranking::default()) };
+        let c = &self.config;
+        let Some(first) = leading(anomalies, c.onset.leading, c.unit, c.most_z) else {
+            return Ok(Ranking::default());
+        };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);
         let mut ranking = answer.ranking(Some(first.anomaly.onset)).by(self.id());
         for suspect in &mut ranking.suspects {

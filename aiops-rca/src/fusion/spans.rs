@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use aiops_core::model::{EntityId, Span, SpanId};
 
+use super::accuse::Peers;
+
 /// Number of an operation of an entity; in the order of entity and name.
 pub(super) type Operation = u32;
 
@@ -175,6 +177,29 @@ impl Item<'_> {
         index(self.slot)
     }
 }
+
+/// By operation: whom its spans call, as their attributes say. Where the first spans of an
+/// operation name nobody, none does. O(spans).
+pub(super) fn called<'a>(
+    windows: [&Spans<'a>; 2],
+    operations: usize,
+    peers: &Peers<'a>,
+) -> Vec<Option<&'a EntityId>> {
+    let mut called: Vec<Option<&EntityId>> = vec![None; operations];
+    let mut asked = vec![0_u8; operations];
+    for item in windows.into_iter().flat_map(Spans::iter) {
+        let at = index(item.operation);
+        let (Some(asked), Some(callee)) = (asked.get_mut(at), called.get_mut(at)) else { continue };
+        if *asked < ASKED && callee.is_none() {
+            *asked += 1;
+            *callee = peers.in_labels(&item.span.entity, &item.span.attributes);
+        }
+    }
+    called
+}
+
+/// Spans of an operation whose attributes are read.
+const ASKED: u8 = 4;
 
 /// A window of 2³² spans would fill a terabyte.
 fn number(at: usize) -> u32 {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use aiops_core::model::EntityId;
+use aiops_core::model::{EntityId, Signal, TelemetryWindow, time};
 
+use super::accuse::{Accusation, Answered};
+use super::chance::{believed, deviance};
 use super::config::FusionConfig;
 use super::finding::{Finding, FindingKind};
-use super::spans::Operations;
+use super::spans::{Operations, index};
 use super::summary::{Place, Pools, Summary, Times, as_f64};
 use crate::robust::count;
 
@@ -34,17 +36,41 @@ fn added(before: &Times, after: &Times, config: &FusionConfig) -> Option<Added> 
 const LEAST_SECONDS: f64 = 1e-6;
 
 /// O(places · log places), work apart.
-pub(super) fn findings(
-    operations: &Operations<'_>,
+pub(super) fn findings<'a>(
+    operations: &Operations<'a>,
+    called: &[Option<&'a EntityId>],
     (before, after): (&Summary, &Summary),
     config: &FusionConfig,
-) -> Vec<Finding> {
-    let mut found = times(operations, (before, after), config);
+) -> (Vec<Finding>, Vec<Accusation<'a>>) {
+    let mut accusations = Vec::new();
+    let mut found = times(operations, called, (before, after), config, &mut accusations);
     missing_children(operations, (before, after), config, &mut found);
     fewer_children(operations, (before, after), config, &mut found);
     new_work(operations, (before, after), config, &mut found);
-    failures(operations, (before, after), config, &mut found);
-    found
+    failures(operations, called, (before, after), config, &mut found, &mut accusations);
+    (found, accusations)
+}
+
+/// Spans a second of each entity's own operations, those of its calls left out, before and since: requests that reach it.
+pub(super) fn answered<'a>(
+    operations: &Operations<'a>,
+    called: &[Option<&'a EntityId>],
+    (before, after): (&Summary, &Summary),
+    windows: [&TelemetryWindow; 2],
+) -> Vec<Answered<'a>> {
+    let [was, is] = windows.map(|w| {
+        let start = w.spans.iter().map(|s| s.start).min();
+        start.map_or(0.0, |start| time::elapsed(start, w.range.end()).as_secs_f64()).max(1.0)
+    });
+    let mut sums: BTreeMap<&EntityId, (f64, f64)> = BTreeMap::new();
+    for (operation, entity, _) in operations.iter() {
+        if called.get(index(operation)).copied().flatten().is_none() {
+            let sum = sums.entry(entity).or_default();
+            *sum = (sum.0 + before.spans_of(operation), sum.1 + after.spans_of(operation));
+        }
+    }
+    let enough = sums.into_iter().filter(|(_, (then, _))| *then >= 1.0);
+    enough.map(|(entity, (then, now))| (entity, then / was, now / is)).collect()
 }
 
 /// What a place took before: as often as it was seen, else whatever lies between the callee and others, the caller and
@@ -65,10 +91,12 @@ fn known(
     own.or_else(|| pooled.into_iter().find(|t| t.n >= least)).copied()
 }
 
-fn times(
-    operations: &Operations<'_>,
+fn times<'a>(
+    operations: &Operations<'a>,
+    called: &[Option<&'a EntityId>],
     (before, after): (&Summary, &Summary),
     config: &FusionConfig,
+    accusations: &mut Vec<Accusation<'a>>,
 ) -> Vec<Finding> {
     let pools = before.pools(operations);
     let mut slower: Vec<(Place, Added)> = Vec::new();
@@ -114,7 +142,23 @@ fn times(
         match place {
             Place::Own(operation) => {
                 let Some((entity, name)) = operations.get(*operation) else { continue };
-                add(entity, FindingKind::SelfTime, a.seconds, a, format!("{name}: own time {took}"));
+                // Time that a call takes beyond what the callee tells is nobody's own.
+                let Some(callee) = called.get(index(*operation)).copied().flatten() else {
+                    add(entity, FindingKind::SelfTime, a.seconds, a, format!("{name}: own time {took}"));
+                    continue;
+                };
+                let times = a.each / (config.many_times * a.was.max(LEAST_SECONDS));
+                let share = if total > 0.0 { a.seconds / total } else { 0.0 };
+                let certainty =
+                    config.strength(a.z) * (total / usual.max(f64::MIN_POSITIVE)).max(times).min(1.0);
+                accusations.push(Accusation {
+                    by: entity,
+                    of: callee,
+                    kind: FindingKind::CallTime,
+                    signal: Signal::Traces,
+                    strength: certainty * share * config.span_time,
+                    statement: format!("{name}: calls took {took}"),
+                });
             }
             Place::Between { caller, callee } => {
                 let (Some(caller), Some(callee)) = (operations.get(*caller), operations.get(*callee)) else {
@@ -236,12 +280,15 @@ fn new_work(
     }
 }
 
-fn failures(
-    operations: &Operations<'_>,
+fn failures<'a>(
+    operations: &Operations<'a>,
+    called: &[Option<&'a EntityId>],
     (before, after): (&Summary, &Summary),
     config: &FusionConfig,
     found: &mut Vec<Finding>,
+    accusations: &mut Vec<Accusation<'a>>,
 ) {
+    let looked = count(operations.len());
     for (operation, entity, name) in operations.iter() {
         let (then, now) = (before.seen(operation), after.seen(operation));
         if now.failed == 0 {
@@ -250,9 +297,22 @@ fn failures(
         let (n, m, failed) = (as_f64(then.spans), as_f64(now.spans), as_f64(now.failed));
         let rate = (as_f64(then.failed) + HALF) / (n + 1.0);
         let z = (failed - rate * m) / (rate * m + HALF * HALF).sqrt();
-        let strength = config.strength(z) * (failed / m.max(1.0)).sqrt() * config.span_errors;
+        let odds = deviance((as_f64(then.failed), n), (failed, m), 1.0 + config.overdispersion * failed);
+        // Of an operation that was not seen before nothing is known.
+        let sure = if n > 0.0 { believed(odds, looked) } else { 1.0 };
+        let strength = config.strength(z) * (failed / m.max(1.0)).sqrt() * sure * config.span_errors;
         if strength >= config.least_strength {
             let statement = format!("{name}: {failed} of {m} spans failed");
+            if let Some(callee) = called.get(index(operation)).copied().flatten() {
+                accusations.push(Accusation {
+                    by: entity,
+                    of: callee,
+                    kind: FindingKind::CallErrors,
+                    signal: Signal::Traces,
+                    strength,
+                    statement: statement.clone(),
+                });
+            }
             found.push(Finding::new(entity, FindingKind::SpanErrors, strength, statement));
         }
     }

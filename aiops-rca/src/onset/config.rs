@@ -33,6 +33,8 @@ pub struct OnsetConfig {
     pub least: f64,
     /// Standard deviations from which values of one sample, or the time of one span, count no more; default 4, 1..=100.
     pub clip: f64,
+    /// Strength of an anomaly, as a share of the strongest one's, from which it tells when the trouble began; default 0.5, 0..=1.
+    pub leading: f64,
     /// Fewest events of a channel on either side; default 5, 1 or more.
     pub least_events: usize,
 }
@@ -48,6 +50,7 @@ impl Default for OnsetConfig {
             penalty: 8.0,
             least: 12.0,
             clip: 4.0,
+            leading: 0.5,
             least_events: 5,
         }
     }
@@ -76,6 +79,7 @@ impl OnsetConfig {
         }
         within("onset.penalty", self.penalty, 0.0, 1000.0)?;
         within("onset.least", self.least, 0.0, 1e6)?;
+        within("onset.leading", self.leading, 0.0, 1.0)?;
         within("onset.clip", self.clip, 1.0, 100.0)?;
         if self.least_events == 0 {
             return Err(out_of_range("onset.least_events", self.least_events, "1 or more"));

@@ -337,7 +337,13 @@ impl MetricRoles {
             caller,
         };
         if let Some(own) = self.rules.iter().take(self.config.rules.len()).find(|r| r.matches(&words, kind)) {
-            return own.give(class);
+            let class = own.give(class);
+            // More requests that fail are no more traffic.
+            return if class.role == MetricRole::Traffic {
+                builtin::refine(class, &words, &outcomes)
+            } else {
+                class
+            };
         }
         if builtin::is_failure_function(outer_name(&series.name)) {
             // `error_ratio(requests)`: what is derived speaks of failures, whatever it is derived from.

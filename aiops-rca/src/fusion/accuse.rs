@@ -1,0 +1,176 @@
+//! What callers say of those they call.
+//!
+//! An error about a call to somebody speaks of that one or of the way to it before it speaks of the writer. It is told by the name that
+//! a line holds, by the peer that a span or a metric of a client names. Names are those of the topology; no phrase is known.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aiops_core::model::{EntityId, Labels, Signal};
+
+use super::calls::Calls;
+use super::config::FusionConfig;
+use super::finding::{Family, Finding, FindingKind};
+use crate::robust::count;
+
+/// Labels under which a span names whom it calls: OpenTelemetry's conventions, older ones last.
+const PEERS: [&str; 6] =
+    ["peer.service", "server.address", "db.namespace", "messaging.destination.name", "net.peer.name", "db.name"];
+
+/// Whom everybody calls, by name.
+#[derive(Debug, Default)]
+pub(super) struct Peers<'a>(HashMap<&'a EntityId, HashMap<&'a str, &'a EntityId>>);
+
+impl<'a> Peers<'a> {
+    /// O(calls).
+    pub(super) fn of(calls: &Calls<'a>) -> Self {
+        let mut peers: HashMap<&EntityId, HashMap<&str, &EntityId>> = HashMap::new();
+        for (number, caller) in calls.entities() {
+            for callee in calls.callees(number).iter().filter_map(|c| calls.entity(*c)) {
+                // Of callees of one name the first in order.
+                peers.entry(caller).or_default().entry(callee.name()).or_insert(callee);
+            }
+        }
+        Self(peers)
+    }
+
+    /// The callee of `caller` that has this name.
+    pub(super) fn named(&self, caller: &EntityId, name: &str) -> Option<&'a EntityId> {
+        self.0.get(caller)?.get(name).copied()
+    }
+
+    /// The callee of `caller` that a text names first: as a word, or as the host of an address.
+    pub(super) fn in_text(&self, caller: &EntityId, text: &str) -> Option<&'a EntityId> {
+        let names = self.0.get(caller)?;
+        let of_name = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        let words = text.split(|c| !of_name(c)).filter(|w| !w.is_empty());
+        let known = |word: &str| {
+            let word = word.trim_matches('.');
+            let host = word.split_once('.').map_or(word, |(host, _)| host);
+            names.get(word).or_else(|| names.get(host)).copied()
+        };
+        words.into_iter().find_map(known)
+    }
+
+    /// The callee of `caller` that a span's attributes name.
+    pub(super) fn in_labels(&self, caller: &EntityId, labels: &Labels) -> Option<&'a EntityId> {
+        if labels.is_empty() {
+            return None;
+        }
+        let names = self.0.get(caller)?;
+        PEERS.iter().filter_map(|label| labels.get(label)).find_map(|name| names.get(name).copied())
+    }
+}
+
+/// That calls of one to another fail or take long.
+#[derive(Debug, Clone)]
+pub(super) struct Accusation<'a> {
+    pub(super) by: &'a EntityId,
+    pub(super) of: &'a EntityId,
+    /// [`FindingKind::CallErrors`] or [`FindingKind::CallTime`].
+    pub(super) kind: FindingKind,
+    /// Where it was read.
+    pub(super) signal: Signal,
+    pub(super) strength: f64,
+    pub(super) statement: String,
+}
+
+/// What is seen of somebody who is accused.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Whether it tells of the requests it answers, before and since.
+    pub(super) answers: bool,
+    /// Share of the requests to be expected that it no longer answers, 0..=1.
+    pub(super) silent: f64,
+}
+
+/// Findings about those who are accused.
+///
+/// The share of an accusation that is held against the one accused is its part in what accuser and accused have in common with other
+/// calls: how many of its callers accuse it, beside how many of those it calls the accuser accuses, both squared as for time between
+/// entities, and as far as nothing vouches for it. What is left of time is the way's. Who answers the requests that it was sent before as it did before is well. Who is
+/// silent, or tells nothing at all, has nothing to show for itself.
+///
+/// O(accusations · log accusations + calls).
+pub(super) fn findings(
+    accusations: &[Accusation<'_>],
+    others: &[Finding],
+    (seen, slow): (&BTreeMap<&EntityId, Seen>, &BTreeMap<&EntityId, f64>),
+    calls: &Calls<'_>,
+    config: &FusionConfig,
+) -> Vec<Finding> {
+    // By accuser and accused, how loudly, over kinds.
+    let mut pairs: BTreeMap<(&EntityId, &EntityId), f64> = BTreeMap::new();
+    for a in accusations {
+        let loudest = pairs.entry((a.by, a.of)).or_default();
+        *loudest = loudest.max(a.strength);
+    }
+    let mut trouble: BTreeMap<&EntityId, f64> = BTreeMap::new();
+    for finding in others.iter().filter(|f| f.kind.family() != Family::Traffic) {
+        let worst = trouble.entry(&finding.entity).or_default();
+        *worst = worst.max(finding.strength);
+    }
+    let likewise = |strength: f64, other: Option<&f64>| other.is_some_and(|o| *o >= config.likewise * strength);
+    let smoothed = |n: usize, of: usize| (count(n) - 0.5).max(0.5) / count(of.max(1));
+    let mut between: BTreeMap<&EntityId, (f64, &Accusation<'_>)> = BTreeMap::new();
+    let mut strongest: BTreeMap<(&EntityId, FindingKind, Signal), (f64, &Accusation<'_>)> = BTreeMap::new();
+    for accusation in accusations {
+        let (Some(by), Some(of)) = (calls.number(accusation.by), calls.number(accusation.of)) else { continue };
+        let loud = pairs.get(&(accusation.by, accusation.of)).copied().unwrap_or(accusation.strength);
+        let name = |n: &u32| calls.entity(*n);
+        let callers = calls.callers(of).iter().filter_map(name);
+        let accusers = callers.filter(|c| likewise(loud, pairs.get(&(*c, accusation.of)))).count();
+        let callees = calls.callees(by).iter().filter_map(name);
+        let accused = callees.filter(|c| likewise(loud, pairs.get(&(accusation.by, *c)))).count();
+        let from = smoothed(accused, calls.callees(by).len()).powi(2);
+        let to = smoothed(accusers, calls.callers(of).len()).powi(2) * (1.0 + config.accused_prior);
+        let told = seen.get(accusation.of).copied().unwrap_or_default();
+        let known = |of: &BTreeMap<&EntityId, f64>| of.get(accusation.of).copied().unwrap_or(0.0);
+        let own = known(&trouble).max(known(slow));
+        let unwell = own / (own + config.half_sure);
+        let vouched = if told.answers { (1.0 - told.silent) * (1.0 - unwell) } else { 0.0 };
+        let share = (1.0 - config.vouched * vouched) * to / (from + to).max(f64::MIN_POSITIVE);
+        let strength = accusation.strength * share;
+        let best = strongest
+            .entry((accusation.of, accusation.kind, accusation.signal))
+            .or_insert((0.0, accusation));
+        if strength > best.0 {
+            *best = (strength, accusation);
+        }
+        // Errors are written by the accuser, who has them already. Time that the one called does not take passes on the way to it.
+        if accusation.kind == FindingKind::CallTime {
+            let rest = between.entry(accusation.by).or_insert((0.0, accusation));
+            let left = accusation.strength * (1.0 - share);
+            if left > rest.0 {
+                *rest = (left, accusation);
+            }
+        }
+    }
+    let told = strongest.into_iter().filter(|(_, (strength, _))| *strength >= config.least_strength);
+    let finding = |((of, kind, signal), (strength, accusation)): (_, (f64, &Accusation<'_>))| {
+        let statement = format!("{} says: {}", accusation.by, accusation.statement);
+        Finding { signal, hearsay: true, ..Finding::new(of, kind, strength, statement) }
+    };
+    let mut found: Vec<Finding> = told.map(finding).collect();
+    for (by, (strength, accusation)) in between {
+        if strength >= config.least_strength {
+            let statement = format!("on the way to {}: {}", accusation.of, accusation.statement);
+            let way = Finding::new(by, FindingKind::CallTime, strength, statement);
+            found.push(Finding { signal: accusation.signal, ..way });
+        }
+    }
+    found
+}
+
+/// Requests that an entity answers in a second, before and since.
+pub(super) type Answered<'a> = (&'a EntityId, f64, f64);
+
+/// Who tells of the requests it answers, and how many fewer these are; of what spans and metrics say, the worse.
+pub(super) fn answers<'a>(rates: &[Answered<'a>]) -> BTreeMap<&'a EntityId, Seen> {
+    let mut seen: BTreeMap<&EntityId, Seen> = BTreeMap::new();
+    for (entity, before, now) in rates.iter().filter(|r| r.1 > 0.0) {
+        let entry = seen.entry(entity).or_default();
+        entry.answers = true;
+        entry.silent = entry.silent.max((1.0 - now / before).clamp(0.0, 1.0));
+    }
+    seen
+}
