@@ -13,8 +13,14 @@ use super::finding::{Family, Finding, FindingKind};
 use crate::robust::count;
 
 /// Labels under which a span names whom it calls: OpenTelemetry's conventions, older ones last.
-const PEERS: [&str; 6] =
-    ["peer.service", "server.address", "db.namespace", "messaging.destination.name", "net.peer.name", "db.name"];
+const PEERS: [&str; 6] = [
+    "peer.service",
+    "server.address",
+    "db.namespace",
+    "messaging.destination.name",
+    "net.peer.name",
+    "db.name",
+];
 
 /// Whom everybody calls, by name.
 #[derive(Debug, Default)]
@@ -109,12 +115,15 @@ pub(super) fn findings(
         let worst = trouble.entry(&finding.entity).or_default();
         *worst = worst.max(finding.strength);
     }
-    let likewise = |strength: f64, other: Option<&f64>| other.is_some_and(|o| *o >= config.likewise * strength);
+    let likewise =
+        |strength: f64, other: Option<&f64>| other.is_some_and(|o| *o >= config.likewise * strength);
     let smoothed = |n: usize, of: usize| (count(n) - 0.5).max(0.5) / count(of.max(1));
     let mut between: BTreeMap<&EntityId, (f64, &Accusation<'_>)> = BTreeMap::new();
     let mut strongest: BTreeMap<(&EntityId, FindingKind, Signal), (f64, &Accusation<'_>)> = BTreeMap::new();
     for accusation in accusations {
-        let (Some(by), Some(of)) = (calls.number(accusation.by), calls.number(accusation.of)) else { continue };
+        let (Some(by), Some(of)) = (calls.number(accusation.by), calls.number(accusation.of)) else {
+            continue;
+        };
         let loud = pairs.get(&(accusation.by, accusation.of)).copied().unwrap_or(accusation.strength);
         let name = |n: &u32| calls.entity(*n);
         let callers = calls.callers(of).iter().filter_map(name);
@@ -130,9 +139,8 @@ pub(super) fn findings(
         let vouched = if told.answers { (1.0 - told.silent) * (1.0 - unwell) } else { 0.0 };
         let share = (1.0 - config.vouched * vouched) * to / (from + to).max(f64::MIN_POSITIVE);
         let strength = accusation.strength * share;
-        let best = strongest
-            .entry((accusation.of, accusation.kind, accusation.signal))
-            .or_insert((0.0, accusation));
+        let best =
+            strongest.entry((accusation.of, accusation.kind, accusation.signal)).or_insert((0.0, accusation));
         if strength > best.0 {
             *best = (strength, accusation);
         }

@@ -11,7 +11,8 @@ pub(super) fn deviance((then, there): (f64, f64), (seen, of): (f64, f64), disper
     if there <= 0.0 || of <= 0.0 || k <= 0.0 {
         return 0.0;
     }
-    let part = |k: f64, expected: f64| if k > 0.0 { k * (k / expected.max(f64::MIN_POSITIVE)).ln() } else { 0.0 };
+    let part =
+        |k: f64, expected: f64| if k > 0.0 { k * (k / expected.max(f64::MIN_POSITIVE)).ln() } else { 0.0 };
     let mut sum = part(then, k * there / n) + part(seen, k * of / n);
     if then <= there && seen <= of && k < n {
         sum += part(there - then, (n - k) * there / n) + part(of - seen, (n - k) * of / n);
@@ -47,7 +48,8 @@ mod tests {
         assert!(deviance((30.0, 100.0), (10.0, 100.0), 1.0) < 0.0);
         assert!(deviance((30.0, 100.0), (3.0, 10.0), 1.0).abs() < 1e-9);
         assert_eq!(deviance((0.0, 0.0), (5.0, 10.0), 1.0), 0.0);
-        let (plain, clumped) = (deviance((1.0, 100.0), (9.0, 100.0), 1.0), deviance((1.0, 100.0), (9.0, 100.0), 3.0));
+        let (plain, clumped) =
+            (deviance((1.0, 100.0), (9.0, 100.0), 1.0), deviance((1.0, 100.0), (9.0, 100.0), 3.0));
         assert!((plain / clumped - 3.0).abs() < 1e-9);
         // More lines than spans.
         assert!(deviance((100.0, 50.0), (400.0, 50.0), 1.0) > 100.0);

@@ -41,7 +41,11 @@ impl Arriving {
 pub(super) struct Askers<'a>(pub(super) BTreeMap<(&'a EntityId, &'a str), Vec<(&'a EntityId, Arriving)>>);
 
 /// The entity that a label names by kind and name.
-pub(super) fn asker<'a>(key: &SeriesKey, known: &BTreeSet<&'a EntityId>, own: &EntityId) -> Option<&'a EntityId> {
+pub(super) fn asker<'a>(
+    key: &SeriesKey,
+    known: &BTreeSet<&'a EntityId>,
+    own: &EntityId,
+) -> Option<&'a EntityId> {
     key.labels.iter().find_map(|(label, value)| {
         let of = |e: &&&EntityId| e.kind().as_str() == label && e.name() == value && **e != own;
         known.iter().find(of).copied()
@@ -110,7 +114,8 @@ pub(super) fn multiplied<'a>(
         let mut finding = Finding::new(caller, FindingKind::CallsMore, strength, statement);
         let number = calls.number(caller);
         let others = number.into_iter().flat_map(|n| calls.callees(n)).filter_map(|n| calls.entity(*n));
-        let sent_on = others.filter(|o| o != callee).filter_map(|o| poorer.get(o)).copied().fold(0.0, f64::max);
+        let sent_on =
+            others.filter(|o| o != callee).filter_map(|o| poorer.get(o)).copied().fold(0.0, f64::max);
         finding.own = 1.0 - config.explained * (config.calls_more * sent_on / strength).min(1.0);
         found.push((finding, *callee));
     }

@@ -215,8 +215,7 @@ fn missing(
         let share = 1.0 - seen / expected.max(f64::MIN_POSITIVE);
         let z = standard_errors(expected, seen + HALF, config);
         let now = after.lines.get(key);
-        let fewer =
-            -odds((writer, Some(then), now), (before, after), 1.0 + config.overdispersion * expected);
+        let fewer = -odds((writer, Some(then), now), (before, after), 1.0 + config.overdispersion * expected);
         let strength = config.strength(z) * share * believed(fewer, looked) * config.log_missing;
         if expected >= config.least_expected && strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");

@@ -175,8 +175,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let side = if class.side == Side::Client { config.client_side } else { 1.0 };
         // A machine's metric repeated at everyone on it tells little about one of them.
         let of_machine = is_machine(entity);
-        let host =
-            if of_host(&series.key().name) && !of_machine { config.host_metric } else { 1.0 };
+        let host = if of_host(&series.key().name) && !of_machine { config.host_metric } else { 1.0 };
         let mut certainty = config.strength(shift.z.abs());
         let mut weight = harm * side * host;
         let mut shared = false;
@@ -301,7 +300,10 @@ struct Copies<'a, 's> {
 }
 
 impl<'a, 's> Copies<'a, 's> {
-    fn before(normal: &BTreeMap<(&'a EntityId, &SeriesKey), Track<'a>>, placement: &'s Placement<'a>) -> Self {
+    fn before(
+        normal: &BTreeMap<(&'a EntityId, &SeriesKey), Track<'a>>,
+        placement: &'s Placement<'a>,
+    ) -> Self {
         let mut before: BTreeMap<&EntityId, BTreeSet<&EntityId>> = BTreeMap::new();
         for (part, _) in normal.keys() {
             if let Some(whole) = placement.whole(part) {
@@ -397,7 +399,10 @@ fn shift(
     let enough = |v: &[f64]| v.len() >= config.least_samples;
     match (enough(&recent), enough(&other)) {
         (true, true) => {
-            let (a, b) = (against(&recent, now, (floor, grain), config)?, against(&other, now, (floor, grain), config)?);
+            let (a, b) = (
+                against(&recent, now, (floor, grain), config)?,
+                against(&other, now, (floor, grain), config)?,
+            );
             if a.z * b.z <= 0.0 {
                 return None;
             }
@@ -418,7 +423,9 @@ fn grain(of: MetricKind, kind: FindingKind, values: [&[f64]; 2]) -> f64 {
         _ if kind == FindingKind::Liveness => false,
         MetricKind::Rate | MetricKind::Counter => true,
         MetricKind::Ratio => kind == FindingKind::Errors,
-        MetricKind::Gauge => matches!(kind, FindingKind::Saturation | FindingKind::Resource | FindingKind::Traffic),
+        MetricKind::Gauge => {
+            matches!(kind, FindingKind::Saturation | FindingKind::Resource | FindingKind::Traffic)
+        }
         _ => false,
     };
     if !counts {

@@ -27,8 +27,7 @@ fn suspect(of: &FusedSuspect, since: Option<Timestamp>) -> Suspect {
     let mut suspect = Suspect::new(of.entity.clone(), of.supported);
     suspect.path.clone_from(&of.path);
     let seen = of.findings.iter().filter(|f| f.strength * f.own > 0.0).map(|f| {
-        let mut seen =
-            Observation::new(f.signal, word_of(f.kind), f.strength * f.own, f.statement.clone());
+        let mut seen = Observation::new(f.signal, word_of(f.kind), f.strength * f.own, f.statement.clone());
         seen.since = since;
         seen
     });

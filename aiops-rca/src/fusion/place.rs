@@ -46,10 +46,15 @@ impl<'a> Placement<'a> {
             return;
         }
         // By whole, kind and what the finding is about: the copies that show it.
-        let mut alike: BTreeMap<(&EntityId, FindingKind, &str), Vec<(&EntityId, f64, usize)>> = BTreeMap::new();
+        let mut alike: BTreeMap<(&EntityId, FindingKind, &str), Vec<(&EntityId, f64, usize)>> =
+            BTreeMap::new();
         for (at, finding) in findings.iter().enumerate() {
             let Some((part, whole)) = self.whole.get_key_value(&finding.entity) else { continue };
-            alike.entry((whole, finding.kind, finding.metric.as_str())).or_default().push((part, finding.strength, at));
+            alike.entry((whole, finding.kind, finding.metric.as_str())).or_default().push((
+                part,
+                finding.strength,
+                at,
+            ));
         }
         let mut moved: BTreeSet<usize> = BTreeSet::new();
         let mut raised = Vec::new();
@@ -61,7 +66,8 @@ impl<'a> Placement<'a> {
             if count(strong.len()) < config.most_copies * count(all) {
                 continue;
             }
-            let Some(first) = copies.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0))) else {
+            let Some(first) = copies.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
+            else {
                 continue;
             };
             let Some(finding) = findings.get(first.2) else { continue };
@@ -100,7 +106,8 @@ impl<'a> Placement<'a> {
             findings.iter().map(|f| left(f).filter(|_| is_machine(&f.entity) && f.strength > 0.0)).collect();
         let mut sick: BTreeMap<&EntityId, f64> = BTreeMap::new();
         for (finding, left) in findings.iter_mut().zip(left) {
-            let (Some(left), Some((machine, _))) = (left, self.residents.get_key_value(&finding.entity)) else {
+            let (Some(left), Some((machine, _))) = (left, self.residents.get_key_value(&finding.entity))
+            else {
                 continue;
             };
             finding.own *= left;

@@ -212,15 +212,20 @@ fn leading(
     loudest: f64,
 ) -> (FaultType, Option<FindingKind>) {
     let (fault, kind) = fault_of(&scene.system, silent.iter().map(|(kind, seen)| (*kind, seen.strength)));
-    if fault != FaultType::ResourceExhaustion {
-        return (fault, kind);
-    }
     let strongest = |of: &dyn Fn(&FindingKind) -> bool| {
         silent.iter().filter(|s| of(&s.0)).map(|s| s.1.strength).fold(0.0, f64::max)
     };
+    let enough = scene.config.observed.commensurate;
+    // More calls for each request are other work, and what is used and how long it takes are its effects.
+    let more = strongest(&|k| *k == FindingKind::CallsMore);
+    if more > 0.0 && more >= enough * strongest(&|_| true).max(loudest) {
+        return (FaultType::Code, Some(FindingKind::CallsMore));
+    }
+    if fault != FaultType::ResourceExhaustion {
+        return (fault, kind);
+    }
     let usage = strongest(&|k| k.effect() == Effect::Usage);
     let failing = strongest(&|k| FAILURES.contains(k));
-    let enough = scene.config.observed.commensurate;
     if usage < enough * failing {
         (FaultType::Code, Some(FindingKind::LogErrors))
     } else if usage < enough * loudest {
@@ -280,6 +285,7 @@ const FAMILIES: [(FaultType, &[FindingKind]); 3] = [
         &[
             FindingKind::WorkMissing,
             FindingKind::CallsMissing,
+            FindingKind::CallsMore,
             FindingKind::WorkNew,
             FindingKind::SpanErrors,
             FindingKind::LogErrors,
@@ -307,6 +313,7 @@ fn mechanism(kind: FindingKind) -> &'static str {
         | FindingKind::WorkNew
         | FindingKind::LogNew
         | FindingKind::LogMissing
+        | FindingKind::CallsMore
         | FindingKind::CallsMissing => CHANGED_WORK,
         _ => NETWORK_PATH,
     }

@@ -274,3 +274,26 @@ fn mechanisms_of_one_kind_are_no_rivals() {
     let rival = sure(also().into_iter().chain([seen("log_errors", 2.0, "panicked at")]).collect());
     assert!(rival < alone, "{rival} {alone}");
 }
+
+#[test]
+fn more_calls_for_each_request_are_other_work_and_the_rest_is_its_effect() {
+    let world = World::shop();
+    let observations = vec![
+        seen("calls_more", 2.0, "12 times as many calls to store for each request"),
+        seen("cpu", 2.5, "cpu rose"),
+        seen("self_time", 3.0, "own time 100 ms more"),
+    ];
+    let diagnosis = diagnosed(&world, vec![(service("orders"), observations)]);
+    assert_eq!(first(&diagnosis).fault, FaultType::Code);
+}
+
+#[test]
+fn who_says_how_a_call_failed_tells_what_others_only_count() {
+    let world = World::shop();
+    let observations = vec![
+        seen("call_errors", 5.0, "service/orders says: 12 calls without an answer"),
+        seen("call_errors", 4.0, "service/orders says: lookup of inventory: no such host"),
+    ];
+    let diagnosis = diagnosed(&world, vec![(service("inventory"), observations)]);
+    assert_eq!(first(&diagnosis).fault, FaultType::Network);
+}
