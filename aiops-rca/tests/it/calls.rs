@@ -297,3 +297,28 @@ fn who_says_how_a_call_failed_tells_what_others_only_count() {
     let diagnosis = diagnosed(&world, vec![(service("inventory"), observations)]);
     assert_eq!(first(&diagnosis).fault, FaultType::Network);
 }
+
+#[test]
+fn that_callers_find_it_failing_is_the_effect_of_what_fails_within_it() {
+    let accused = |within: Option<Observation>| {
+        let said = seen("call_errors", 2.0, "service/orders says: connect to inventory: connection refused");
+        let observations = std::iter::once(said).chain(within).collect();
+        first(&diagnosed(&World::shop(), vec![(service("inventory"), observations)])).fault
+    };
+    assert_eq!(accused(None), FaultType::Dependency);
+    assert_eq!(accused(Some(seen("memory", 2.0, "memory rose"))), FaultType::ResourceExhaustion);
+    // And so for the one who complains.
+    let complains = |within: bool| {
+        let mut world = World::shop();
+        if within {
+            let copy = EntityId::instance("inventory-1");
+            let key = aiops_core::model::SeriesKey::new("process_resident_memory_bytes");
+            let shape = aiops_core::model::Shape::SteadyIncrease;
+            world.deviates(&copy, key, aiops_core::model::MetricKind::Gauge, shape, 38, 1e8, 5e8);
+        }
+        let line = seen("log_errors", 5.0, "connect to inventory: connection refused");
+        let diagnosis = diagnosed(&world, vec![(service("orders"), vec![line])]);
+        first(&diagnosis).confidence.probability()
+    };
+    assert!(complains(true) < complains(false));
+}
