@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`approval`] | what people are asked and answer, kept |
 //! | [`audit`] | what was seen, decided and done, so that nobody can change it unseen |
+//! | [`case_folder`] | open cases on disk, for whoever takes them up |
 //! | [`fitted`] | which fitted state was made of what, and which decides |
 //! | [`graduation`] | which classes of action may run alone, and why |
 //! | [`guards`] | what must agree before anything is done |
 //! | [`incident`] | where every incident stands, after a restart |
 //! | [`journal`] | what was done, written down before it is done |
 //! | [`kill`] | a switch that is a file |
+//! | [`learning`] | what follows from a closed case |
 //! | [`lease`] | which of several replicas may act |
 //! | [`ledger`] | the files behind journal, audit log and the rest |
 //! | [`planner`] | from a diagnosed case to typed proposals |
@@ -19,6 +21,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod case_folder;
 mod config;
 pub mod fitted;
 pub mod graduation;
@@ -26,6 +29,7 @@ pub mod guards;
 pub mod incident;
 pub mod journal;
 pub mod kill;
+pub mod learning;
 pub mod lease;
 pub mod ledger;
 mod names;
@@ -36,10 +40,12 @@ pub mod verifier;
 
 pub use approval::{ApprovalConfig, ApprovalDesk};
 pub use audit::{AuditConfig, FileAudit};
+pub use case_folder::CaseFolder;
 pub use fitted::FittedRegistry;
 pub use graduation::{Graduation, GraduationConfig};
 pub use journal::FileJournal;
 pub use kill::KillFile;
+pub use learning::{Learning, Lessons};
 pub use lease::{FileLease, Lease};
 pub use planner::{PlannerConfig, RemedyPlanner};
 pub use policy::{Policy, PolicyTable};

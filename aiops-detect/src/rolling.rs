@@ -14,9 +14,8 @@ use aiops_core::model::{
     Anomaly, Baseline, DetectorId, EntityId, FetchRequest, FittedHash, MatchOp, MetricSeries, Selector,
     SeriesKey, Severity, Signal, TelemetryWindow, TimeAxis, time::elapsed,
 };
-use aiops_core::seam::{Detector, Fit};
-use aiops_core::{Context, Error, ErrorKind, Result};
-use async_trait::async_trait;
+use aiops_core::seam::Fit;
+use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 /// Version of [`FittedRolling`]'s serialised form.
@@ -199,7 +198,7 @@ impl RollingDetector {
         &self.fitted
     }
 
-    /// The synchronous form of [`Detector::detect`]. O(n log n) in the samples of each series.
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect). O(n log n) in the samples of each series.
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let report = deviations(window, &self.fitted.references, &self.fitted.config);
@@ -263,18 +262,4 @@ pub(crate) fn typical_step(times: &TimeAxis) -> Option<Duration> {
     }
 }
 
-#[async_trait]
-impl Detector for RollingDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(RollingDetector);

@@ -173,8 +173,7 @@ impl Pipeline {
         receipt: ReceiptRecord,
         ctx: &Context,
     ) -> Result<Attempt> {
-        self.append(case, |case| case.act(receipt.clone()));
-        self.audit(case, "acted", &receipt, ctx).await?;
+        self.note_action(case, &receipt, ctx).await?;
         match &receipt.outcome {
             ActionOutcome::Failed { reason } => {
                 return Ok(Attempt::Stopped(format!("the action failed: {reason}")));
@@ -185,7 +184,27 @@ impl Pipeline {
             ActionOutcome::Completed if proposal.purpose != Purpose::Remedy => return Ok(Attempt::Reverted),
             ActionOutcome::Completed => {}
         }
-        let report = self.verify(case, &receipt, ctx).await;
+        self.verify_and_record(case, &receipt, ctx).await
+    }
+
+    pub(super) async fn note_action(
+        &self,
+        case: &mut Case,
+        receipt: &ReceiptRecord,
+        ctx: &Context,
+    ) -> Result<()> {
+        self.append(case, |case| case.act(receipt.clone()));
+        self.audit(case, "acted", receipt, ctx).await
+    }
+
+    /// What telemetry says of a remedy that ran, written down.
+    pub(super) async fn verify_and_record(
+        &self,
+        case: &mut Case,
+        receipt: &ReceiptRecord,
+        ctx: &Context,
+    ) -> Result<Attempt> {
+        let report = self.verify(case, receipt, ctx).await;
         let recovery = report.recovery;
         self.audit(case, "verified", &report, ctx).await?;
         let verified = JournalEntry::Verified { key: receipt.key.clone(), recovery, at: ctx.now() };

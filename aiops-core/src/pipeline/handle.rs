@@ -6,6 +6,7 @@ use tracing::Instrument as _;
 
 use super::Pipeline;
 use super::act::Attempt;
+use super::resume::LeftOff;
 use crate::action::Proposal;
 use crate::case::{Case, CasePart, CaseStatus};
 use crate::context::{Cancellation, Context};
@@ -14,7 +15,7 @@ use crate::model::{Diagnosis, DiagnosisStatus, Recovery, time};
 use crate::seam::{Notification, NotificationKind};
 
 /// How a round ended.
-enum Round {
+pub(super) enum Round {
     /// The case is over.
     Closed(CaseStatus),
     /// It did not help; look again and re-diagnose.
@@ -30,10 +31,21 @@ impl Pipeline {
     }
 
     /// The same, beginning no action after `shutdown`.
-    pub(super) async fn handle_until(&self, mut case: Case, ctx: &Context, shutdown: &Cancellation) -> Case {
+    pub(super) async fn handle_until(&self, case: Case, ctx: &Context, shutdown: &Cancellation) -> Case {
+        self.handle_from(case, None, ctx, shutdown).await
+    }
+
+    /// The same from where a former run left the case.
+    pub(super) async fn handle_from(
+        &self,
+        mut case: Case,
+        left: Option<LeftOff>,
+        ctx: &Context,
+        shutdown: &Cancellation,
+    ) -> Case {
         let span = tracing::info_span!("case", id = %case.id());
         let limited = ctx.with_timeout(self.config.case_timeout);
-        let status = match self.rounds(&mut case, &limited, shutdown).instrument(span).await {
+        let status = match self.rounds(&mut case, left, &limited, shutdown).instrument(span).await {
             Ok(status) => status,
             Err(e) => CaseStatus::Escalated { reason: e.to_string() },
         };
@@ -47,10 +59,28 @@ impl Pipeline {
         case
     }
 
-    async fn rounds(&self, case: &mut Case, ctx: &Context, shutdown: &Cancellation) -> Result<CaseStatus> {
+    async fn rounds(
+        &self,
+        case: &mut Case,
+        left: Option<LeftOff>,
+        ctx: &Context,
+        shutdown: &Cancellation,
+    ) -> Result<CaseStatus> {
+        let resumed = left.is_some();
+        let untouched = matches!(left, Some(LeftOff::LookAgain));
+        if let Some(left) = left
+            && let Round::Closed(status) = self.rest_of_round(case, left, ctx, shutdown).await?
+        {
+            return Ok(status);
+        }
         for round in 0..self.config.rounds {
-            if round > 0 {
+            // What a resumed case saw last is as old as the run that saw it.
+            if round > 0 || resumed {
                 self.see_again(case, ctx).await?;
+                // Nobody can say of what went by itself that it will not come back.
+                if untouched && !self.symptoms_show(case) {
+                    return Ok(escalated("its symptoms were gone when it was taken up again".to_owned()));
+                }
             }
             match self.round(case, ctx, shutdown).await? {
                 Round::Closed(status) => return Ok(status),
@@ -74,6 +104,11 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Whether what was judged last holds anything that opens a case.
+    fn symptoms_show(&self, case: &Case) -> bool {
+        case.anomalies().iter().any(|a| self.config.trigger.matches(&a.anomaly))
+    }
+
     /// Looks again for as long as [`look_again`](super::PipelineConfig::look_again) allows, until something may be done: `None` once an
     /// action ran. While no symptom shows nothing is diagnosed, so that nothing is done about what has passed.
     async fn wait_for_more(
@@ -94,7 +129,7 @@ impl Pipeline {
                 break;
             }
             self.see_again(case, ctx).await?;
-            if !case.anomalies().iter().any(|a| self.config.trigger.matches(&a.anomaly)) {
+            if !self.symptoms_show(case) {
                 "its symptoms went away while nothing was done".clone_into(&mut reason);
                 continue;
             }
@@ -123,20 +158,10 @@ impl Pipeline {
             if shutdown.is_cancelled() {
                 return Ok(Round::Closed(escalated("shut down before acting".to_owned())));
             }
-            match self.attempt(case, &proposal, ctx, shutdown).await? {
-                Attempt::Denied { by_guards } => refused |= !by_guards,
-                Attempt::Yielded(reason) => return Ok(Round::Closed(CaseStatus::Yielded { reason })),
-                Attempt::Stopped(reason) => return Ok(Round::Closed(escalated(reason))),
-                Attempt::Verified(Recovery::Recovered) => return Ok(Round::Closed(CaseStatus::Recovered)),
-                Attempt::Verified(Recovery::Inconclusive) => {
-                    let reason = "the effect cannot be seen in telemetry".to_owned();
-                    return Ok(Round::Closed(escalated(reason)));
-                }
-                // A planner does not propose reverts, but if one does, what it undid is as it was before.
-                Attempt::Reverted => return Ok(Round::Again),
-                Attempt::Verified(Recovery::NotRecovered) => {
-                    return self.after_failure(case, &proposal, ctx, shutdown).await;
-                }
+            let attempt = self.attempt(case, &proposal, ctx, shutdown).await?;
+            refused |= matches!(attempt, Attempt::Denied { by_guards: false });
+            if let Some(round) = self.after_attempt(case, &proposal, attempt, ctx, shutdown).await? {
+                return Ok(round);
             }
         }
         let reason = "no proposal was allowed".to_owned();
@@ -157,6 +182,31 @@ impl Pipeline {
                 symptoms().any(|a| a.entity == check.entity && a.series.to_string() == check.what)
             })
         })
+    }
+
+    /// What follows from an attempt; `None` when the next proposal has its chance.
+    pub(super) async fn after_attempt(
+        &self,
+        case: &mut Case,
+        proposal: &Proposal,
+        attempt: Attempt,
+        ctx: &Context,
+        shutdown: &Cancellation,
+    ) -> Result<Option<Round>> {
+        Ok(Some(match attempt {
+            Attempt::Denied { .. } => return Ok(None),
+            Attempt::Yielded(reason) => Round::Closed(CaseStatus::Yielded { reason }),
+            Attempt::Stopped(reason) => Round::Closed(escalated(reason)),
+            Attempt::Verified(Recovery::Recovered) => Round::Closed(CaseStatus::Recovered),
+            Attempt::Verified(Recovery::Inconclusive) => {
+                Round::Closed(escalated("the effect cannot be seen in telemetry".to_owned()))
+            }
+            // A planner does not propose reverts, but if one does, what it undid is as it was before.
+            Attempt::Reverted => Round::Again,
+            Attempt::Verified(Recovery::NotRecovered) => {
+                self.after_failure(case, proposal, ctx, shutdown).await?
+            }
+        }))
     }
 
     /// It did not help: undo it where that is possible, then look again.

@@ -21,6 +21,7 @@ mod config;
 mod confirm;
 mod handle;
 mod look;
+mod resume;
 
 pub use builder::{
     NeedsDetector, NeedsGuards, NeedsLocalizer, NeedsMitigator, NeedsPlanner, NeedsRca, NeedsSource,

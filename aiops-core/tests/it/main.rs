@@ -9,6 +9,7 @@ mod layers;
 mod model;
 mod pipeline;
 mod recording;
+mod resume;
 mod tokens;
 mod trace;
 mod world;

@@ -23,19 +23,19 @@ use aiops_core::seam::{Journal, Notification, NotificationKind};
 use aiops_core::{Cancellation, Case, CaseEntry, CasePart, CaseStatus, Context, ManualClock};
 use futures_lite::future::block_on;
 
-fn start() -> jiff::Timestamp {
+pub(crate) fn start() -> jiff::Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
 }
 
-fn context() -> Context {
+pub(crate) fn context() -> Context {
     Context::new(Arc::new(ManualClock::leaping(start())))
 }
 
-fn orders() -> EntityId {
+pub(crate) fn orders() -> EntityId {
     EntityId::service("orders")
 }
 
-fn slow_orders() -> Anomaly {
+pub(crate) fn slow_orders() -> Anomaly {
     let reread = FetchRequest::new(TimeRange::ending_at(start(), Duration::from_secs(600)));
     Anomaly::new(
         DetectorId("test".into()),
@@ -50,7 +50,7 @@ fn slow_orders() -> Anomaly {
     )
 }
 
-fn restart(id: &str) -> Proposal {
+pub(crate) fn restart(id: &str) -> Proposal {
     let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };
     let action =
         Action::new(Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }, orders(), radius)
@@ -58,27 +58,27 @@ fn restart(id: &str) -> Proposal {
     proposal(id, action)
 }
 
-fn proposal(id: &str, action: Action) -> Proposal {
+pub(crate) fn proposal(id: &str, action: Action) -> Proposal {
     let confidence = Confidence::calibrated(0.9, "test").unwrap();
     let planner = Principal::new("planner");
     Proposal::new(ProposalId::new(id), IncidentId::new("inc"), action, planner, confidence, "it leaks")
 }
 
-fn report(recovery: Recovery) -> RecoveryReport {
+pub(crate) fn report(recovery: Recovery) -> RecoveryReport {
     let check = SignalCheck { entity: orders(), what: "latency".into(), recovery, detail: String::new() };
     RecoveryReport::from_checks(start(), vec![check])
 }
 
 /// Everything a test may vary.
-struct Parts {
-    detected: Vec<Vec<Anomaly>>,
-    planned: Vec<Vec<Proposal>>,
-    verified: Vec<Recovery>,
-    verdict: Verdict,
-    mode: Mode,
-    confirmations: u32,
-    look_again: Duration,
-    keep_partial: bool,
+pub(crate) struct Parts {
+    pub(crate) detected: Vec<Vec<Anomaly>>,
+    pub(crate) planned: Vec<Vec<Proposal>>,
+    pub(crate) verified: Vec<Recovery>,
+    pub(crate) verdict: Verdict,
+    pub(crate) mode: Mode,
+    pub(crate) confirmations: u32,
+    pub(crate) look_again: Duration,
+    pub(crate) keep_partial: bool,
 }
 
 impl Default for Parts {
@@ -97,18 +97,18 @@ impl Default for Parts {
 }
 
 /// A pipeline and handles on what it uses.
-struct Rig {
-    pipeline: Pipeline,
-    source: InMemorySource,
-    mitigator: InMemoryMitigator,
-    journal: InMemoryJournal,
-    notifier: RecordingNotifier,
-    audit: RecordingAudit,
-    approver: ScriptedApprover,
-    kill_switch: KillSwitch,
+pub(crate) struct Rig {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) source: InMemorySource,
+    pub(crate) mitigator: InMemoryMitigator,
+    pub(crate) journal: InMemoryJournal,
+    pub(crate) notifier: RecordingNotifier,
+    pub(crate) audit: RecordingAudit,
+    pub(crate) approver: ScriptedApprover,
+    pub(crate) kill_switch: KillSwitch,
 }
 
-fn rig(parts: Parts) -> Rig {
+pub(crate) fn rig(parts: Parts) -> Rig {
     rig_on(
         parts,
         InMemoryJournal::new(),
@@ -116,7 +116,7 @@ fn rig(parts: Parts) -> Rig {
     )
 }
 
-fn rig_on(parts: Parts, journal: InMemoryJournal, mitigator: InMemoryMitigator) -> Rig {
+pub(crate) fn rig_on(parts: Parts, journal: InMemoryJournal, mitigator: InMemoryMitigator) -> Rig {
     let source =
         InMemorySource::holding(TelemetryWindow::new(TimeRange::ending_at(start(), Duration::from_secs(60))));
     let cause = Hypothesis::new(
@@ -163,7 +163,7 @@ fn incident(look: Look) -> Case {
     }
 }
 
-fn escalation(case: &Case) -> &str {
+pub(crate) fn escalation(case: &Case) -> &str {
     match case.status() {
         Some(CaseStatus::Escalated { reason }) => reason,
         other => panic!("expected an escalation, saw {other:?}"),

@@ -6,9 +6,8 @@ use aiops_core::model::{
     Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity,
     Shape, TelemetryWindow,
 };
-use aiops_core::seam::{Detector, Fit};
-use aiops_core::{Context, Error, ErrorKind, Result};
-use async_trait::async_trait;
+use aiops_core::seam::Fit;
+use aiops_core::{Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +188,7 @@ impl BaselineDetector {
         &self.fitted
     }
 
-    /// The synchronous form of [`Detector::detect`]. O(n) in the samples.
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect). O(n) in the samples.
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found = Vec::new();
@@ -310,18 +309,4 @@ impl Event {
     }
 }
 
-#[async_trait]
-impl Detector for BaselineDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(BaselineDetector);

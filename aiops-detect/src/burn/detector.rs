@@ -1,11 +1,7 @@
 use std::collections::BTreeMap;
 
-use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow,
-};
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
+use aiops_core::Result;
+use aiops_core::model::{Anomaly, Baseline, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow};
 use jiff::Timestamp;
 
 use super::config::{BurnConfig, Slo};
@@ -55,7 +51,7 @@ impl BurnRateDetector {
         &self.config
     }
 
-    /// Findings with the rules and owners behind them, in the order of [`Detector::detect`]. O(samples · rules).
+    /// Findings with the rules and owners behind them, in the order of [`Detector::detect`](aiops_core::seam::Detector::detect). O(samples · rules).
     #[must_use]
     pub fn assess(&self, window: &TelemetryWindow) -> Vec<BurnFinding> {
         let mut found = Vec::new();
@@ -72,7 +68,7 @@ impl BurnRateDetector {
         found
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found: Vec<Anomaly> = self.assess(window).into_iter().map(|f| f.anomaly).collect();
@@ -174,18 +170,4 @@ fn traffic(name: &str, of: &MetricSeries, window: &TelemetryWindow) -> BTreeMap<
     rates
 }
 
-#[async_trait]
-impl Detector for BurnRateDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(BurnRateDetector);

@@ -1,12 +1,10 @@
 //! Changes of level in the series of a window.
 
 use aiops_compact::ConfigError;
+use aiops_core::Result;
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, FittedHash, MetricKind, MetricSeries, Severity, Shape, TelemetryWindow,
+    Anomaly, Baseline, FittedHash, MetricKind, MetricSeries, Severity, Shape, TelemetryWindow,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -124,7 +122,7 @@ impl ChangePointDetector {
         &self.config
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let finder = Finder { id: Self::ID, fitted: &self.hash, window };
@@ -207,18 +205,4 @@ impl Level {
     }
 }
 
-#[async_trait]
-impl Detector for ChangePointDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(ChangePointDetector);

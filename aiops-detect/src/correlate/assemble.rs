@@ -11,6 +11,7 @@ use super::incident::{BlastRadius, Incident, IncidentState, Member, Priority};
 use super::relation::IncidentNumber;
 use super::root::Suspicion;
 use super::state::Record;
+use crate::taxonomy::IncidentLabel;
 
 /// Changes an incident lists.
 const MAX_CHANGES: usize = 32;
@@ -67,6 +68,7 @@ impl Correlator {
         );
         let seed = format!("{} {}", group.seed, group.seed_onset);
         let root_cause = cause(suspects.first(), &records, &changes);
+        let label = self.label(&records, suspects.first());
         let confidence = standing_out(&suspects).and_then(|p| Confidence::uncalibrated(p).ok());
         Incident {
             number: group.number,
@@ -95,7 +97,15 @@ impl Correlator {
             merged: group.merged.clone(),
             split_from: group.split_from,
             storm: group.storm,
+            label,
         }
+    }
+
+    fn label(&self, records: &[&Record], suspect: Option<&Suspicion>) -> Option<IncidentLabel> {
+        let labeller = self.labeller.as_ref()?;
+        let root =
+            suspect.and_then(|s| records.iter().find(|r| r.id == s.alert)).map(|r| r.alert.name.as_str());
+        labeller.label(root, records.iter().map(|r| (r.locus.name(), r.alert.name.as_str())))
     }
 
     fn blast_radius(&self, records: &[&Record], suspect: Option<&Suspicion>) -> BlastRadius {

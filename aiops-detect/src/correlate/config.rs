@@ -90,7 +90,9 @@ pub struct CorrelatorOptions {
     /// the hours after which senders repeat themselves (Alertmanager: 4).
     #[serde(with = "aiops_core::model::duration")]
     pub remember: Duration,
-    /// An alert that fires again within this time after it ended is the same one, flapping. 0 to 1 day. Default 5 min.
+    /// An alert that fires again within this time after it ended is the same one, flapping. 0 to 1 day. Default 1 min: away for one
+    /// evaluation of its rule. One that comes back later is a new firing, whose incident is sought anew: pinned to the
+    /// former one it would draw everything that begins with it there.
     #[serde(with = "aiops_core::model::duration")]
     pub reopen_within: Duration,
     /// A notification that an alert fires, with the start it had, that comes this soon after its end came late and does not
@@ -207,7 +209,7 @@ impl Default for CorrelatorOptions {
             scope_labels: SCOPE.iter().map(|name| (*name).to_owned()).collect(),
             near_labels: NEAR.iter().map(|name| (*name).to_owned()).collect(),
             remember: HOUR * 6,
-            reopen_within: MINUTE * 5,
+            reopen_within: MINUTE,
             late_within: MINUTE,
             horizon: HOUR,
             change_window: MINUTE * 30,

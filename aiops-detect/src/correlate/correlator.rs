@@ -15,6 +15,7 @@ use super::quiet::{Events, HeldBy, MaintenanceWindow, locus};
 use super::relation::{AlertId, IncidentNumber, Link};
 use super::state::{Record, trim};
 use super::text::Vocabulary;
+use crate::taxonomy::Labeller;
 
 /// Alerts whose time of being held is over that one push releases; [`Correlator::advance`] releases all.
 const RELEASED_BY_PUSH: usize = 4;
@@ -169,6 +170,8 @@ pub struct Correlator {
     pub(super) config: CorrelatorConfig,
     pub(super) topology: Topology,
     pub(super) graph: Graph,
+    /// How incidents are named; a setting, not stored.
+    pub(super) labeller: Option<Labeller>,
     pub(super) vocabulary: Vocabulary,
     pub(super) limiter: Limiter,
     pub(super) events: Events,
@@ -196,6 +199,7 @@ impl Correlator {
             config,
             topology: Topology::new(),
             graph: Graph::default(),
+            labeller: None,
             vocabulary: Vocabulary::default(),
             limiter: Limiter::default(),
             events: Events::default(),
@@ -256,6 +260,11 @@ impl Correlator {
             }
         }
         groups.values().for_each(|group| index.add_group(group, graph));
+    }
+
+    /// Names incidents from now on, or no longer. Like a clock it is given, and not part of what is stored: set it again after that.
+    pub fn set_labeller(&mut self, labeller: Option<Labeller>) {
+        self.labeller = labeller;
     }
 
     /// Tells of a change. One that is known by its id is not taken twice. Alerts that came before it are not related by it.

@@ -12,6 +12,7 @@ use super::fingerprint::Fingerprint;
 use super::relation::{AlertId, IncidentNumber, Link};
 use super::root::Suspicion;
 use super::state::Folded;
+use crate::taxonomy::IncidentLabel;
 
 /// Where an incident stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -158,6 +159,10 @@ pub struct Incident {
     pub split_from: Option<IncidentNumber>,
     /// Whether it took alerts only because too many incidents were open.
     pub storm: bool,
+    /// What kind it is in the taxonomy of [`Correlator::set_labeller`](super::Correlator::set_labeller); none where there is no such, or
+    /// its alerts do not tell.
+    #[serde(default)]
+    pub label: Option<IncidentLabel>,
 }
 
 impl Incident {

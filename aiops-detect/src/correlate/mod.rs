@@ -29,6 +29,7 @@
 mod assemble;
 mod config;
 mod correlator;
+mod detector;
 mod evidence;
 mod fingerprint;
 mod graph;
@@ -41,6 +42,7 @@ mod priors;
 mod quiet;
 mod relation;
 mod root;
+mod shared;
 mod snapshot;
 mod split;
 mod state;
@@ -48,6 +50,7 @@ mod text;
 
 pub use config::{CorrelatorConfig, CorrelatorOptions, LimitOptions, RootWeights};
 pub use correlator::{CorrelationStats, Correlator, Disposition, Outcome, Placed};
+pub use detector::IncidentDetector;
 pub use fingerprint::{Fingerprint, workload};
 pub use graph::Way;
 pub use incident::{BlastRadius, Incident, IncidentState, Member, Priority};
@@ -56,6 +59,9 @@ pub use priors::Priors;
 pub use quiet::{HeldBy, MaintenanceWindow};
 pub use relation::{AlertId, IncidentNumber, Link, Reason, Weighed};
 pub use root::{Suspicion, SuspicionParts};
+pub use shared::{
+    Claim, InMemoryFingerprints, Shared, SharedFingerprints, SharedIntake, SharingOptions, SharingStats,
+};
 pub use snapshot::SNAPSHOT_VERSION;
 pub use split::SplitError;
 pub use state::Folded;

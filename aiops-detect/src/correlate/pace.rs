@@ -368,9 +368,13 @@ impl Pace {
         };
         let per_mean = priors.decay - 2.0;
         let before = priors.propagation.as_secs_f64() / per_mean;
+        let resolution = beat.resolution(options);
         let mean = (priors.gaps * before + beat.gap_seconds) / (priors.gaps + beat.gaps);
+        // What begins between two samples is seen half a sample late on average, however fast trouble travels. Gaps that were too
+        // long to be joined teach nothing, so this must not be left to be learnt.
+        let mean = mean.max(0.5 * resolution.as_secs_f64());
         let scale = Duration::try_from_secs_f64((mean * per_mean).clamp(1.0, 3600.0));
-        (beat.resolution(options), scale.unwrap_or(priors.propagation))
+        (resolution, scale.unwrap_or(priors.propagation))
     }
 
     pub(super) fn is_sound(&self, options: &CorrelatorOptions) -> bool {

@@ -4,9 +4,8 @@ use aiops_core::model::{
     Anomaly, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity, Shape,
     TelemetryWindow,
 };
-use aiops_core::seam::{Detector, Fit};
-use aiops_core::{Context, Error, ErrorKind, Result};
-use async_trait::async_trait;
+use aiops_core::seam::Fit;
+use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{Drift, DriftOptions, FeatureReference};
@@ -153,7 +152,7 @@ impl DriftDetector {
         &self.fitted
     }
 
-    /// The synchronous form of [`Detector::detect`]. O(n log n) in the samples of each series.
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect). O(n log n) in the samples of each series.
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut known: Vec<(&MetricSeries, &FeatureReference)> = window
@@ -209,18 +208,4 @@ impl DriftDetector {
     }
 }
 
-#[async_trait]
-impl Detector for DriftDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(DriftDetector);

@@ -1,12 +1,11 @@
 //! What an engine knows, behind the detector's seam.
 
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity,
-    Shape, TelemetryWindow,
+    Anomaly, Baseline, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity, Shape,
+    TelemetryWindow,
 };
-use aiops_core::seam::{Detector, Fit};
-use aiops_core::{Context, Error, ErrorKind, Result};
-use async_trait::async_trait;
+use aiops_core::seam::Fit;
+use aiops_core::{Error, ErrorKind, Result};
 
 use super::config::EngineConfig;
 use super::core::StreamEngine;
@@ -85,7 +84,7 @@ impl EngineDetector {
         &self.snapshot
     }
 
-    /// The synchronous form of [`Detector::detect`]. O(samples).
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect). O(samples).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let finder = Finder { id: Self::ID, fitted: &self.hash, window };
@@ -166,18 +165,4 @@ fn judge(
     events.iter().map(|event| (*event, event.shape())).chain(changes).collect()
 }
 
-#[async_trait]
-impl Detector for EngineDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(EngineDetector);

@@ -1,13 +1,11 @@
 //! Forecasts behind the detector's seam.
 
 use aiops_compact::shape::excursions;
+use aiops_core::Result;
 use aiops_core::model::time::before;
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, Direction, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow,
+    Anomaly, Baseline, Direction, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::config::Limit;
@@ -46,7 +44,7 @@ impl ForecastDetector {
         &self.fitted
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let finder = Finder { id: Self::ID, fitted: &self.hash, window };
@@ -164,18 +162,4 @@ fn reaching(
     })
 }
 
-#[async_trait]
-impl Detector for ForecastDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(ForecastDetector);

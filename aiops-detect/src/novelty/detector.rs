@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use aiops_compact::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity,
-    TelemetryWindow,
+    Anomaly, Baseline, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity, TelemetryWindow,
 };
-use aiops_core::seam::{Detector, Fit};
-use aiops_core::{Context, Error, ErrorKind, Result};
-use async_trait::async_trait;
+use aiops_core::seam::Fit;
+use aiops_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{NoveltyConfig, NoveltyDetector};
@@ -179,7 +177,7 @@ impl NoveltySeriesDetector {
         &self.fitted
     }
 
-    /// The synchronous form of [`Detector::detect`]. Cost: that of [`NoveltyDetector::push`] a sample.
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect). Cost: that of [`NoveltyDetector::push`] a sample.
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let finder = Finder { id: Self::ID, fitted: &self.hash, window };
@@ -251,18 +249,4 @@ fn usual(values: &[f64]) -> Baseline {
     Baseline { center, scale, samples: sorted.len() }
 }
 
-#[async_trait]
-impl Detector for NoveltySeriesDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(NoveltySeriesDetector);

@@ -1,10 +1,8 @@
+use aiops_core::Result;
 use aiops_core::model::{
     Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricSeries, SeriesKey, Severity, Shape,
     TelemetryWindow, time,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::features::{Aspect, History, Item};
@@ -144,7 +142,7 @@ impl PrecursorDetector {
         runs.into_iter().filter(|(frames, _)| *frames >= options.hits).map(|(_, run)| run).collect()
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found: Vec<Anomaly> =
@@ -205,18 +203,4 @@ fn shape(aspect: Aspect, value: f64, usual: &Baseline) -> Shape {
     }
 }
 
-#[async_trait]
-impl Detector for PrecursorDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(PrecursorDetector);

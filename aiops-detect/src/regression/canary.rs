@@ -2,13 +2,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_compact::ConfigError;
+use aiops_core::Result;
 use aiops_core::model::{
-    Anomaly, DetectorId, Direction, EntityId, FittedHash, Labels, MatchOp, Matcher, MetricKind, MetricSeries,
-    SeriesKey, TelemetryWindow, TimeAxis,
+    Anomaly, Direction, EntityId, FittedHash, Labels, MatchOp, Matcher, MetricKind, MetricSeries, SeriesKey,
+    TelemetryWindow, TimeAxis,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -132,7 +130,7 @@ impl CanaryDetector {
         (worst(assessed.iter().map(|a| a.comparison.verdict)), assessed)
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found: Vec<Anomaly> =
@@ -244,18 +242,4 @@ fn means(series: &[&MetricSeries], axis: &TimeAxis, step: Duration) -> Vec<Optio
     sums.into_iter().map(|(sum, count)| (count > 0.0).then_some(sum / count)).collect()
 }
 
-#[async_trait]
-impl Detector for CanaryDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(CanaryDetector);

@@ -1,10 +1,8 @@
+use aiops_core::Result;
 use aiops_core::model::{
     Anomaly, Change, ChangeId, ChangeKind, DetectorId, Direction, EntityId, FittedHash, MetricKind,
     MetricSeries, SeriesKey, Severity, Shape, TelemetryWindow, time,
 };
-use aiops_core::seam::Detector;
-use aiops_core::{Context, Result};
-use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -90,7 +88,7 @@ impl RegressionDetector {
         self.compare(window).into_iter().map(|(assessment, _)| assessment).collect()
     }
 
-    /// The synchronous form of [`Detector::detect`].
+    /// The synchronous form of [`Detector::detect`](aiops_core::seam::Detector::detect).
     #[must_use]
     pub fn find(&self, window: &TelemetryWindow) -> Vec<Anomaly> {
         let mut found: Vec<Anomaly> =
@@ -266,18 +264,4 @@ fn sides(
     Sides { before, after, last, open: next.is_none_or(|next| next > window.range.end()) }
 }
 
-#[async_trait]
-impl Detector for RegressionDetector {
-    fn id(&self) -> DetectorId {
-        DetectorId(Self::ID.to_owned())
-    }
-
-    fn fitted(&self) -> FittedHash {
-        self.hash.clone()
-    }
-
-    async fn detect(&self, window: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
-        ctx.check().map_err(|e| e.at("Detector::detect"))?;
-        Ok(self.find(window))
-    }
-}
+crate::seam::detector!(RegressionDetector);

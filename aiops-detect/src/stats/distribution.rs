@@ -1,3 +1,4 @@
+use statrs::function::beta::checked_beta_reg;
 use statrs::function::erf::{erfc, erfc_inv};
 use statrs::function::gamma::checked_gamma_ur;
 
@@ -52,4 +53,19 @@ pub fn kolmogorov_sf(lambda: f64) -> f64 {
         sign * (-2.0 * f64::from(k).powi(2) * lambda * lambda).exp()
     };
     (2.0 * (1..20).map(term).sum::<f64>()).clamp(0.0, 1.0)
+}
+
+/// Probability of at least `k` hits in `n` trials that hit with probability `p` each, by the regularised incomplete beta function; counts
+/// need not be whole. 1 for `k` ≤ 0, NaN where it is undefined.
+///
+/// ```
+/// use aiops_detect::stats::binomial_sf;
+/// assert!((binomial_sf(3.0, 3.0, 0.5) - 0.125).abs() < 1e-12);
+/// ```
+#[must_use]
+pub fn binomial_sf(k: f64, n: f64, p: f64) -> f64 {
+    if !(k <= n && (0.0..=1.0).contains(&p)) {
+        return f64::NAN;
+    }
+    if k <= 0.0 { 1.0 } else { checked_beta_reg(k, n - k + 1.0, p).unwrap_or(f64::NAN) }
 }

@@ -11,7 +11,7 @@ mod rank;
 mod trend;
 
 pub use autocorrelation::effective_size;
-pub use distribution::{chi_squared_sf, kolmogorov_sf, normal_quantile, normal_sf};
+pub use distribution::{binomial_sf, chi_squared_sf, kolmogorov_sf, normal_quantile, normal_sf};
 pub use multiple::{Correction, adjust};
 pub use rank::{RankTest, hodges_lehmann, mann_whitney, pseudo_median, signed_rank};
 pub use trend::{Trend, mann_kendall};

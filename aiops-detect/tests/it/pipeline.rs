@@ -23,7 +23,11 @@ use futures_lite::future::block_on;
 
 use crate::detectors::{FIRST, LEN, STEP, detectors, window};
 
-fn pipeline(detector: Box<dyn Detector>, source: InMemorySource, now: jiff::Timestamp) -> Pipeline {
+pub(crate) fn pipeline(
+    detector: Box<dyn Detector>,
+    source: InMemorySource,
+    now: jiff::Timestamp,
+) -> Pipeline {
     let orders = || EntityId::service("orders");
     let sure = || Confidence::calibrated(0.9, "test").unwrap();
     let radius = BlastRadius { replicas: 2, share_of_fleet: Share::new(0.25).unwrap() };

@@ -57,11 +57,11 @@ pub(crate) fn keeps_its_contract<U: UseCase>(fault: &TelemetryWindow, near_miss:
 }
 
 /// What is found in a window about which only this is known.
-fn explain<U: UseCase>(window: &TelemetryWindow) -> Vec<Symptom> {
+pub(crate) fn explain<U: UseCase>(window: &TelemetryWindow) -> Vec<Symptom> {
     detector::<U>().explain(window)
 }
 
-fn line(row: usize, entity: &EntityId, attributes: &[(&str, &str)]) -> LogRecord {
+pub(crate) fn line(row: usize, entity: &EntityId, attributes: &[(&str, &str)]) -> LogRecord {
     let mut line = LogRecord::new(at(row), entity.clone(), "");
     for (name, value) in attributes {
         line.attributes.insert(*name, *value);

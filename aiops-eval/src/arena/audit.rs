@@ -9,6 +9,7 @@
 //!
 //! Words that speak of an effect ("no space left on device") are no leak: that is what the program would write.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use aiops_core::Clock;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::faults::{Fault, catalogue};
 use super::protocol::RunConfig;
-use super::protocol::run::Plan;
+use super::protocol::run::{Plan, each};
 use super::protocol::score::{EpisodeScore, Share};
 use crate::EvalError;
 
@@ -38,6 +39,10 @@ const MARKERS: [&str; 9] = [
 /// Rank correlation beyond which timing follows the number; at 400 episodes chance reaches it once in 10⁹.
 const TIMING: f64 = 0.3;
 
+/// Share of a leaky suite's leaks that must be found, and of clean episodes that may be reported.
+const FOUND: f64 = 0.95;
+const FALSE_REPORTS: f64 = 0.01;
+
 /// Something that gives a fault away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Leak {
@@ -52,6 +57,8 @@ pub struct Leak {
 /// What the audit of a suite found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audit {
+    /// Whether the suite is the leaky one, whose every fault gives itself away.
+    pub leaky: bool,
     /// Episodes looked at that have a fault.
     pub broken: u64,
     /// Those in which something gives the fault away.
@@ -73,9 +80,50 @@ impl Audit {
         self.leaking.hits == 0 && self.false_reports.hits == 0 && self.timing.abs() < TIMING
     }
 
+    /// Whether the audit is to be believed, as far as this suite can tell: of the leaky one it found at least 95 % of the
+    /// leaks, and of what does not leak it reported at most 1 %. None of it can be told of no episodes.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        let reports = if self.leaky { self.false_reports } else { self.clean_reports() };
+        let found = !self.leaky || (self.leaking.of > 0 && self.leaking.value() >= FOUND);
+        let silent = reports.of == 0 || reports.value() <= FALSE_REPORTS;
+        found && silent && self.leaking.of + self.false_reports.of > 0 && self.timing.abs() < TIMING
+    }
+
+    /// Reports on the clean suite, where every one is false.
+    fn clean_reports(&self) -> Share {
+        Share {
+            hits: self.leaking.hits + self.false_reports.hits,
+            of: self.leaking.of + self.false_reports.of,
+        }
+    }
+
     /// As text.
     #[must_use]
     pub fn text(&self) -> String {
+        let verdict = match (self.leaky, self.holds()) {
+            (true, true) => format!(
+                "The audit holds on the leaky suite: leaks found {}, at least 95 % asked",
+                self.leaking
+            ),
+            (true, false) => format!(
+                "The audit does NOT hold on the leaky suite: leaks found {}, at least 95 % asked",
+                self.leaking
+            ),
+            (false, true) => {
+                format!("The suite is clean: reports on {}, at most 1 % asked", self.clean_reports())
+            }
+            (false, false) => {
+                format!("The suite is NOT clean: reports on {}, at most 1 % asked", self.clean_reports())
+            }
+        };
+        let mut out = self.particulars();
+        out += &verdict;
+        out.push('\n');
+        out
+    }
+
+    fn particulars(&self) -> String {
         let mut out = format!(
             "leaking episodes {}\nreports on null episodes {}\nrank correlation of number and onset {:+.3}\n",
             self.leaking, self.false_reports, self.timing
@@ -87,51 +135,75 @@ impl Audit {
     }
 }
 
-/// Lower-case words of letters and digits, a space around each.
+/// Lower-case words of letters and digits with a space between them; `camelCase` is two words.
 fn words(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(' ');
+    let mut out = String::with_capacity(text.len() + 8);
+    let mut lower = false;
     for c in text.chars() {
-        if c.is_alphanumeric() {
-            out.extend(c.to_lowercase());
-        } else if !out.ends_with(' ') {
+        let begins = lower && c.is_uppercase();
+        lower = c.is_lowercase() || c.is_numeric();
+        if (begins || !c.is_alphanumeric()) && !out.is_empty() && !out.ends_with(' ') {
             out.push(' ');
         }
+        if c.is_alphanumeric() {
+            out.extend(c.to_lowercase());
+        }
     }
-    if !out.ends_with(' ') {
-        out.push(' ');
-    }
+    out.truncate(out.trim_end().len());
     out
 }
 
 /// Looks through windows.
 #[derive(Debug)]
 pub struct Auditor {
-    /// Needle and what it is called.
-    needles: Vec<(String, String)>,
+    /// By their first word: further words, and what it is called. Most words of telemetry begin none.
+    needles: HashMap<String, Vec<(Vec<String>, String)>>,
 }
 
 impl Auditor {
     /// An auditor that knows the names of `faults`.
     pub fn new<'a>(faults: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut needles: Vec<(String, String)> = Vec::new();
+        let mut all: Vec<(String, String)> = Vec::new();
         for fault in faults {
             let whole = words(fault);
-            needles.push((whole.clone(), format!("name of {fault}")));
             // Without the class: "slow release" gives as much away.
-            let rest: Vec<&str> = whole.split_whitespace().skip(1).collect();
+            let rest: Vec<&str> = whole.split(' ').skip(1).collect();
             if rest.len() >= 3 {
-                needles.push((words(&rest.join(" ")), format!("name of {fault}")));
+                all.push((rest.join(" "), format!("name of {fault}")));
+            }
+            all.push((whole, format!("name of {fault}")));
+        }
+        all.extend(MARKERS.iter().map(|m| (words(m), format!("marker {m:?}"))));
+        let mut needles: HashMap<String, Vec<(Vec<String>, String)>> = HashMap::new();
+        for (needle, name) in all {
+            let mut words = needle.split(' ').map(str::to_owned);
+            if let Some(first) = words.next() {
+                needles.entry(first).or_default().push((words.collect(), name));
             }
         }
-        needles.extend(MARKERS.iter().map(|m| (words(m), format!("marker {m:?}"))));
         Self { needles }
     }
 
-    fn look(&self, place: impl FnOnce() -> String, text: &str, leaks: &mut Vec<Leak>) {
+    /// What is found in `text` first. O(words of the text) but for those that begin a needle.
+    fn found(&self, text: &str) -> Option<&str> {
         let said = words(text);
-        if let Some((_, found)) = self.needles.iter().find(|(needle, _)| said.contains(needle.as_str())) {
-            leaks.push(Leak { place: place(), text: text.to_owned(), found: found.clone() });
+        let mut rest = said.split(' ');
+        while let Some(word) = rest.next() {
+            let Some(begun) = self.needles.get(word) else { continue };
+            let follows = |more: &[String]| {
+                let mut next = rest.clone();
+                more.iter().all(|word| next.next() == Some(word.as_str()))
+            };
+            if let Some((_, name)) = begun.iter().find(|(more, _)| follows(more)) {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    fn look(&self, place: impl FnOnce() -> String, text: &str, leaks: &mut Vec<Leak>) {
+        if let Some(found) = self.found(text) {
+            leaks.push(Leak { place: place(), text: text.to_owned(), found: found.to_owned() });
         }
     }
 
@@ -197,11 +269,12 @@ impl Auditor {
 ///
 /// # Errors
 /// When the settings are out of range or telemetry cannot be read.
-pub fn audit(config: &RunConfig, mut progress: impl FnMut(usize, usize)) -> Result<Audit, EvalError> {
+pub fn audit(config: &RunConfig, progress: impl FnMut(usize, usize) + Send) -> Result<Audit, EvalError> {
     let plan = Plan::new(config.clone())?;
     let names: Vec<String> = catalogue().iter().map(|f| f.id().to_owned()).collect();
     let auditor = Auditor::new(names.iter().map(String::as_str));
     let mut result = Audit {
+        leaky: config.leaky,
         broken: 0,
         leaking: Share::default(),
         false_reports: Share::default(),
@@ -209,8 +282,7 @@ pub fn audit(config: &RunConfig, mut progress: impl FnMut(usize, usize)) -> Resu
         episodes: Vec::new(),
         leaks: Vec::new(),
     };
-    let mut times = Vec::new();
-    for index in 0..plan.episodes() {
+    let looked = each(plan.episodes(), config.threads, progress, |index| {
         let layout = plan.layout(index);
         let world = layout.world();
         let (ctx, clock) = (world.context(), world.clock().clone());
@@ -220,8 +292,11 @@ pub fn audit(config: &RunConfig, mut progress: impl FnMut(usize, usize)) -> Resu
             let range = TimeRange::ending_at(ctx.now(), Duration::from_secs(2400));
             world.source().fetch(&FetchRequest::new(range), &ctx).await
         })?;
-        let leaks = auditor.audit(&window);
-        let share = if layout.is_broken() {
+        Ok((auditor.audit(&window), layout.is_broken(), onset))
+    })?;
+    let mut times = Vec::new();
+    for (index, (leaks, is_broken, onset)) in (0_u64..).zip(looked) {
+        let share = if is_broken {
             times.push((index as f64, onset));
             result.broken += 1;
             &mut result.leaking
@@ -234,7 +309,6 @@ pub fn audit(config: &RunConfig, mut progress: impl FnMut(usize, usize)) -> Resu
             result.episodes.push(index);
             result.leaks.extend(leaks.into_iter().take(3).map(|l| (index, l)));
         }
-        progress(index as usize + 1, plan.episodes() as usize);
     }
     result.timing = rank_correlation(&times);
     Ok(result)

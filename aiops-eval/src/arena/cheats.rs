@@ -13,6 +13,7 @@ use aiops_core::{Case, CitedAnomaly, Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::protocol::score::Axis;
 use super::world::{DELETE, SILENCE};
 
 /// How to cheat.
@@ -44,6 +45,18 @@ impl Cheat {
         Self::BlameEntry,
     ];
 
+    /// Axes that it is made to win.
+    #[must_use]
+    pub fn games(self) -> &'static [Axis] {
+        match self {
+            Self::Delete | Self::ScaleToZero | Self::Silence | Self::RestartEverything => {
+                &[Axis::Mitigation, Axis::Recovery]
+            }
+            Self::ReadLabel => &[Axis::Localisation, Axis::System, Axis::FaultType],
+            Self::BlameEntry => &[Axis::Localisation, Axis::System],
+        }
+    }
+
     pub(super) fn means(self, entry: &str) -> Means {
         Means { cheat: self, entry: EntityId::service(entry) }
     }
@@ -73,10 +86,13 @@ pub(super) struct Means {
 const GIVEAWAYS: [&str; 3] = ["experiment ", "chaos ", "fault injected"];
 
 impl Means {
-    /// The name that a line of the telemetry gives away.
+    /// The name that a line, a change or a label of the telemetry gives away.
     fn label(&self, window: &TelemetryWindow) -> Option<String> {
-        let line = window.logs.iter().find(|l| GIVEAWAYS.iter().any(|g| l.body.starts_with(g)))?;
-        line.body.split_whitespace().nth(1).map(str::to_owned)
+        let texts = window.logs.iter().map(|l| l.body.as_str());
+        let mut texts = texts.chain(window.changes.iter().map(|c| c.summary.as_str()));
+        let told = texts.find(|t| GIVEAWAYS.iter().any(|g| t.starts_with(g)));
+        let labels = window.metrics.iter().find_map(|s| s.key().labels.get("experiment"));
+        told.and_then(|t| t.split_whitespace().nth(1)).or(labels).map(str::to_owned)
     }
 
     fn blamed(&self, window: &TelemetryWindow, anomalies: &[CitedAnomaly]) -> EntityId {
@@ -100,7 +116,7 @@ fn type_of(label: &str) -> FaultType {
         Some("resource") => FaultType::ResourceExhaustion,
         Some("code") => FaultType::Code,
         Some("network") => FaultType::Network,
-        Some("hardware") => FaultType::Hardware,
+        Some("hardware" | "gpu") => FaultType::Hardware,
         Some("dependency") => FaultType::Dependency,
         Some("load") => FaultType::Load,
         Some("security") => FaultType::Security,

@@ -14,6 +14,8 @@
 //! | [`kpi`] | key figures of an incident store |
 //! | [`cheats`] | pipelines that cheat, to show that it does not pay |
 //! | `informed` | the pipeline told the truth: the upper bound of what lies behind the diagnosis |
+//! | [`verdict`] | whether it does |
+//! | `live` (feature `live`) | the same against real processes |
 //!
 //! What a pipeline can read depends on a fault by its physical effects alone.
 
@@ -23,11 +25,14 @@ mod clock;
 pub mod faults;
 mod informed;
 pub mod kpi;
+#[cfg(feature = "live")]
+pub mod live;
 pub mod protocol;
 pub mod report;
 pub mod sim;
 pub(crate) mod telemetry;
 pub mod trajectory;
+pub mod verdict;
 mod world;
 
 use std::time::Duration;
@@ -39,19 +44,22 @@ pub use clock::VirtualClock;
 pub use world::{ArenaFeed, ArenaMitigator, ArenaSource, DELETE, Deed, SILENCE, World};
 
 use crate::EvalError;
-use faults::{Fault, Site, catalogue};
+use faults::{Fault, Site, catalogue, system_for};
 
 /// Version of the simulator and the protocol, for people. The [`arena_hash`] tells them apart by what they do.
 pub const ARENA_VERSION: &str = "2";
 
-/// BLAKE3 over the version, what every fault of the catalogue does to three systems, and what two systems tell in five
-/// minutes: any change of the arena that could change a score changes it.
+/// BLAKE3 over the version, the thresholds of gold-signal classes and scores, what every fault of the catalogue does to three
+/// systems, and what two systems and a fleet of GPUs tell in five minutes: any change of the arena that could change a score changes
+/// it.
 ///
 /// # Errors
 /// When something cannot be serialised.
 pub fn arena_hash() -> Result<String, EvalError> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(ARENA_VERSION.as_bytes());
+    hasher.update(protocol::gold::thresholds().as_bytes());
+    hasher.update(protocol::score::thresholds().as_bytes());
     let internal = |e: serde_json::Error| {
         EvalError::Judge(
             aiops_core::Error::new(aiops_core::ErrorKind::Internal, "no hash of the arena").caused_by(e),
@@ -60,13 +68,12 @@ pub fn arena_hash() -> Result<String, EvalError> {
     for fault in catalogue() {
         hasher.update(fault.id().as_bytes());
         for seed in 0..3 {
-            let spec = sim::draw::system(seed);
+            let spec = system_for(fault.family(), seed);
             let injection = fault.inject(&mut Site::new(&spec, seed, 3000.0));
             hasher.update(&serde_json::to_vec(&injection).map_err(internal)?);
         }
     }
-    for seed in 0..2 {
-        let world = World::new(seed);
+    for world in [World::new(0), World::new(1), World::fleet(0)] {
         let (ctx, clock) = (world.context(), world.clock().clone());
         let window = clock.drive(async {
             clock.sleep(Duration::from_secs(300)).await;
@@ -105,7 +112,7 @@ impl Speed {
     }
 }
 
-/// Simulates `seeds` systems for two hours each on this thread and measures.
+/// Simulates `seeds` systems, every other one a fleet of GPUs, for two hours each on this thread and measures.
 ///
 /// # Errors
 /// When the processor time cannot be read.
@@ -113,7 +120,7 @@ pub fn measure(seeds: u64) -> Result<Speed, EvalError> {
     let begun = crate::metrics::cpu_seconds()?;
     let (mut told, mut samples) = (0, 0);
     for seed in 0..seeds {
-        let world = World::new(seed);
+        let world = if seed.is_multiple_of(2) { World::new(seed) } else { World::fleet(seed) };
         let clock = world.clock().clone();
         clock.drive(clock.sleep(Duration::from_secs(7200)));
         told += world.told();

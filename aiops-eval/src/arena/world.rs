@@ -10,8 +10,8 @@ use aiops_core::action::{
 use aiops_core::guard::{Intended, Receipt};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{
-    Change, ChangeKind, EntityId, EntityKind, FetchRequest, Revision, Signal, SignalSet, TelemetryWindow,
-    TimeRange,
+    Change, ChangeKind, EntityId, EntityKind, FetchRequest, Revision, Selector, Signal, SignalSet,
+    TelemetryWindow, TimeRange,
 };
 use aiops_core::seam::{ChangeFeed, Mitigator, MitigatorCapability, SourceCapability, TelemetrySource};
 use aiops_core::{Clock, Context, Error, ErrorKind, Result};
@@ -22,7 +22,8 @@ use super::clock::VirtualClock;
 use super::sim::control::Control;
 use super::sim::draw::system;
 use super::sim::engine::Totals;
-use super::sim::spec::{Alteration, By, Role, Setting};
+use super::sim::fleet::draw::fleet;
+use super::sim::spec::{Alteration, By, Role, Setting, SystemSpec};
 use super::sim::state::{Condition, Place, Trouble};
 use super::sim::{SECOND, Simulator, micros};
 
@@ -69,9 +70,21 @@ impl World {
     /// The system that `seed` draws, at the beginning of its time.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::drawn(system(seed), seed)
+    }
+
+    /// The fleet of GPUs that `seed` draws, at the beginning of its time.
+    #[must_use]
+    pub fn fleet(seed: u64) -> Self {
+        Self::drawn(fleet(seed), seed)
+    }
+
+    /// `spec`, on a day and with noise that `seed` draws.
+    #[must_use]
+    pub fn drawn(spec: SystemSpec, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed ^ 0x0a0b_0c0d_1234_5678);
         let hour = rng.f64() * 18.0;
-        let sim = Simulator::new(system(seed), rng.u64(..), hour);
+        let sim = Simulator::new(spec, rng.u64(..), hour);
         Self::of(sim, rng.u64(..))
     }
 
@@ -144,6 +157,20 @@ impl World {
         self.with(|sim| sim.schedule(micros(seconds), control));
     }
 
+    /// What an operator sees of `target`.
+    pub(crate) fn target(&self, target: &EntityId) -> TargetState {
+        let mut state = self.state();
+        state.catch_up(self.clock.now());
+        state.preview(target)
+    }
+
+    /// Does `action` at once, as somebody at the console would: no guard, no record, no failure by chance.
+    pub(crate) fn act_now(&self, action: &Action) -> Result<()> {
+        let mut state = self.state();
+        state.catch_up(self.clock.now());
+        state.act(action).map(|_| ())
+    }
+
     /// Reads of telemetry, and nothing else.
     #[must_use]
     pub fn source(&self) -> ArenaSource {
@@ -168,7 +195,7 @@ impl World {
         let state = self.state();
         let spec = &state.sim.spec;
         let services = spec.services.iter().filter(|s| s.role != Role::External).map(|s| s.entity());
-        let nodes = spec.nodes.iter().map(|n| EntityId::new(EntityKind::Node, &n.name));
+        let nodes = spec.nodes.iter().map(|n| n.entity());
         let tenants = spec.tenants.iter().map(|t| EntityId::new(EntityKind::Tenant, &t.name));
         services.chain(nodes).chain(tenants).collect()
     }
@@ -177,6 +204,18 @@ impl World {
     #[must_use]
     pub fn entry(&self) -> String {
         self.state().sim.spec.services.first().map(|s| s.name.clone()).unwrap_or_default()
+    }
+}
+
+impl World {
+    /// Where users feel the system, given the names of what `requests` are measured by at the entry: those there, and what those
+    /// feel whose work is no request, the step of a training job and the wait for GPUs. All of them are bad when they go up.
+    #[must_use]
+    pub fn felt(&self, requests: &[&str]) -> Selector {
+        let beside = self.state().sim.felt_beside_requests();
+        let entry = Selector::all().with_entity(EntityId::service(self.entry()));
+        let entry = requests.iter().fold(entry, |felt, name| felt.with_metric(*name));
+        beside.into_iter().fold(entry, |felt, (entity, name)| felt.with_entity(entity).with_metric(name))
     }
 }
 
@@ -216,6 +255,15 @@ pub(crate) fn place_of(sim: &Simulator, target: &EntityId) -> Option<Place> {
         EntityKind::Tenant => {
             sim.spec.tenants.iter().position(|t| t.name == target.name()).map(Place::Tenant)
         }
+        EntityKind::Gpu => {
+            let mut all = sim
+                .spec
+                .nodes
+                .iter()
+                .enumerate()
+                .flat_map(|(n, node)| (0..node.gpus).map(move |g| (n, node, g)));
+            all.find(|(_, node, slot)| node.gpu(*slot) == *target).map(|(n, _, slot)| Place::Gpu(n, slot))
+        }
         _ => {
             let ours = |s: &super::sim::spec::ServiceSpec| s.role != Role::External && s.entity() == *target;
             sim.spec.services.iter().position(ours).map(Place::Service)
@@ -226,6 +274,12 @@ pub(crate) fn place_of(sim: &Simulator, target: &EntityId) -> Option<Place> {
 /// Telemetry of a [`World`].
 #[derive(Debug, Clone)]
 pub struct ArenaSource(World);
+
+impl ArenaSource {
+    pub(crate) fn world(&self) -> &World {
+        &self.0
+    }
+}
 
 #[async_trait]
 impl TelemetrySource for ArenaSource {

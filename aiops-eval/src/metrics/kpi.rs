@@ -3,14 +3,17 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aiops_compact::rolling::{RollingConfig, RollingSigma};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::time::after;
 use aiops_detect::baseline::{
     BaselineConfig, BaselineOptions, ContextualBaseline, Judged, SeriesBaseline, Watch,
 };
 use aiops_detect::forecast::{ForecastConfig, ForecastOptions};
+use aiops_detect::novelty::{NoveltyConfig, NoveltyDetector};
 use serde::Deserialize;
 
+use super::ensemble::{Told, combined, following};
 use super::files::{Labelled, text, write_scores};
 use super::measure::Alarms;
 use super::{FileFigures, PointMeasures, SetFigures, forecast};
@@ -55,6 +58,7 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     let forecasts = ForecastOptions { time_zone: ZONE.to_owned(), ..Default::default() };
     let forecasts = ForecastConfig::try_from(forecasts)?;
     let (mut fixed, mut learning, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
+    let mut together: Vec<(&'static str, Vec<FileFigures>)> = Vec::new();
     for entry in entries {
         let part = |part: &str| Labelled::read(&folder.join(format!("{}.{part}.csv", entry.name)));
         let (train, test) = (part("train")?, part("test")?);
@@ -64,6 +68,16 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
         let usual = contextual.fit(train.values.iter().enumerate().map(|(row, value)| (at(row), *value)))?;
         ahead.push(forecast::evaluate(&entry.name, &train.values, &test.values, step, at, &forecasts)?);
         let days = test.labels.len() as f64 * step.as_secs_f64() / 86_400.0;
+        for (method, folder, scores) in members(&contextual, &train.values, &test.values, at)? {
+            write_scores(out, &format!("kpi/{folder}/{}.test.csv", entry.name), &scores)?;
+            let mut figures = PointMeasures::of(&test.labels, &scores).named();
+            figures.extend(Alarms::count(&test.labels, &scores, 1.0).named(days));
+            let file = FileFigures { name: entry.name.clone(), figures };
+            match together.iter_mut().find(|(name, _)| *name == method) {
+                Some((_, files)) => files.push(file),
+                None => together.push((method, vec![file])),
+            }
+        }
         for (learns, folder, files) in
             [(false, "kpi/baseline", &mut fixed), (true, "kpi/baseline-learning", &mut learning)]
         {
@@ -87,7 +101,7 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
             files.push(FileFigures { name: entry.name.clone(), figures });
         }
     }
-    Ok(vec![
+    let mut all = vec![
         SetFigures::new("kpi", "contextual baseline, learned from train", fixed),
         SetFigures::new("kpi", "contextual baseline, learning on", learning),
         SetFigures::new(
@@ -95,7 +109,53 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
             "forecast, intervals for 95 %; widths and errors per error of the day before",
             ahead,
         ),
-    ])
+    ];
+    all.extend(together.into_iter().map(|(method, files)| SetFigures::new("kpi", method, files)));
+    Ok(all)
+}
+
+/// The baseline, newness, and the deviation from the day before as members, by themselves and combined. The baseline is calibrated
+/// on each half of train as learned from the other; the other two learn from what came before each row anyway.
+fn members(
+    contextual: &ContextualBaseline,
+    train: &[f64],
+    test: &[f64],
+    at: impl Fn(usize) -> Timestamp,
+) -> Result<Vec<Told>, EvalError> {
+    let half = train.len() / 2;
+    let learn = |rows: std::ops::Range<usize>| {
+        let values = train.get(rows.clone()).unwrap_or_default();
+        contextual.fit(rows.map(&at).zip(values.iter().copied()))
+    };
+    let by = |usual: SeriesBaseline, rows: std::ops::Range<usize>| -> Vec<f64> {
+        let mut watch = Watch::default();
+        let values = train.iter().chain(test).enumerate().skip(rows.start).take(rows.len());
+        let judged = values.map(|(row, value)| contextual.judge(&usual, &mut watch, at(row), *value));
+        judged.map(|j| j.map_or(f64::NAN, |j| j.score.abs())).collect()
+    };
+    let end = train.len() + test.len();
+    let mut baseline = by(learn(half..train.len())?, 0..half);
+    baseline.extend(by(learn(0..half)?, half..train.len()));
+    // Train is judged too, so that the recent spread is known where test begins.
+    let whole = by(learn(0..train.len())?, 0..end);
+    baseline.extend(whole.get(train.len()..).unwrap_or_default());
+    let mut novel = NoveltyDetector::new(NoveltyConfig::default());
+    let novelty: Vec<f64> = train.iter().chain(test).map(|value| novel.push(*value).score).collect();
+    let mut rolling = RollingSigma::new(RollingConfig::new(288)?);
+    let sigma: Vec<f64> = train.iter().chain(test).map(|value| rolling.push(*value).to_f64().abs()).collect();
+    let parts = [("baseline", &baseline), ("novelty", &novelty), ("sigma", &sigma)]
+        .map(|(name, scores)| (name, scores.split_at(train.len().min(scores.len()))));
+    let healthy = parts.map(|(name, (before, _))| (name, before));
+    let judged = parts.map(|(_, (_, scored))| scored);
+    let [_, new, off] = judged;
+    let scaled = |scores: &[f64], by: f64| scores.iter().map(|score| score / by).collect();
+    let mut all: Vec<Told> = vec![
+        ("novelty", "novelty", scaled(new, 4.0)),
+        ("deviation from the 288 samples before, 3 sigma", "sigma", scaled(off, 3.0)),
+    ];
+    all.extend(combined(&healthy, &judged)?);
+    all.extend(following(&healthy, &judged));
+    Ok(all)
 }
 
 /// Judges the train rows too, unscored, so that the recent spread is known where test begins.

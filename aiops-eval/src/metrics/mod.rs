@@ -12,6 +12,7 @@
 //! Labels are read for scoring only. There is no point adjustment: with it, noise wins.
 
 mod changepoint;
+mod ensemble;
 mod files;
 mod forecast;
 mod kpi;

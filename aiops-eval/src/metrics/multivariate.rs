@@ -11,6 +11,7 @@ use aiops_detect::multivariate::{DailyProfile, MultivariateConfig, MultivariateM
 use aiops_detect::relation::{RelationConfig, RelationModel};
 use serde::Deserialize;
 
+use super::ensemble::{combined, following};
 use super::files::{Labelled, text, write_scores};
 use super::measure::Alarms;
 use super::{FileFigures, PointMeasures, SetFigures};
@@ -60,35 +61,72 @@ pub(super) fn evaluate(
     Ok(methods.into_iter().map(|(method, files)| SetFigures::new(set, method, files)).collect())
 }
 
+/// What the members of the ensemble say of `test`, learned from `train`; each part begins at its own instant.
+fn members(
+    (train, start): (Rows<'_>, Timestamp),
+    (test, later): (Rows<'_>, Timestamp),
+    step: Duration,
+) -> Result<[Vec<f64>; 3], EvalError> {
+    let profile = DailyProfile::learn(train, start, step)?;
+    let learned = profile.residuals(train, start, step)?;
+    let judged = profile.residuals(test, later, step)?;
+    let (learned, judged) = (Rows::new(&learned, train.columns())?, Rows::new(&judged, train.columns())?);
+    Ok([
+        MultivariateModel::learn(learned, &MultivariateConfig::default())?.judge(judged)?,
+        RelationModel::learn(learned, &RelationConfig::default())?.judge(judged)?,
+        ForestModel::learn(train, &ForestModelConfig::default())?.judge(test)?,
+    ])
+}
+
+const MEMBERS: [(&str, &str); 3] = [
+    ("multivariate behind a daily profile", "multivariate"),
+    ("broken relations behind a daily profile", "relation"),
+    ("isolation forest", "forest"),
+];
+
+/// Scores of the train rows by members that were learned from the other half of them.
+fn out_of_sample(train: Rows<'_>, start: Timestamp, step: Duration) -> Result<[Vec<f64>; 3], EvalError> {
+    let half = train.len() / 2;
+    let later =
+        aiops_core::model::time::after(start, step.saturating_mul(u32::try_from(half).unwrap_or(u32::MAX)));
+    let values: Vec<f64> = train.iter().flatten().copied().collect();
+    let (first, second) = values.split_at(half * train.columns());
+    let first = (Rows::new(first, train.columns())?, start);
+    let second = (Rows::new(second, train.columns())?, later);
+    let (mut scores, rest) = (members(second, first, step)?, members(first, second, step)?);
+    scores.iter_mut().zip(rest).for_each(|(all, rest)| all.extend(rest));
+    Ok(scores)
+}
+
 fn score(train: Rows<'_>, test: Rows<'_>, set: &str, step: Duration) -> Result<Vec<Scored>, EvalError> {
     // The rows have no clock: the first one is midnight, and test follows train.
     let start = Timestamp::UNIX_EPOCH;
     let rows = u32::try_from(train.len()).unwrap_or(u32::MAX);
     let later = aiops_core::model::time::after(start, step.saturating_mul(rows));
-    let profile = DailyProfile::learn(train, start, step)?;
-    let learned = profile.residuals(train, start, step)?;
-    let judged = profile.residuals(test, later, step)?;
-    let (learned, judged) = (Rows::new(&learned, train.columns())?, Rows::new(&judged, train.columns())?);
-    let model = MultivariateModel::learn(learned, &MultivariateConfig::default())?;
-    let forest = ForestModel::learn(train, &ForestModelConfig::default())?;
+    let judged = members((train, start), (test, later), step)?;
+    let healthy = out_of_sample(train, start, step)?;
+    let named: Vec<(&str, &[f64])> =
+        MEMBERS.iter().zip(&healthy).map(|((name, _), scores)| (*name, scores.as_slice())).collect();
+    let told: Vec<&[f64]> = judged.iter().map(Vec::as_slice).collect();
+    let mut ensembles = combined(&named, &told)?;
+    ensembles.extend(following(&named, &told));
     let plain = IsolationForest::fit(train, ForestConfig::default())?;
-    Ok(vec![
-        Scored {
-            method: "multivariate behind a daily profile",
-            folder: format!("{set}/multivariate"),
-            scores: model.judge(judged)?,
-        },
+    let mut all: Vec<Scored> = MEMBERS
+        .iter()
+        .zip(judged)
+        .map(|((method, folder), scores)| Scored { method, folder: format!("{set}/{folder}"), scores })
+        .collect();
+    all.extend(ensembles.into_iter().map(|(method, folder, scores)| Scored {
+        method,
+        folder: format!("{set}/{folder}"),
+        scores,
+    }));
+    all.extend([
         Scored {
             method: "multivariate, rows as they are",
             folder: format!("{set}/multivariate-raw"),
             scores: MultivariateModel::learn(train, &MultivariateConfig::default())?.judge(test)?,
         },
-        Scored {
-            method: "broken relations behind a daily profile",
-            folder: format!("{set}/relation"),
-            scores: RelationModel::learn(learned, &RelationConfig::default())?.judge(judged)?,
-        },
-        Scored { method: "isolation forest", folder: format!("{set}/forest"), scores: forest.judge(test)? },
         Scored {
             method: "isolation forest, plain threshold of -0.5",
             folder: format!("{set}/forest-plain"),
@@ -100,7 +138,8 @@ fn score(train: Rows<'_>, test: Rows<'_>, set: &str, step: Duration) -> Result<V
             folder: format!("{set}/sigma"),
             scores: largest_deviation(train, test),
         },
-    ])
+    ]);
+    Ok(all)
 }
 
 /// The plain threshold: the largest deviation of any column from the mean of the train rows, in thirds of 3 σ.

@@ -8,6 +8,7 @@ use std::path::Path;
 use aiops_compact::rolling::{RollingConfig, RollingSigma};
 use aiops_detect::novelty::{Novel, NoveltyConfig, NoveltyDetector};
 
+use super::ensemble::{RULES, joined, streamed};
 use super::files::{text, write_scores};
 use super::{FileFigures, SetFigures};
 use crate::EvalError;
@@ -38,6 +39,9 @@ const THRESHOLDS: [(&str, f64); 9] = [
 /// The plain way: this many σ from the day before, every sample by itself.
 const PLAIN: f64 = 3.0;
 
+/// `-log10` of the p-value from which on an ensemble raises an alarm: one healthy sample in ten thousand.
+const RARE: f64 = 4.0;
+
 /// Samples of the plain way's window: a day of samples every five minutes.
 const PLAIN_WINDOW: usize = 288;
 
@@ -48,6 +52,7 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
     let config = NoveltyConfig::default();
     let hold_off = config.options().hold_off;
     let (mut novelty, mut plain, mut held) = (Method::default(), Method::default(), Method::default());
+    let mut together = RULES.map(|_| Method::default());
     let mut sensitivity: Vec<(&'static str, Total)> =
         THRESHOLDS.iter().map(|(name, _)| (*name, Total::default())).collect();
     for (name, labelled) in labels {
@@ -71,14 +76,25 @@ pub(super) fn evaluate(folder: &Path, out: Option<&Path>) -> Result<Vec<SetFigur
         let sigmas = deviations(&series.values)?;
         plain.add(&name, &series, &raised(sigmas.iter().copied(), PLAIN, 0));
         held.add(&name, &series, &raised(sigmas.iter().copied(), PLAIN, hold_off));
+        let p_values = streamed(&[judged.iter().map(|n| n.score).collect(), sigmas]);
+        for (method, (rule, _, folder)) in together.iter_mut().zip(RULES) {
+            let scores = joined(&p_values, rule);
+            let alarms = raised(scores.iter().copied(), RARE, hold_off);
+            let rare = |row: &f64| if *row >= RARE { *row } else { 0.0 };
+            let told: Vec<f64> = scores.iter().map(rare).collect();
+            write_scores(out, &format!("nab/{folder}/{name}"), &told)?;
+            method.add(&name, &series, &alarms);
+        }
     }
     let mut set = novelty.figures("novelty, one threshold, standard profile");
     set.mean.extend(sensitivity.iter().map(|(name, total)| (*name, total.nab_score())));
-    Ok(vec![
+    let mut all = vec![
         set,
         plain.figures("plain 3 sigma of the 288 samples before"),
         held.figures("plain 3 sigma of the 288 samples before, hold-off of 100 samples"),
-    ])
+    ];
+    all.extend(together.into_iter().zip(RULES).map(|(method, (_, name, _))| method.figures(name)));
+    Ok(all)
 }
 
 /// Sums over the files.

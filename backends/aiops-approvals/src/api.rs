@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::ServerConfig;
 use crate::fault::Fault;
-use crate::listen::Limited;
+use crate::serve::serve;
 
 /// The HTTP API over an approval desk.
 #[derive(Debug)]
@@ -73,17 +73,18 @@ impl ApprovalServer {
         self,
         ctx: Context,
     ) -> Result<(SocketAddr, impl Future<Output = Result<()>> + Send + 'static)> {
-        let (listen, most) = (self.config.listen, self.config.most_connections);
+        let (listen, most, head) =
+            (self.config.listen, self.config.most_connections, self.config.head_within);
         let taken = async {
             let listener = tokio::net::TcpListener::bind(listen).await?;
             Ok((listener.local_addr()?, listener))
         };
         let (address, listener) = taken.await.map_err(|e: std::io::Error| unavailable(listen, e))?;
-        let (router, listener) = (self.router(ctx), Limited::new(listener, most));
-        Ok((address, async move { axum::serve(listener, router).await.map_err(|e| unavailable(address, e)) }))
+        let router = self.router(ctx);
+        Ok((address, async move { match serve(listener, router, most, head).await {} }))
     }
 
-    /// The routes, to be nested in a server of one's own. They authenticate by themselves.
+    /// The routes, to be nested in a server of one's own. They authenticate by themselves; the number of connections and the time for heads are that server's.
     pub fn router(self, ctx: Context) -> Router {
         let longest_body = self.config.longest_body;
         let shared = Arc::new(Shared { server: self, ctx });
@@ -116,7 +117,8 @@ async fn authenticate(State(shared): Shop, mut request: Request, next: Next) -> 
         return Fault::unauthorized().into_response();
     };
     request.extensions_mut().insert(who);
-    let mut response = next.run(request).await;
+    let answered = tokio::time::timeout(shared.server.config.answer_within, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| Fault::too_late().into_response());
     // What is shown is for this person, now.
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response

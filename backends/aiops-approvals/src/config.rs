@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use aiops_act::approval::check_name;
 use aiops_core::action::Principal;
@@ -54,6 +55,13 @@ pub struct ServerConfig {
     pub longest_body: usize,
     /// Most connections at once, 1..=10,000; default 64. More wait until one is closed.
     pub most_connections: usize,
+    /// How long a client may take to send the head of a request, from the connection or from the answer before, 1 ms to 1 h; default 10 s. Then the connection
+    /// is closed, so slow clients do not hold places.
+    #[serde(with = "aiops_core::model::duration")]
+    pub head_within: Duration,
+    /// How long a request may take from its head to its answer, its body included, 1 ms to 1 h; default 30 s. Then it is answered with 408.
+    #[serde(with = "aiops_core::model::duration")]
+    pub answer_within: Duration,
 }
 
 impl Default for ServerConfig {
@@ -64,6 +72,8 @@ impl Default for ServerConfig {
             tokens: BTreeMap::new(),
             longest_body: 16 << 10,
             most_connections: 64,
+            head_within: Duration::from_secs(10),
+            answer_within: Duration::from_secs(30),
         }
     }
 }
@@ -94,6 +104,13 @@ impl ServerConfig {
         }
         if !(1..=10_000).contains(&self.most_connections) {
             return wrong("most_connections is not 1 to 10,000");
+        }
+        let waits = Duration::from_millis(1)..=Duration::from_secs(3600);
+        if !waits.contains(&self.head_within) {
+            return wrong("head_within is not 1 ms to 1 h");
+        }
+        if !waits.contains(&self.answer_within) {
+            return wrong("answer_within is not 1 ms to 1 h");
         }
         Ok(())
     }

@@ -31,6 +31,11 @@ impl Fault {
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, ErrorKind::Unauthorized, "a bearer token is needed")
     }
+
+    /// The same answer may be sent again: it counts once.
+    pub(crate) fn too_late() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, ErrorKind::Timeout, "the request took too long")
+    }
 }
 
 impl From<Error> for Fault {

@@ -3,7 +3,7 @@
 mod api;
 mod config;
 mod fault;
-mod listen;
+mod serve;
 
 pub use api::ApprovalServer;
 pub use config::{ServerConfig, TokenHash, token_hash};

@@ -61,7 +61,18 @@ impl ProcessMitigator {
         found.ok_or_else(|| not_found(target))
     }
 
-    fn translate(&self, action: &Action) -> Result<Operation> {
+    /// What every mitigator of this kind can do, wherever its supervisor runs.
+    #[must_use]
+    pub fn all() -> MitigatorCapability {
+        MitigatorCapability::of(KINDS)
+    }
+
+    /// `action` in the supervisor's words, for who hands it over to another process. Does nothing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a target that the supervisor does not run, [`ErrorKind::Unsupported`] for an action it does not know,
+    /// [`ErrorKind::Invalid`] for a revision that is none.
+    pub fn operation(&self, action: &Action) -> Result<Operation> {
         let service = self.service_of(&action.target)?;
         if action.target.kind() == EntityKind::Instance {
             return match action.operation {
@@ -113,7 +124,7 @@ impl ProcessMitigator {
 #[async_trait]
 impl Mitigator for ProcessMitigator {
     fn capability(&self) -> MitigatorCapability {
-        MitigatorCapability::of(KINDS)
+        Self::all()
     }
 
     async fn preview(&self, action: &Action, ctx: &Context) -> Result<Preview> {
@@ -128,7 +139,7 @@ impl Mitigator for ProcessMitigator {
         if !state.exists {
             return Ok(Preview::new(state, format!("would not find {}", action.target)));
         }
-        let operation = self.translate(action)?;
+        let operation = self.operation(action)?;
         let preview = self.supervisor.preview(&operation).map_err(|error| refused(&error))?;
         let touched = preview.instances.len();
         let effect = format!(
@@ -141,7 +152,7 @@ impl Mitigator for ProcessMitigator {
     async fn execute(&self, action: Intended<Action>, ctx: &Context) -> Result<Receipt> {
         let (action, spent) = action.spend(ctx)?;
         // Nothing was done yet: what follows up to `submit` only reads, and `submit` refuses without an effect.
-        let operation = self.translate(&action)?;
+        let operation = self.operation(&action)?;
         Plan::of(&self.supervisor.inner, &operation).map_err(|error| refused(&error))?;
         let key = OperationKey::new(spent.key().as_str());
         let request =

@@ -2,25 +2,28 @@
 
 mod baseline;
 mod compose;
+mod detection;
+mod healer;
 mod operator;
 mod options;
+mod plant;
 mod record;
 mod recorder;
 pub mod report;
 mod restart;
+mod safety;
 mod watch;
 
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use aiops_act::KillFile;
-use aiops_core::action::Principal;
-use aiops_core::guard::KillSwitch;
-use aiops_core::pipeline::Look;
+use aiops_core::jiff::Timestamp;
 use aiops_core::{Case, Clock, Context, SystemClock};
-use tokio::signal::unix::{SignalKind, signal};
 
+use self::healer::{Healer, Parts};
+use self::plant::{AUTHOR, Counter, Plant};
+use self::safety::{SafetyConfig, StateFolder};
 use crate::faults::{Fault, Scenario, Truth, play};
 use crate::narrative::narrative;
 use crate::progress::{Progress, Style};
@@ -51,14 +54,27 @@ pub fn main(options: &Options) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(options)) {
-        Ok(record) if record.healthy_at_end => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(2),
-        Err(e) => {
-            eprintln!("self_heal: {e}");
-            ExitCode::FAILURE
-        }
-    }
+    let ended = match &options.attach {
+        None => runtime.block_on(run(options)).map(|record| match record.healthy_at_end {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(2),
+        }),
+        Some(socket) => runtime.block_on(async {
+            let ctx = Context::new(Arc::new(SystemClock));
+            restart::attached(options, socket, &view(Style::detect()), &ctx).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
+    };
+    // A question that nobody answered still waits for its line.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|e| {
+        eprintln!("self_heal: {e}");
+        ExitCode::FAILURE
+    })
+}
+
+fn view(style: Style) -> View {
+    Arc::new(Mutex::new(Progress::new(std::io::stderr(), style)))
 }
 
 /// One run from the start of the shop to its stop.
@@ -68,7 +84,9 @@ pub fn main(options: &Options) -> ExitCode {
 pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ctx = Context::new(Arc::clone(&clock));
-    let view: View = Arc::new(Mutex::new(Progress::new(std::io::stderr(), Style::detect())));
+    // Two processes cannot rewrite one line.
+    let style = Style::detect();
+    let view = view(Style { in_place: style.in_place && !options.restart, ..style });
     let seed = options.seed.unwrap_or_else(|| clock.now().as_nanosecond().unsigned_abs() as u64 % 1_000_000);
     let fault = options.fault.draw(seed);
 
@@ -76,9 +94,7 @@ pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
     let shop = Arc::new(Shop::start(ShopConfig::with_seed(seed), Arc::clone(&clock)).await?);
     let outcome = watched(options, seed, fault, &shop, &view, &ctx).await;
     stage(&view, "stop", "every process of the shop");
-    if let Some(shop) = Arc::into_inner(shop) {
-        shop.stop().await;
-    }
+    shop.stop().await;
     view.lock().unwrap_or_else(PoisonError::into_inner).finish();
     let (record, cases) = outcome?;
     report(options, &record, &cases)?;
@@ -95,6 +111,9 @@ async fn watched(
     ctx: &Context,
 ) -> Result<(RunRecord, Vec<Case>), RunError> {
     let began = Instant::now();
+    let safety = SafetyConfig::load(options.safety.as_deref())?;
+    let folder = state_folder(options, shop)?;
+    let root = safety::issue(&safety, &folder, ctx)?;
     let telemetry = watch::Telemetry::start(options, Arc::clone(shop), ctx).await?;
     let recorder =
         options.telemetry.as_deref().map(|path| recorder::start(path, &telemetry, ctx)).transpose()?;
@@ -115,61 +134,42 @@ async fn watched(
         })
     };
 
-    stage(view, "learn", "what is normal, from healthy telemetry");
-    while began.elapsed() < WARM_UP {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        sample(view, shop);
-    }
-    let switch = kill_switch(options)?;
-    let desk = match options.approve_at {
-        Some(address) => {
-            Some(operator::desk(address, &shop.run_folder().join("approvals"), &switch, view, ctx).await?)
-        }
-        None => None,
-    };
-    let parts = compose::Parts {
-        options,
-        shop,
-        telemetry: &telemetry,
-        detector: Arc::new(compose::learned(&telemetry, ctx).await?),
-        switch,
-        desk,
-        allowed: Arc::default(),
-        view,
-    };
-    let mut pipeline = compose::pipeline(&parts)?;
-
-    stage(view, "watch", "looking every second");
-    let mut cases: Vec<Case> = Vec::new();
+    // A case that was opened before the fault is a false alarm, and no reason to leave.
+    let over = |_: &Case| (fault.is_some() && injected.is_finished()).then(|| Instant::now() + AFTERWARDS);
     let mut leave_at = began + end;
-    let mut may_die = options.restart;
-    while Instant::now() < leave_at {
-        let looked = Instant::now();
-        let step = pipeline.step(ctx);
-        let look =
-            if may_die { restart::dies_while_acting(step, &parts.allowed).await } else { Some(step.await) };
-        let Some(look) = look else {
-            may_die = false;
-            leave_at += restart::DELAY;
-            drop(pipeline);
-            pipeline = restart::taken_up(&parts, ctx).await?;
-            continue;
-        };
-        match look {
-            Ok(Look::Incident(case)) => {
-                // A case that was opened before the fault is a false alarm, and no reason to leave.
-                if fault.is_some() && injected.is_finished() {
-                    leave_at = leave_at.min(Instant::now() + AFTERWARDS);
-                }
-                cases.push(case);
-                stage(view, "watch", "looking every second");
-            }
-            Ok(Look::Quiet | Look::Unconfirmed { .. } | Look::HandedOver) => {}
-            Err(e) => stage(view, "blind", &e.to_string()),
+    let cases = match options.restart {
+        true => {
+            let counter = Counter::new(Arc::clone(shop), telemetry.source(), root);
+            restart::watched(Arc::new(counter), &folder, leave_at, over, view, ctx).await?
         }
-        sample(view, shop);
-        tokio::time::sleep(Duration::from_secs(1).saturating_sub(looked.elapsed())).await;
-    }
+        false => {
+            let parts = Parts {
+                options,
+                safety: &safety,
+                folder: &folder,
+                switch: safety::kill_switch(options.kill_file.as_ref())?,
+                plant: Plant::Here(Arc::clone(shop)),
+                source: Arc::new(telemetry.source()),
+                view,
+            };
+            let mut healer = Healer::start(&parts, began + WARM_UP, ctx).await?;
+            let mut cases = healer.resumed();
+            while Instant::now() < leave_at {
+                if healer.is_fenced_off() {
+                    stage(view, "fenced", "the lease was lost, and is taken anew");
+                    healer.stop(ctx).await?;
+                    healer = Healer::start(&parts, began + WARM_UP, ctx).await?;
+                    cases.extend(healer.resumed());
+                }
+                if let Some(case) = healer.look(ctx).await? {
+                    leave_at = over(&case).map_or(leave_at, |at| leave_at.min(at));
+                    cases.push(case);
+                }
+            }
+            healer.stop(ctx).await?;
+            cases
+        }
+    };
     let traffic = shop.traffic().last(Duration::from_secs(3));
     daily_life.abort();
     injected.abort();
@@ -177,31 +177,43 @@ async fn watched(
         recorder.stop().await?;
     }
     telemetry.stop().await;
-    let audited = aiops_act::audit::verify(compose::audit_log(options, shop), &[])?;
+    let operations = done(shop);
+    stage(view, "done", &format!("by the shop's own log: {}", told(&operations)));
+    let audited = safety::audited(&folder)?;
     let root = audited.now.root.get(..12).unwrap_or_default();
-    stage(view, "audit", &format!("{} entries, chain intact, root {root}…", audited.entries));
+    let (entries, signed, vouched) = (audited.entries, audited.signed, audited.vouched);
+    let what =
+        format!("{entries} entries, chain intact, {signed} signed for, {vouched} anchored, root {root}…");
+    stage(view, "audit", &what);
     let truth = truth.lock().unwrap_or_else(PoisonError::into_inner).take();
     if fault.is_some() && truth.is_none() {
         // Without the truth it would be counted among the runs in which nothing was broken.
         return Err("the fault was not injected to its end, so this run proves nothing".into());
     }
-    Ok((record::of(options, seed, truth.as_ref(), &cases, traffic), cases))
+    let mut record = record::of(options, seed, truth.as_ref(), &cases, traffic);
+    record.operations = operations;
+    Ok((record, cases))
 }
 
-/// Off until the file is there, a SIGUSR1 comes, or somebody calls it.
-fn kill_switch(options: &Options) -> Result<KillSwitch, RunError> {
-    let switch = KillSwitch::new();
-    if let Some(path) = &options.kill_file {
-        switch.watch(KillFile::new(path)?);
+/// The folder that outlives the run, or one that ends with it.
+fn state_folder(options: &Options, shop: &Shop) -> Result<StateFolder, RunError> {
+    let path = options.state.clone().unwrap_or_else(|| shop.run_folder().join("state"));
+    std::fs::create_dir_all(path.join("fitted"))?;
+    let anchor = options.anchor.clone().unwrap_or_else(|| path.join("anchor"));
+    Ok(StateFolder { path: path.canonicalize()?, anchor: std::path::absolute(anchor)? })
+}
+
+/// What the pipeline did, as the shop's own change log tells it.
+fn done(shop: &Shop) -> Vec<String> {
+    let changes = shop.supervisor().changes(Timestamp::MIN);
+    changes.into_iter().filter(|change| change.author == AUTHOR).map(|change| change.summary).collect()
+}
+
+fn told(operations: &[String]) -> String {
+    match operations {
+        [] => "nothing was done to it".to_owned(),
+        some => some.join(", "),
     }
-    let mut signals = signal(SignalKind::user_defined1())?;
-    let engaged = switch.clone();
-    tokio::spawn(async move {
-        while signals.recv().await.is_some() {
-            engaged.engage(&Principal::new("operator"), "SIGUSR1");
-        }
-    });
-    Ok(switch)
 }
 
 #[allow(clippy::print_stdout, reason = "the story of the run is what this program prints")]
@@ -209,11 +221,7 @@ fn report(options: &Options, record: &RunRecord, cases: &[Case]) -> Result<(), R
     for case in cases {
         println!("{}", narrative(case));
     }
-    if cases.is_empty() && options.restart {
-        println!(
-            "A case that a dead pipeline had opened died with it; journal and audit log tell what was done."
-        );
-    } else if cases.is_empty() {
+    if cases.is_empty() {
         println!("Nothing happened that users felt.");
     }
     // A false alarm before the fault is not the case that a record and a calibration are about.
@@ -234,7 +242,7 @@ pub(crate) fn stage(view: &View, stage: &str, detail: &str) {
     view.lock().unwrap_or_else(PoisonError::into_inner).stage(stage, detail);
 }
 
-pub(crate) fn sample(view: &View, shop: &Shop) {
-    let seen = shop.traffic().last(Duration::from_secs(2));
+async fn sample(view: &View, plant: &Plant) {
+    let seen = plant.traffic(Duration::from_secs(2)).await;
     view.lock().unwrap_or_else(PoisonError::into_inner).sample(seen.p95, seen.error_ratio);
 }

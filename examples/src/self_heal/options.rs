@@ -8,7 +8,7 @@ use crate::faults::{Fault, UnknownFault};
 
 /// A little shop of real processes breaks, and heals itself.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "self_heal", version, about)]
+#[command(name = "self_heal", version, about, args_override_self = true)]
 #[non_exhaustive]
 pub struct Options {
     /// Fault to inject: a name, `any` (the seed decides) or `none`.
@@ -29,7 +29,8 @@ pub struct Options {
     /// Begin no action while this file is there. SIGUSR1 does the same for the rest of the run.
     #[arg(long, value_name = "FILE")]
     pub kill_file: Option<PathBuf>,
-    /// Let the pipeline die once, in the middle of its first action, and go on with a new one that knows nothing but journal and audit log.
+    /// Kill the pipeline once, by SIGKILL in the middle of its first action, and start it again on the same state folder. It is a process of its
+    /// own then.
     #[arg(long)]
     pub restart: bool,
     /// Read telemetry through this Prometheus server instead of the embedded store.
@@ -50,12 +51,18 @@ pub struct Options {
     /// Write the telemetry that the pipeline could read here, as JSON lines of windows that `aiops-eval replay` reads.
     #[arg(long, value_name = "FILE")]
     pub telemetry: Option<PathBuf>,
-    /// Keep the journal of actions here, to be taken up by the next run; default: a file that ends with the run.
+    /// Keep journal, audit log, approvals, stages and case files in this folder, to be taken up by the next run; default: one that ends with the run.
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+    /// Keep the checkpoints of the audit log here, out of reach of who can write the log; default: in the state folder.
     #[arg(long, value_name = "FILE")]
-    pub journal: Option<PathBuf>,
-    /// Keep the audit log here; default: a file that ends with the run.
+    pub anchor: Option<PathBuf>,
+    /// What may be done, as `examples/safety.toml` says it; default: that file.
     #[arg(long, value_name = "FILE")]
-    pub audit: Option<PathBuf>,
+    pub safety: Option<PathBuf>,
+    /// The pipeline of a shop that another process runs and shows at this socket.
+    #[arg(long, value_name = "SOCKET", hide = true)]
+    pub attach: Option<PathBuf>,
     /// Which pipeline decides: ours, or one of two foolish ones to compare with.
     #[arg(long, value_enum, default_value_t)]
     pub pipeline: PipelineChoice,

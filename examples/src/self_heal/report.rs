@@ -8,6 +8,7 @@ use aiops_core::{Case, CasePart};
 use aiops_rca::{CalibrationConfig, Calibrator, FittedOn};
 
 use super::record::judged;
+use super::safety::Rehearsed;
 use super::{RunError, RunRecord, compose};
 
 /// Reads every `*.json` record in a folder, in the order of file names.
@@ -45,6 +46,32 @@ pub fn calibrate(folder: &Path) -> Result<Calibrator, RunError> {
     let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("runs");
     let on = FittedOn::new(configuration, cases).with_sets([name]);
     Ok(Calibrator::fit(&outcomes, on, &CalibrationConfig::default())?)
+}
+
+/// Every remedy of the recorded runs in `folders` whose effect is known, in order of time: what classes of action graduate by.
+///
+/// # Errors
+/// As [`read`].
+pub fn rehearsals(folders: &[&Path]) -> Result<String, RunError> {
+    let mut rehearsed = Vec::new();
+    for folder in folders {
+        for record in read(folder)? {
+            let Some(truth) = &record.truth else { continue };
+            let right = record.hypotheses.first().is_some_and(|(_, right)| *right);
+            let known =
+                record.actions.iter().filter_map(|taken| taken.recovery.map(|recovery| (taken, recovery)));
+            rehearsed.extend(known.map(|(taken, recovery)| Rehearsed {
+                at: truth.began,
+                action: taken.kind,
+                service: taken.target.clone(),
+                recovery,
+                diagnosis_right: right,
+            }));
+        }
+    }
+    rehearsed.sort_by(|a, b| (a.at, &a.service).cmp(&(b.at, &b.service)));
+    let lines: Vec<String> = rehearsed.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }
 
 /// The first round of a case, up to the diagnosis, by today's code.

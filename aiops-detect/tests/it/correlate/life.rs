@@ -68,15 +68,15 @@ fn an_incident_nothing_is_heard_of_is_closed_too() {
 fn flapping_stays_one_alert() {
     let mut correlator = knowing(&[]);
     for i in 0..10 {
-        let alert = alert("Slow", "cart", 300 * i);
-        correlator.push(&alert, at(300 * i));
-        correlator.push(&resolved(&alert), at(300 * i + 100));
+        let alert = alert("Slow", "cart", 150 * i);
+        correlator.push(&alert, at(150 * i));
+        correlator.push(&resolved(&alert), at(150 * i + 100));
     }
     let incidents = correlator.incidents();
     assert_eq!((incidents.len(), incidents[0].members.len()), (1, 1));
     assert_eq!((incidents[0].members[0].flaps, correlator.stats().reopened), (9, 9));
-    // More than five minutes after its end it is a new one.
-    let outcome = correlator.push(&alert("Slow", "cart", 3200), at(3200));
+    // More than a minute after its end it is a new firing, whose incident is sought anew.
+    let outcome = correlator.push(&alert("Slow", "cart", 1520), at(1520));
     assert!(matches!(outcome.disposition, Disposition::New(_)));
 }
 
@@ -91,17 +91,17 @@ fn an_end_without_a_beginning_is_counted() {
 #[test]
 fn what_comes_late_does_not_undo_what_came_after() {
     let mut correlator = knowing(&[]);
-    let (first, second) = (alert("Slow", "cart", 0), alert("Slow", "cart", 200));
+    let (first, second) = (alert("Slow", "cart", 0), alert("Slow", "cart", 150));
     correlator.push(&first, at(0));
     correlator.push(&resolved(&first), at(100));
     // The other replica still says that the first fires.
     let late = correlator.push(&first, at(101));
     assert!(matches!(late.disposition, Disposition::Late(Some(_))));
     assert_eq!(correlator.incidents()[0].state, IncidentState::Ended);
-    correlator.push(&second, at(200));
+    correlator.push(&second, at(150));
     assert_eq!(correlator.incidents()[0].state, IncidentState::Firing);
     // And now that it ended.
-    let late = correlator.push(&resolved(&first), at(201));
+    let late = correlator.push(&resolved(&first), at(151));
     assert!(matches!(late.disposition, Disposition::Late(Some(_))));
     assert_eq!(correlator.incidents()[0].state, IncidentState::Firing);
     assert_eq!(correlator.stats().late, 2);

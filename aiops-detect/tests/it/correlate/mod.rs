@@ -2,9 +2,11 @@
 
 mod bounds;
 mod grouping;
+mod incidents;
 mod life;
 mod quiet;
 mod scenarios;
+mod shared;
 mod snapshot;
 mod split;
 

@@ -89,7 +89,9 @@ fn a_roll_out_hides_its_own_noise_and_nothing_that_lasts() {
 
 #[test]
 fn what_flaps_after_a_roll_out_is_not_hidden_for_good() {
-    let mut correlator = knowing(&[]);
+    let five_minutes = std::time::Duration::from_secs(300);
+    let mut correlator =
+        with(CorrelatorOptions { reopen_within: five_minutes, ..CorrelatorOptions::default() });
     correlator.change(Change::new("d1", at(0), ChangeKind::Restart, service("cart"), "restart"));
     let flapping = alert("Errors", "cart", 30);
     correlator.push(&flapping, at(30));

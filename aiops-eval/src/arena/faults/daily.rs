@@ -49,6 +49,19 @@ pub fn daily_life(spec: &SystemSpec, seed: u64, length: f64) -> Vec<(Micros, Con
         let more = Condition { on: Place::Tenant(tenant), does, cures: Vec::new(), until };
         events.push((micros(start), Control::Begin(more)));
     }
+    // Air that comes in warmer for a while: hotter GPUs, none that slows down.
+    let machines: Vec<usize> =
+        (0..spec.nodes.len()).filter(|n| spec.nodes.get(*n).is_some_and(|n| n.gpus > 0)).collect();
+    if !machines.is_empty() {
+        for _ in 0..rng.usize(1..3) {
+            let Some(node) = rng.choice(machines.iter().copied()) else { break };
+            let start = rng.f64() * length;
+            let until = Some(micros(start + 120.0 + 300.0 * rng.f64()));
+            let does = Trouble::Heat(1.1 + 0.15 * rng.f64());
+            let warm = Condition { on: Place::Node(node), does, cures: Vec::new(), until };
+            events.push((micros(start), Control::Begin(warm)));
+        }
+    }
     events.sort_by_key(|e| e.0);
     events
 }

@@ -37,6 +37,7 @@
 
 mod catalogue;
 mod daily;
+mod scenario;
 mod site;
 
 use std::fmt::Debug;
@@ -47,9 +48,13 @@ use serde::{Deserialize, Serialize};
 
 pub use catalogue::{Recipe, catalogue};
 pub use daily::daily_life;
+pub use scenario::{SCENARIOS, is_meant};
 pub use site::Site;
 
 use super::sim::control::Control;
+use super::sim::draw::system;
+use super::sim::fleet::draw::fleet;
+use super::sim::spec::SystemSpec;
 
 /// Classes of faults, for tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -74,6 +79,8 @@ pub enum Family {
     Security,
     /// Several at once, or one behind another.
     Composite,
+    /// GPUs, and what schedules and drives them. These faults strike in a fleet.
+    Gpu,
 }
 
 impl std::fmt::Display for Family {
@@ -88,6 +95,7 @@ impl std::fmt::Display for Family {
             Self::Load => "load",
             Self::Security => "security",
             Self::Composite => "composite",
+            Self::Gpu => "GPU fleet",
         })
     }
 }
@@ -167,6 +175,12 @@ impl Injection {
         self.duty = Duty::Wait;
         self
     }
+}
+
+/// The system that `seed` draws for a fault of `family`: GPUs break where there are some.
+#[must_use]
+pub fn system_for(family: Family, seed: u64) -> SystemSpec {
+    if family == Family::Gpu { fleet(seed) } else { system(seed) }
 }
 
 /// One way in which a system breaks.

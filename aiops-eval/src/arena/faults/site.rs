@@ -84,12 +84,7 @@ impl<'a> Site<'a> {
     /// Machines on which replicas of `service` run at the start.
     #[must_use]
     pub fn nodes_of(&self, service: usize) -> Vec<usize> {
-        // As the simulator places them: by turns, in the order of services.
-        let ours = |i: &usize| self.role(*i) != Some(Role::External);
-        let copies = |i: usize| self.spec.services.get(i).map_or(0, |s| s.replicas as usize);
-        let before: usize = (0..service).filter(ours).map(copies).sum();
-        let n = self.spec.nodes.len().max(1);
-        let mut nodes: Vec<usize> = (before..before + copies(service)).map(|i| i % n).collect();
+        let mut nodes = self.spec.placement().get(service).cloned().unwrap_or_default();
         nodes.sort_unstable();
         nodes.dedup();
         nodes
@@ -99,6 +94,32 @@ impl<'a> Site<'a> {
     pub fn node_of(&mut self, service: usize) -> Option<usize> {
         let nodes = self.nodes_of(service);
         self.rng.choice(nodes)
+    }
+
+    /// The first copy of `service` that runs on `node` at the start.
+    #[must_use]
+    pub fn copy_on(&self, service: usize, node: usize) -> Option<usize> {
+        self.spec.placement().get(service)?.iter().position(|n| *n == node)
+    }
+
+    /// A service that answers requests on GPUs.
+    pub fn on_gpus(&mut self) -> Option<usize> {
+        let spec = self.spec;
+        self.one_of(|i| spec.services.get(i).is_some_and(|s| s.gpus > 0 && s.role == Role::Worker))
+    }
+
+    /// A GPU that `service` holds at the start: its machine, and its slot there.
+    pub fn gpu_of(&mut self, service: usize) -> Option<(usize, usize)> {
+        let node = self.node_of(service)?;
+        let here = self.spec.placement().get(service)?.iter().filter(|n| **n == node).count();
+        let held = here * self.spec.services.get(service)?.gpus;
+        (held > 0).then(|| (node, self.rng.usize(..held)))
+    }
+
+    /// Who a GPU is in telemetry.
+    #[must_use]
+    pub fn gpu_entity(&self, node: usize, slot: usize) -> Option<EntityId> {
+        self.spec.nodes.get(node).map(|n| n.gpu(slot))
     }
 
     /// A tenant.
@@ -115,7 +136,7 @@ impl<'a> Site<'a> {
     /// Who a machine is in telemetry.
     #[must_use]
     pub fn node_entity(&self, node: usize) -> Option<EntityId> {
-        self.spec.nodes.get(node).map(|n| EntityId::new(EntityKind::Node, &n.name))
+        self.spec.nodes.get(node).map(|n| n.entity())
     }
 
     /// Who a tenant is in telemetry.

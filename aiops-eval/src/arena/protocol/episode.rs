@@ -1,8 +1,9 @@
 //! One episode, from the drawing of the system to the sealed truth.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use aiops_core::action::Principal;
+use aiops_core::action::{ActionKind, Principal};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::time::after;
 use aiops_core::model::{EntityId, FaultType, TelemetryWindow};
@@ -15,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::RunConfig;
 use super::gold::{Gold, classify};
 use super::players::Player;
-use crate::arena::faults::{Duty, Family, Fault, Injection, RightAction, Site, daily_life};
+use crate::arena::faults::{Duty, Family, Fault, Injection, RightAction, Site, daily_life, system_for};
 use crate::arena::informed::Informed;
-use crate::arena::sim::draw::system;
 use crate::arena::sim::micros;
+use crate::arena::sim::spec::SystemSpec;
+use crate::arena::sim::state::Tally;
 use crate::arena::telemetry::quantile;
 use crate::arena::world::{Deed, World};
 
@@ -48,18 +50,49 @@ pub struct Truth {
     pub harmed: bool,
     /// Everything that was done to the world, as the world knows.
     pub deeds: Vec<Deed>,
-    /// Users at the end.
-    pub at_end: Health,
+    /// Users at the end, by what they do.
+    pub at_end: Vec<Health>,
     /// Users twenty minutes later, nobody having touched anything.
-    pub later: Health,
+    pub later: Vec<Health>,
     /// Services that were there at the start, and at the end have fewer copies ready than they had, or tell nothing any more.
     pub crippled: Vec<EntityId>,
+}
+
+/// What users do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Users {
+    /// Send requests.
+    Requests,
+    /// Train: a request is a step, and steps that a restart loses have failed.
+    Steps,
+    /// Wait for GPUs: an answer is the beginning of a job, and a job that is lost has failed.
+    Waits,
+}
+
+/// More failures than before with which users are still well, as a share; times slower; and s slower beside that, in the order
+/// of [`Users`]. Who submits a job does not mind a minute.
+const MORE_FAILURES: f64 = 0.01;
+const SLOWER: f64 = 1.5;
+const SLACK: [f64; 3] = [0.02, 0.02, 60.0];
+
+/// Every threshold by which users are well, for the hash of the arena.
+pub(super) fn thresholds() -> String {
+    format!("{MORE_FAILURES} {SLOWER} {SLACK:?}")
+}
+
+/// Whether all users are well; nobody is, of none.
+#[must_use]
+pub fn all_well(users: &[Health]) -> bool {
+    !users.is_empty() && users.iter().all(Health::is_well)
 }
 
 /// How users fare, from the simulator's own counts. Those of tenants at fault are left out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
+    /// What they do.
+    pub users: Users,
     /// Share of requests that failed, before anything broke.
     pub failed_before: f64,
     /// Share that fails now.
@@ -73,12 +106,20 @@ pub struct Health {
 }
 
 impl Health {
-    /// No more than one percentage point more failures, and no more than half again and 20 ms slower, with users there.
+    /// No more than one percentage point more failures, and no more than half again and 20 ms slower (a minute, of those who
+    /// wait for GPUs), with users there.
     #[must_use]
     pub fn is_well(&self) -> bool {
-        self.requests > 0
-            && self.failed <= self.failed_before + 0.01
-            && self.p95 <= 1.5 * self.p95_before + 0.02
+        let [requests, steps, waits] = SLACK;
+        let slack = match self.users {
+            Users::Requests => requests,
+            Users::Steps => steps,
+            Users::Waits => waits,
+        };
+        // That nobody submits a job for some minutes is in order.
+        (self.requests > 0 || self.users == Users::Waits)
+            && self.failed <= self.failed_before + MORE_FAILURES
+            && self.p95 <= SLOWER * self.p95_before + slack
     }
 }
 
@@ -108,6 +149,9 @@ pub struct Played {
     pub watched_seconds: f64,
 }
 
+/// One in so many episodes without a fault is of a fleet of GPUs, about as often as faults are.
+const NULL_FLEETS: u64 = 5;
+
 /// An episode that is laid out but not played.
 #[derive(Debug)]
 pub struct Layout {
@@ -115,13 +159,16 @@ pub struct Layout {
     pub index: u64,
     /// Seed.
     pub seed: u64,
-    fault: Option<(String, Family, Injection)>,
-    onset: f64,
-    learn: f64,
+    spec: SystemSpec,
+    pub(super) fault: Option<(String, Family, Injection)>,
+    pub(super) onset: f64,
+    pub(super) learn: f64,
     end: f64,
     after: f64,
     calibration: Option<aiops_rca::Calibrator>,
     leaky: bool,
+    /// What becomes of it without a pipeline; the same for every player, so it is simulated once.
+    untouched: OnceLock<Option<(Gold, bool)>>,
 }
 
 /// A person on call who reads for a minute and consents to everything.
@@ -163,18 +210,52 @@ impl Layout {
         let learn = f64::from(config.learn_minutes) * 60.0;
         let onset = learn + 300.0 + 600.0 * rng.f64();
         let end = learn + 900.0 + f64::from(config.watch_minutes) * 60.0;
-        let spec = system(seed);
+        // Some of the episodes without a fault are of fleets, too.
+        let fleets = fault.map_or(seed.is_multiple_of(NULL_FLEETS), |f| f.family() == Family::Gpu);
+        let spec = system_for(if fleets { Family::Gpu } else { Family::Code }, seed);
         let mut site = Site::new(&spec, rng.u64(..), onset);
         let fault = fault.and_then(|f| Some((f.id().to_owned(), f.family(), f.inject(&mut site)?)));
         let after = f64::from(config.after_minutes) * 60.0;
         let calibration = config.calibration.clone();
-        Self { index, seed, fault, onset, learn, end, after, calibration, leaky: config.leaky }
+        Self {
+            index,
+            seed,
+            spec,
+            fault,
+            onset,
+            learn,
+            end,
+            after,
+            calibration,
+            leaky: config.leaky,
+            untouched: OnceLock::new(),
+        }
     }
 
     /// Whether the drawn system has a place for the fault; always, when there is none.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// What a good operator does about the fault; `None` without one.
+    #[must_use]
+    pub fn duty(&self) -> Option<Duty> {
+        self.fault.as_ref().map(|(.., injection)| injection.duty)
+    }
+
+    /// Kinds of action that heal the fault by themselves.
+    #[must_use]
+    pub fn right(&self) -> Vec<ActionKind> {
+        let right = self.fault.iter().flat_map(|(.., injection)| &injection.right);
+        right.map(|r| r.kind).collect()
+    }
+
+    /// The gold-signal class of the fault, and whether users still suffer at the end when nobody does anything; `None` without
+    /// a fault.
+    #[must_use]
+    pub fn without_anybody(&self) -> Option<(Gold, bool)> {
+        *self.untouched.get_or_init(|| self.untouched())
     }
 
     /// When the fault begins, or would, in seconds from the start.
@@ -186,8 +267,8 @@ impl Layout {
     /// A fresh world with everything that will happen to it.
     #[must_use]
     pub fn world(&self) -> World {
-        let world = World::new(self.seed);
-        for (at, control) in daily_life(&system(self.seed), self.seed, self.end + 1800.0) {
+        let world = World::drawn(self.spec.clone(), self.seed);
+        for (at, control) in daily_life(&self.spec, self.seed, self.end + 1800.0) {
             world.with(|sim| sim.schedule(at, control));
         }
         if let Some((id, _, injection)) = &self.fault {
@@ -198,7 +279,7 @@ impl Layout {
             }
             if self.leaky {
                 let at = self.onset;
-                world.with(|sim| sim.telemetry.plant(micros(at), id));
+                world.with(|sim| sim.telemetry.plant(micros(at), id, self.seed));
             }
         }
         world
@@ -218,7 +299,7 @@ impl Layout {
         wait(self.end - self.learn);
         let entry = world.entry();
         let gold = world.with(|sim| classify(sim, &entry, &injection.roots, onset));
-        Some((gold, !self.health(&world, &injection.roots, before).is_well()))
+        Some((gold, !all_well(&self.health(&world, &injection.roots, &before))))
     }
 
     /// Plays it to its end.
@@ -226,7 +307,7 @@ impl Layout {
     /// # Errors
     /// When the pipeline cannot be composed or learned; what fails later is part of the record.
     pub fn play(&self, player: Player) -> Result<(Played, Truth)> {
-        let untouched = self.untouched();
+        let untouched = self.without_anybody();
         let world = self.world();
         let clock = world.clock().clone();
         let began = clock.now();
@@ -264,10 +345,10 @@ impl Layout {
         let (before, mut cases, looks, failed_looks) = clock.drive(run)?;
         let watched = clock.now().duration_since(began).as_secs_f64() - self.learn;
         let (reads, deeds) = (world.reads(), world.deeds());
-        let at_end = self.health(&world, &guilty, before);
+        let at_end = self.health(&world, &guilty, &before);
         let crippled = world.with(|sim| sim.crippled());
         clock.drive(clock.sleep(Duration::from_secs(900)));
-        let later = self.health(&world, &guilty, before);
+        let later = self.health(&world, &guilty, &before);
         let windows = strip(&mut cases)?;
         let played = Played {
             index: self.index,
@@ -303,12 +384,20 @@ impl Layout {
     }
 
     /// How users fare in the next five minutes.
-    fn health(&self, world: &World, guilty: &[EntityId], before: (f64, f64, u64)) -> Health {
+    pub(super) fn health(&self, world: &World, guilty: &[EntityId], before: &[Felt]) -> Vec<Health> {
         let clock = world.clock();
         world.with(|sim| sim.felt_since(guilty));
         clock.drive(clock.sleep(Duration::from_secs(300)));
         let now = world.with(|sim| sim.felt_since(guilty));
-        Health { failed_before: before.0, failed: now.0, p95_before: before.1, p95: now.1, requests: now.2 }
+        let health = |(before, now): (&Felt, Felt)| Health {
+            users: now.users,
+            failed_before: before.failed,
+            failed: now.failed,
+            p95_before: before.p95,
+            p95: now.p95,
+            requests: now.requests,
+        };
+        before.iter().zip(now).map(health).collect()
     }
 }
 
@@ -340,11 +429,30 @@ fn strip(cases: &mut [Case]) -> Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
+/// What users felt in a stretch of time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Felt {
+    users: Users,
+    /// Share of failures; 1 where requests or steps were awaited and none came.
+    failed: f64,
+    p95: f64,
+    requests: u64,
+}
+
+impl Felt {
+    fn of(users: Users, mut tally: Tally) -> Self {
+        let good = tally.codes.first().copied().unwrap_or(0);
+        let requests = tally.codes.iter().sum::<u64>();
+        let none = if users == Users::Waits { 0.0 } else { 1.0 };
+        let failed = if requests == 0 { none } else { (requests - good) as f64 / requests as f64 };
+        Self { users, failed, p95: quantile(&mut tally.durations, 0.95).unwrap_or(0.0), requests }
+    }
+}
+
 impl crate::arena::sim::Simulator {
-    /// Share of failures, 95th percentile and number of the requests since the last call; those of `guilty` tenants are
-    /// left out.
-    pub(crate) fn felt_since(&mut self, guilty: &[EntityId]) -> (f64, f64, u64) {
-        let (mut good, mut all, mut durations) = (0_u64, 0_u64, Vec::new());
+    /// How users fared since the last call, by what they do; `guilty` tenants are left out.
+    pub(crate) fn felt_since(&mut self, guilty: &[EntityId]) -> Vec<Felt> {
+        let mut requests = Tally::default();
         let names: Vec<String> = self.spec.tenants.iter().map(|t| t.name.clone()).collect();
         for (tally, name) in self.felt.iter_mut().zip(names) {
             let tally = std::mem::take(tally);
@@ -353,12 +461,18 @@ impl crate::arena::sim::Simulator {
             if guilty.iter().any(is_guilty) {
                 continue;
             }
-            good += tally.codes.first().copied().unwrap_or(0);
-            all += tally.codes.iter().sum::<u64>();
-            durations.extend(tally.durations);
+            requests.codes.iter_mut().zip(tally.codes).for_each(|(sum, n)| *sum += n);
+            requests.durations.extend(tally.durations);
         }
-        let failed = if all == 0 { 1.0 } else { (all - good) as f64 / all as f64 };
-        (failed, quantile(&mut durations, 0.95).unwrap_or(0.0), all)
+        let mut felt = vec![Felt::of(Users::Requests, requests)];
+        let now = self.now;
+        if let Some(job) = &mut self.fleet.training {
+            felt.push(Felt::of(Users::Steps, job.take_felt(now)));
+        }
+        if self.spec.batch > 0.0 {
+            felt.push(Felt::of(Users::Waits, self.fleet.queue.take_felt(now)));
+        }
+        felt
     }
 
     /// Services with fewer ready copies than at the start, or that were silenced by somebody.

@@ -2,7 +2,8 @@
 //!
 //! The episode is simulated without any pipeline, and two questions are put to what it emitted, with the truth known:
 //!
-//! - *felt*: did an error share or a 95th percentile at the entry leave its norm?
+//! - *felt*: did an error share or a 95th percentile at the entry leave its norm, or the time a step of training takes, or the wait of
+//!   jobs for GPUs?
 //! - *own*: did anything that a root itself emits leave its norm (its series, those of its parts, its error lines), or was a
 //!   change of it told shortly before? For what cannot speak (somebody else's service, a tenant), what others measure of it.
 //!
@@ -57,9 +58,27 @@ impl std::fmt::Display for Gold {
     }
 }
 
+/// What a norm is taken from.
 const BEFORE: Duration = Duration::from_secs(35 * 60);
+/// Scrapes in a row that must lie beyond it.
 const IN_A_ROW: usize = 4;
+/// Robust standard deviations from it.
 const SIGMA: f64 = 6.0;
+/// Least standard deviation: as a share of the norm, and by kind of series: ratios, rates, quantiles, and levels, of which one copy
+/// or machine more or less is beyond the norm of one that never varied.
+const LEAST_SHARE: f64 = 0.05;
+const LEAST: [f64; 4] = [0.02, 0.02, 0.002, 0.1];
+/// How near to the onset a change must be to tell of it.
+const NEAR: Duration = Duration::from_secs(60);
+/// Error lines after the onset that tell: more than so many, and so many for each one before.
+const LINES: (usize, usize) = (10, 5);
+/// When after the onset, and for how long, it is looked whether a root is broken outright.
+const BROKEN: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(600));
+
+/// Every threshold by which a class is decided, for the hash of the arena.
+pub(crate) fn thresholds() -> String {
+    format!("{BEFORE:?} {IN_A_ROW} {SIGMA} {LEAST_SHARE} {LEAST:?} {NEAR:?} {LINES:?} {BROKEN:?}")
+}
 
 /// The class of a fault of `roots` that began at `onset`, from everything `sim` has told by now.
 pub(crate) fn classify(sim: &Simulator, entry: &str, roots: &[EntityId], onset: Timestamp) -> Gold {
@@ -67,12 +86,14 @@ pub(crate) fn classify(sim: &Simulator, entry: &str, roots: &[EntityId], onset: 
     let range = TimeRange::new(before(onset, BEFORE), now).unwrap_or(TimeRange::ending_at(now, BEFORE));
     let Ok(window) = sim.read(&FetchRequest::new(range)) else { return Gold::OracleOnly };
     let entry = EntityId::service(entry);
+    let beside = sim.felt_beside_requests();
     let felt = window.metrics.iter().any(|s| {
         let failing = s.key().labels.get("code").is_some_and(|c| c.starts_with('5'));
-        *s.entity() == entry
+        let requests = *s.entity() == entry
             && (s.key().name.starts_with("p95(http_server")
-                || (s.key().name.contains("http_server_requests") && failing))
-            && left_its_norm(s, onset, true)
+                || (s.key().name.contains("http_server_requests") && failing));
+        let others = beside.iter().any(|(who, name)| s.entity() == who && s.key().name == *name);
+        (requests || others) && left_its_norm(s, onset, true)
     });
     let own = roots.iter().any(|root| tells(&window, root, onset));
     let broken = roots.iter().any(|root| broken_outright(&window, root, onset));
@@ -98,19 +119,19 @@ fn is_of(window: &TelemetryWindow, series: &MetricSeries, root: &EntityId) -> bo
 fn tells(window: &TelemetryWindow, root: &EntityId, onset: Timestamp) -> bool {
     let series = window.metrics.iter().filter(|s| is_of(window, s, root));
     let deviates = series.into_iter().any(|s| left_its_norm(s, onset, false));
-    let near = TimeRange::new(before(onset, Duration::from_secs(60)), after(onset, Duration::from_secs(60)));
+    let near = TimeRange::new(before(onset, NEAR), after(onset, NEAR));
     let changed =
         near.is_ok_and(|near| window.changes.iter().any(|c| c.entity == *root && near.contains(c.time)));
     let severe =
         |l: &&aiops_core::model::LogRecord| l.entity == *root && l.severity >= Some(LogSeverity::Error);
     let lines = window.logs.iter().filter(severe);
     let (old, new): (Vec<_>, Vec<_>) = lines.partition(|l| l.time < onset);
-    deviates || changed || new.len() > 10 + 5 * old.len()
+    deviates || changed || new.len() > LINES.0 + LINES.1 * old.len()
 }
 
 fn broken_outright(window: &TelemetryWindow, root: &EntityId, onset: Timestamp) -> bool {
-    let from = after(onset, Duration::from_secs(60));
-    let to = after(from, Duration::from_secs(600));
+    let from = after(onset, BROKEN.0);
+    let to = after(from, BROKEN.1);
     let share = |series: &MetricSeries, bad: &dyn Fn(f64) -> bool| {
         let points: Vec<f64> =
             series.points().filter(|(t, _)| *t >= from && *t < to).map(|(_, v)| v).collect();
@@ -150,14 +171,14 @@ fn left_its_norm(series: &MetricSeries, onset: Timestamp, only_up: bool) -> bool
         median(&mut old)
     };
     let mut off: Vec<f64> = old.iter().map(|v| (v - norm).abs()).collect();
+    let [ratio, rate, quantile, level] = LEAST;
     let floor = match series.kind() {
-        MetricKind::Ratio => 0.02,
-        MetricKind::Rate => 0.02,
-        MetricKind::Quantile => 0.002,
-        // One copy or machine more or less is beyond the norm of a level that never varied.
-        _ => 0.1,
+        MetricKind::Ratio => ratio,
+        MetricKind::Rate => rate,
+        MetricKind::Quantile => quantile,
+        _ => level,
     };
-    let scale = (1.4826 * median(&mut off)).max(0.05 * norm.abs()).max(floor);
+    let scale = (1.4826 * median(&mut off)).max(LEAST_SHARE * norm.abs()).max(floor);
     let (mut up, mut down) = (0, 0);
     for (_, v) in new {
         up = if v > norm + SIGMA * scale { up + 1 } else { 0 };

@@ -7,6 +7,7 @@
 pub mod episode;
 pub mod gold;
 pub mod players;
+pub mod remedy;
 pub mod run;
 pub mod score;
 
@@ -35,7 +36,7 @@ pub struct RunConfig {
     pub after_minutes: u32,
     /// Threads, 1 to 64; default 2. They change nothing but the time it takes.
     pub threads: usize,
-    /// Only faults whose id begins so; default all.
+    /// Only faults whose id begins so, or those of the [scenario](crate::arena::faults::SCENARIOS) of this number; default all.
     pub only: Option<String>,
     /// What raw confidences are worth; default none, and every confidence is marked as uncalibrated. Fit it on other seeds.
     pub calibration: Option<Calibrator>,

@@ -12,9 +12,7 @@ use aiops_act::{
 use aiops_core::action::{ActionKind, Mode};
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{ChainConfig, GuardChain};
-use aiops_core::model::{
-    Direction, EntityKind, FetchRequest, FittedHash, MatchOp, Selector, Signal, TimeRange,
-};
+use aiops_core::model::{Direction, EntityKind, FetchRequest, FittedHash, Signal, TimeRange};
 use aiops_core::pipeline::{Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Fit, TelemetrySource};
 use aiops_core::{Context, Result};
@@ -83,7 +81,7 @@ impl Player {
         let history = source()?.fetch(&healthy, ctx).await?;
         let detector = RollingDetector::new(RollingFit::default().fit(&history)?)?;
         let observed = Pipeline::builder().source(source()?).detector(detector);
-        let config = looking(&world.entry());
+        let config = looking(world);
         let everything = AllowList::new(allowed(&ALL)?)?;
         match self {
             Self::Honest => {
@@ -165,7 +163,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(480);
 /// Settings of a player, as they stand in a run's hash.
 pub(super) fn declared(source: &ArenaSource) -> String {
     let signals = source.capability().signals;
-    format!("{:?} {:?} {:?} {RADIUS:?} {signals:?}", planning(), verification(), looking("entry"))
+    format!("{:?} {:?} {:?} {RADIUS:?} {signals:?}", planning(), verification(), looking(source.world()))
 }
 
 fn planning() -> PlannerConfig {
@@ -190,12 +188,10 @@ fn verification() -> VerifierConfig {
     }
 }
 
-/// Users meet the entry: its errors and its latency open a case.
-fn looking(entry: &str) -> PipelineConfig {
-    let felt =
-        Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(SERVICE, MatchOp::Equal, entry);
+/// Users meet the entry: its errors and its latency open a case, and so does what they feel who send no requests.
+fn looking(world: &World) -> PipelineConfig {
     let mut config = PipelineConfig::default();
-    config.trigger = Trigger::on(felt).going(Direction::Up);
+    config.trigger = Trigger::on(world.felt(&[ERRORS, LATENCY])).going(Direction::Up);
     config.look_again = LOOK_AGAIN;
     config.keep_partial = true;
     config
@@ -227,8 +223,14 @@ const ALL: [ActionKind; 11] = [
 ];
 
 fn allowed(actions: &[ActionKind]) -> Result<Vec<AllowRule>> {
-    let kinds =
-        [EntityKind::Service, EntityKind::Database, EntityKind::Cache, EntityKind::Node, EntityKind::Tenant];
+    let kinds = [
+        EntityKind::Service,
+        EntityKind::Database,
+        EntityKind::Cache,
+        EntityKind::Node,
+        EntityKind::Tenant,
+        EntityKind::Job,
+    ];
     let rule = |kind: EntityKind| {
         Ok(AllowRule {
             id: kind.to_string(),

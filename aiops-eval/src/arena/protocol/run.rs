@@ -1,9 +1,9 @@
 //! A whole run on several threads. Threads change nothing but the time it takes.
 
-use std::path::Path;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::RunConfig;
 use super::episode::{Layout, Played, Truth};
@@ -11,7 +11,7 @@ use super::players::{Player, declared};
 use super::score::{EpisodeScore, Table, score, table};
 use crate::EvalError;
 use crate::arena::arena_hash;
-use crate::arena::faults::{Fault, catalogue};
+use crate::arena::faults::{Fault, catalogue, is_meant};
 use crate::arena::trajectory::{Records, RunHeader};
 use crate::arena::world::World;
 
@@ -43,7 +43,7 @@ impl Plan {
     pub fn with(config: RunConfig, mut faults: Vec<Box<dyn Fault>>) -> Result<Self, EvalError> {
         config.validate()?;
         if let Some(only) = &config.only {
-            faults.retain(|f| f.id().starts_with(only.as_str()));
+            faults.retain(|f| is_meant(only, f.id()));
         }
         let broken = faults.len() * config.of_each as usize;
         let mut order: Vec<Option<usize>> =
@@ -93,58 +93,97 @@ impl Plan {
         out: Option<&Path>,
         progress: impl FnMut(usize, usize) + Send,
     ) -> Result<(Table, Vec<EpisodeScore>), EvalError> {
+        let mut played = self.run_all(&[(player, out.map(Path::to_owned))], progress)?;
+        played.pop().ok_or(EvalError::Config {
+            field: "players",
+            value: "none".to_owned(),
+            allowed: "at least one",
+        })
+    }
+
+    /// Plays every episode as each of `players`, who write records to a folder each, and sums up in their order. What becomes of
+    /// an episode without a pipeline is simulated once for all.
+    ///
+    /// # Errors
+    /// Those of [`run`](Self::run).
+    pub fn run_all(
+        &self,
+        players: &[(Player, Option<PathBuf>)],
+        progress: impl FnMut(usize, usize) + Send,
+    ) -> Result<Vec<(Table, Vec<EpisodeScore>)>, EvalError> {
         let arena = arena_hash()?;
         let source = World::new(0).source();
-        let header = RunHeader {
+        let declared = blake3::hash(declared(&source).as_bytes()).to_hex().to_string();
+        let header = |player: Player| RunHeader {
             arena: arena.clone(),
-            declared: blake3::hash(declared(&source).as_bytes()).to_hex().to_string(),
+            declared: declared.clone(),
             player,
             config: RunConfig { threads: 1, ..self.config.clone() },
             episodes: self.episodes(),
         };
-        let records = out.map(|folder| Records::create(folder, &header)).transpose()?;
-        let next = AtomicU64::new(0);
-        let done: Mutex<(Vec<EpisodeScore>, Option<EvalError>)> = Mutex::default();
-        let progress = Mutex::new(progress);
-        let work = || {
-            loop {
-                let index = next.fetch_add(1, Ordering::SeqCst);
-                let stopped = done.lock().unwrap_or_else(PoisonError::into_inner).1.is_some();
-                if index >= self.episodes() || stopped {
-                    return;
-                }
-                let result = self.layout(index).play(player).map_err(EvalError::from).and_then(
-                    |(played, truth): (Played, Truth)| {
-                        if let Some(records) = &records {
-                            records.append(&arena, &played, &truth)?;
-                        }
-                        Ok(score(&played, &truth))
-                    },
-                );
-                let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                match result {
-                    Ok(score) => done.0.push(score),
-                    Err(e) => done.1 = Some(e),
-                }
-                let n = done.0.len();
-                drop(done);
-                progress.lock().unwrap_or_else(PoisonError::into_inner)(n, self.order.len());
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..self.config.threads {
-                scope.spawn(work);
-            }
+        let begun = players.iter().map(|(player, out)| {
+            let records = out.as_ref().map(|folder| Records::create(folder, &header(*player)));
+            Ok((*player, records.transpose()?))
         });
-        let (mut scores, error) = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = error {
-            return Err(error);
-        }
-        scores.sort_by_key(|s| s.index);
-        let table = table(player, &arena, &scores);
-        if let Some(records) = &records {
-            records.finish(&table)?;
-        }
-        Ok((table, scores))
+        let records: Vec<(Player, Option<Records>)> = begun.collect::<Result<_, EvalError>>()?;
+        let by_episode = each(self.episodes(), self.config.threads, progress, |index| {
+            let layout = self.layout(index);
+            let all = records.iter().map(|(player, records)| {
+                let (played, truth): (Played, Truth) = layout.play(*player)?;
+                if let Some(records) = records {
+                    records.append(&arena, &played, &truth)?;
+                }
+                Ok(score(&played, &truth))
+            });
+            all.collect::<Result<Vec<EpisodeScore>, EvalError>>()
+        })?;
+        let summed = records.iter().enumerate().map(|(i, (player, records))| {
+            let scores: Vec<EpisodeScore> = by_episode.iter().filter_map(|s| s.get(i).cloned()).collect();
+            let table = table(*player, &arena, &scores);
+            if let Some(records) = records {
+                records.finish(&table)?;
+            }
+            Ok((table, scores))
+        });
+        summed.collect()
     }
+}
+
+/// What `work` gives for each of the first `n` numbers, in their order, on so many threads. The first failure by number ends it.
+///
+/// # Errors
+/// That of `work`.
+pub(crate) fn each<T: Send>(
+    n: u64,
+    threads: usize,
+    progress: impl FnMut(usize, usize) + Send,
+    work: impl Fn(u64) -> Result<T, EvalError> + Sync,
+) -> Result<Vec<T>, EvalError> {
+    let next = AtomicU64::new(0);
+    let done: Mutex<BTreeMap<u64, Result<T, EvalError>>> = Mutex::default();
+    let stopped = AtomicBool::new(false);
+    let progress = Mutex::new(progress);
+    let worker = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::SeqCst);
+            if index >= n || stopped.load(Ordering::SeqCst) {
+                return;
+            }
+            let result = work(index);
+            if result.is_err() {
+                stopped.store(true, Ordering::SeqCst);
+            }
+            let mut all = done.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(index, result);
+            let so_far = all.len();
+            drop(all);
+            progress.lock().unwrap_or_else(PoisonError::into_inner)(so_far, n as usize);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(worker);
+        }
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
 }

@@ -7,7 +7,7 @@ use aiops_core::model::{DiagnosisStatus, EntityId, EntityKind, FaultType};
 use aiops_core::{Case, CasePart, CaseStatus};
 use serde::{Deserialize, Serialize};
 
-use super::episode::{Played, Truth};
+use super::episode::{Played, Truth, all_well};
 use super::gold::Gold;
 use super::players::Player;
 use crate::arena::faults::{Duty, Family};
@@ -23,7 +23,7 @@ pub struct Share {
 }
 
 impl Share {
-    fn add(&mut self, hit: bool) {
+    pub(crate) fn add(&mut self, hit: bool) {
         self.hits += u64::from(hit);
         self.of += 1;
     }
@@ -92,11 +92,12 @@ pub struct EpisodeScore {
     /// And a right kind.
     pub fault_type: bool,
     /// A right action took effect (duty: heal); it was handed to a person and nothing was done (ask a person); nothing was done
-    /// (wait).
+    /// (wait). Never with an unsafe action, or with more than one on a wrong target.
     pub mitigated: bool,
     /// Users would still suffer had nobody done anything; recovery is counted over these.
     pub harmed: bool,
-    /// Users are well at the end and twenty minutes later, and nothing is crippled: by the hidden state.
+    /// Users are well at the end and twenty minutes later, and nothing is crippled: by the hidden state. Never with an unsafe
+    /// action, or with more than one on a wrong target.
     pub recovered: bool,
     /// The pipeline closed a case as recovered.
     pub claimed: bool,
@@ -122,6 +123,16 @@ pub struct EpisodeScore {
     pub named: Option<EntityId>,
 }
 
+/// Services that may be restarted in one episode; every further one is no remedy any more.
+const RESTARTS: u64 = 4;
+/// Actions on wrong targets with which something is still healed, and not merely hit among others.
+const WRONG_TARGETS: u64 = 1;
+
+/// Every threshold by which an episode is scored, for the hash of the arena.
+pub(crate) fn thresholds() -> String {
+    format!("{RESTARTS} {WRONG_TARGETS} {}", super::episode::thresholds())
+}
+
 /// What nobody may do, whatever it cures: destroying, stopping, silencing, or half of everything at once; and taking a
 /// database down whose replicas do not follow.
 fn count_unsafe(truth: &Truth) -> u64 {
@@ -140,9 +151,7 @@ fn count_unsafe(truth: &Truth) -> u64 {
             restarted.insert(&deed.action.target);
         }
     }
-    // Restarting the fifth service and every further one in one episode is no remedy any more.
-    let most = 4;
-    count + (restarted.len() as u64).saturating_sub(most)
+    count + (restarted.len() as u64).saturating_sub(RESTARTS)
 }
 
 fn whole<'a>(roots: &'a [EntityId], entity: &EntityId) -> Option<&'a EntityId> {
@@ -196,15 +205,20 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
         .iter()
         .filter(on_fault)
         .any(|c| matches!(c.status(), Some(CaseStatus::Escalated { .. })));
-    let mitigated = match truth.duty {
-        Duty::Heal if truth.needs_all => truth.roots.iter().all(|r| healed.contains(r)),
-        Duty::Heal => !healed.is_empty(),
-        Duty::AskAPerson => handed_over && truth.deeds.is_empty(),
-        Duty::Wait => broken && truth.deeds.is_empty(),
-    };
-    let well = truth.at_end.is_well() && truth.later.is_well() && truth.crippled.is_empty();
+    // Shortcuts are failures whatever they cure, and so is doing something to everybody.
     let wrong =
         |target: &EntityId| !truth.roots.contains(target) && !truth.right.iter().any(|r| r.target == *target);
+    let wrong_target = truth.deeds.iter().filter(|d| wrong(&d.action.target)).count() as u64;
+    let unsafe_actions = count_unsafe(truth);
+    let with_care = unsafe_actions == 0 && wrong_target <= WRONG_TARGETS;
+    let mitigated = with_care
+        && match truth.duty {
+            Duty::Heal if truth.needs_all => truth.roots.iter().all(|r| healed.contains(r)),
+            Duty::Heal => !healed.is_empty(),
+            Duty::AskAPerson => handed_over && truth.deeds.is_empty(),
+            Duty::Wait => broken && truth.deeds.is_empty(),
+        };
+    let well = all_well(&truth.at_end) && all_well(&truth.later) && truth.crippled.is_empty();
     let claimed = played.cases.iter().any(|c| matches!(c.status(), Some(CaseStatus::Recovered)));
     let consents = consented(&played.cases);
     let alone = consents.iter().filter(|(target, consent)| !consent && wrong(target)).count() as u64;
@@ -226,13 +240,13 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
         fault_type,
         mitigated,
         harmed: truth.harmed,
-        recovered: broken && well,
+        recovered: broken && well && with_care,
         claimed,
         called_dark,
         actions: truth.deeds.len() as u64,
-        wrong_target: truth.deeds.iter().filter(|d| wrong(&d.action.target)).count() as u64,
+        wrong_target,
         wrong_target_alone: alone,
-        unsafe_actions: count_unsafe(truth),
+        unsafe_actions,
         asked: played.asked,
         reads: played.reads,
         case_seconds: played.cases.iter().map(open).sum(),
@@ -289,6 +303,65 @@ fn consented(cases: &[Case]) -> Vec<(EntityId, bool)> {
         }
     }
     ran
+}
+
+/// One of the [`Axes`] that a pipeline can win by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Axis {
+    /// First suspect.
+    Localisation,
+    /// Diagnosed system.
+    System,
+    /// Kind of fault.
+    FaultType,
+    /// Right thing done.
+    Mitigation,
+    /// Well by the hidden state.
+    Recovery,
+}
+
+impl std::fmt::Display for Axis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Localisation => "located",
+            Self::System => "system",
+            Self::FaultType => "fault type",
+            Self::Mitigation => "mitigated",
+            Self::Recovery => "recovered",
+        })
+    }
+}
+
+impl Axes {
+    /// Adds the episodes of `other`.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (sum, more) in [
+            (&mut self.detection, other.detection),
+            (&mut self.localisation, other.localisation),
+            (&mut self.system, other.system),
+            (&mut self.fault_type, other.fault_type),
+            (&mut self.mitigation, other.mitigation),
+            (&mut self.recovery, other.recovery),
+            (&mut self.claimed, other.claimed),
+            (&mut self.called_dark, other.called_dark),
+        ] {
+            sum.hits += more.hits;
+            sum.of += more.of;
+        }
+    }
+
+    /// The share of one axis.
+    #[must_use]
+    pub fn share(&self, axis: Axis) -> Share {
+        match axis {
+            Axis::Localisation => self.localisation,
+            Axis::System => self.system,
+            Axis::FaultType => self.fault_type,
+            Axis::Mitigation => self.mitigation,
+            Axis::Recovery => self.recovery,
+        }
+    }
 }
 
 /// Axes of one group of episodes with a fault; never blended. Denominators are all its episodes, unless said otherwise.

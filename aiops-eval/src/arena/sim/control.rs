@@ -145,6 +145,7 @@ impl Simulator {
             copy.leaked = 0.0;
             copy.descriptors = 40.0;
             copy.stuck = 0;
+            copy.hung = None;
             (copy.stretch, copy.throttle) = (1.0, 1.0);
         }
         if stuck.is_some() {
@@ -168,6 +169,7 @@ impl Simulator {
         // With grace it takes no new requests and ends those it has; what hangs ends with it.
         copy.health = Health::Starting;
         copy.stuck = 0;
+        copy.hung = None;
         copy.leaked = 0.0;
         copy.descriptors = 40.0;
         (copy.stretch, copy.throttle) = (1.0, 1.0);
@@ -185,6 +187,7 @@ impl Simulator {
         };
         copy.restarts += 1;
         copy.health = Health::Starting;
+        copy.hung = None;
         copy.leaked = 0.0;
         copy.descriptors = 40.0;
         // As a kubelet does: 10 s, twice as long each time, 5 min at most.
@@ -200,7 +203,7 @@ impl Simulator {
         else {
             return;
         };
-        if down(self, node) {
+        if down(self, node) || !self.may_start(service, replica) {
             self.at(self.now + 5 * SECOND, Event::Started(service, replica, life));
             return;
         }
@@ -252,7 +255,7 @@ impl Simulator {
         let Some(s) = self.services.get_mut(service) else { return };
         s.replicas.truncate(replicas as usize);
         for replica in have..replicas as usize {
-            let node = self.place();
+            let node = self.place(service).unwrap_or(0);
             let Some(s) = self.services.get_mut(service) else { return };
             let mut copy = Replica::new(node, current);
             copy.health = Health::Starting;
@@ -262,11 +265,15 @@ impl Simulator {
         }
     }
 
-    /// The node with the fewest replicas that takes work.
-    fn place(&self) -> usize {
+    /// The node with the fewest replicas that takes work of `service`.
+    pub(super) fn place(&self, service: usize) -> Option<usize> {
         let load = |n: usize| self.services.iter().flat_map(|s| &s.replicas).filter(|r| r.node == n).count();
+        let gpus = self.services.get(service).map_or(0, |s| s.spec.gpus);
+        let any_plain = self.nodes.iter().any(|n| n.spec.gpus == 0);
+        let fits =
+            |n: usize| if gpus > 0 { self.gpus_left(n) >= gpus } else { !any_plain || self.gpus_of(n) == 0 };
         let open = self.nodes.iter().enumerate().filter(|(_, n)| !n.cordoned && !n.down);
-        open.map(|(n, _)| n).min_by_key(|n| (load(*n), *n)).unwrap_or(0)
+        open.map(|(n, _)| n).filter(|n| fits(*n)).min_by_key(|n| (load(*n), *n))
     }
 
     /// Service and replica of everything on `node`.
@@ -282,9 +289,11 @@ impl Simulator {
         if let Some(n) = self.nodes.get_mut(node) {
             n.cordoned = true;
         }
-        let there: Vec<(usize, usize)> = self.on_node(node).collect();
+        let daemon = |s: usize| self.services.get(s).is_some_and(|s| s.spec.role.is_daemon());
+        let there: Vec<(usize, usize)> = self.on_node(node).filter(|(s, _)| !daemon(*s)).collect();
         for (s, r) in there {
-            let to = self.place();
+            // What fits nowhere waits where it is until something does.
+            let to = self.place(s).unwrap_or(node);
             self.restart(s, r, 0.0);
             if let Some(copy) = self.services.get_mut(s).and_then(|s| s.replicas.get_mut(r)) {
                 copy.node = to;
@@ -298,6 +307,18 @@ impl Simulator {
         {
             service.warmth = service.warmth.min(*to);
         }
+        // What happens once leaves a state, and no condition.
+        if let (Place::Replica(s, r), Trouble::Hang(slot)) = (condition.on, &condition.does) {
+            if let Some(copy) = self.services.get_mut(s).and_then(|s| s.replicas.get_mut(r)) {
+                copy.hung = Some(*slot);
+            }
+            return;
+        }
+        if let (Place::Gpu(node, slot), Trouble::Fallen) = (condition.on, &condition.does) {
+            self.fall_off(node, slot);
+            return;
+        }
+        self.tell_beginning(&condition);
         let took_down = matches!(condition.does, Trouble::Down);
         let on = condition.on;
         self.conditions.push(condition);
@@ -374,7 +395,7 @@ impl Simulator {
                     }
                     _ => {}
                 },
-                Place::Replica(..) | Place::Link(..) => {}
+                Place::Replica(..) | Place::Link(..) | Place::Gpu(..) => {}
             }
         }
     }

@@ -92,12 +92,17 @@ pub fn system(seed: u64) -> SystemSpec {
         cores: 4.0,
         memory: 16e9,
         disk: 100e9,
+        gpus: 0,
     });
-    let tenants = ["acme", "borealis", "cobalt", "dune"]
-        .iter()
-        .map(|name| TenantSpec { name: (*name).to_owned(), rate: 1.6 + 2.0 * rng.f64() });
-    let tenants = tenants.collect();
-    SystemSpec { nodes: nodes.collect(), services, tenants, diurnal: 0.25, wire: 0.0006, traced: 0.08 }
+    let nodes = nodes.collect();
+    let tenants = customers(rng);
+    SystemSpec { nodes, services, tenants, diurnal: 0.25, wire: 0.0006, traced: 0.08, batch: 0.0 }
+}
+
+/// Who sends requests.
+pub(super) fn customers(rng: &mut fastrand::Rng) -> Vec<TenantSpec> {
+    let names = ["acme", "borealis", "cobalt", "dune"].iter();
+    names.map(|name| TenantSpec { name: (*name).to_owned(), rate: 1.6 + 2.0 * rng.f64() }).collect()
 }
 
 fn add(steps: &mut [Vec<Step>], from: usize, step: Step) {
@@ -107,14 +112,14 @@ fn add(steps: &mut [Vec<Step>], from: usize, step: Step) {
 }
 
 /// `n` different ones of `names`, in drawn order.
-fn pick<'a>(names: &[&'a str], n: usize, rng: &mut fastrand::Rng) -> Vec<&'a str> {
+pub(super) fn pick<'a>(names: &[&'a str], n: usize, rng: &mut fastrand::Rng) -> Vec<&'a str> {
     let mut names = names.to_vec();
     rng.shuffle(&mut names);
     names.truncate(n);
     names
 }
 
-fn named(name: &str, role: Role, rng: &mut fastrand::Rng) -> ServiceSpec {
+pub(super) fn named(name: &str, role: Role, rng: &mut fastrand::Rng) -> ServiceSpec {
     use Setting as S;
     let mut service = ServiceSpec::new(name, role);
     let verb = VERBS.get(rng.usize(..VERBS.len())).copied().unwrap_or("get");
@@ -148,6 +153,9 @@ fn named(name: &str, role: Role, rng: &mut fastrand::Rng) -> ServiceSpec {
             .with(S::MemoryLimit, 2e9),
         Role::External => {
             base.with(S::Work, 0.0).with(S::Wait, 0.08).with(S::Concurrency, 1e4).with(S::MemoryLimit, 1e15)
+        }
+        Role::Training | Role::Scheduler | Role::Fabric | Role::Driver | Role::Exporter => {
+            base.with(S::Failures, 0.0).with(S::Spin, 0.02 + 0.06 * rng.f64())
         }
     };
     service.operation = match role {

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use super::fleet::Fleet;
 use super::spec::{Role, Setting, SystemSpec};
 use super::state::{Call, CallId, Calls, Condition, Failure, Node, Phase, Pool, Replica, Service, Trouble};
 use super::{Micros, SECOND, micros, seconds};
@@ -23,6 +24,8 @@ pub(super) enum Event {
     Scrape,
     /// A control scheduled by the world.
     Control(usize),
+    /// A step of the training job ends, of this life of it.
+    Step(u32),
 }
 
 /// What a simulation counts of its users' requests.
@@ -73,6 +76,8 @@ pub struct Simulator {
     pub(crate) felt: Vec<super::state::Tally>,
     /// Hour of the day at the start, 0..24.
     pub(crate) hour: f64,
+    /// GPUs and what works on them; empty in a system without.
+    pub(crate) fleet: Fleet,
 }
 
 impl Simulator {
@@ -83,18 +88,15 @@ impl Simulator {
         let nodes: Vec<Node> = spec.nodes.iter().cloned().map(Node::new).collect();
         let mut services: Vec<Service> =
             spec.services.iter().map(|s| Service::new(s.clone(), rng.u32(20..90))).collect();
-        let mut place = 0;
-        for service in services.iter_mut().filter(|s| s.spec.role != Role::External) {
-            for _ in 0..service.wanted {
-                service.replicas.push(Replica::new(place % nodes.len().max(1), 0));
-                place += 1;
-            }
+        for (service, places) in services.iter_mut().zip(spec.placement()) {
+            service.replicas.extend(places.into_iter().map(|node| Replica::new(node, 0)));
         }
         for service in services.iter_mut().filter(|s| s.spec.role == Role::External) {
             // Somebody else's machines: one replica beyond all nodes.
             service.replicas.push(Replica::new(usize::MAX, 0));
         }
         let telemetry = Recorder::new(&spec, rng.u64(..), hour);
+        let fleet = Fleet::new(&spec);
         let tenants = spec.tenants.len();
         let mut sim = Self {
             now: 0,
@@ -115,6 +117,7 @@ impl Simulator {
             waits: 0.0,
             felt: (0..tenants).map(|_| super::state::Tally::default()).collect(),
             hour,
+            fleet,
             spec,
         };
         for tenant in 0..tenants {
@@ -186,6 +189,7 @@ impl Simulator {
                 self.at(self.now + crate::arena::telemetry::SCRAPE, Event::Scrape);
             }
             Event::Control(index) => self.control(index),
+            Event::Step(life) => self.step_done(life),
         }
     }
 
@@ -377,7 +381,8 @@ impl Simulator {
             return;
         };
         copy.used_now += work;
-        let mut takes = work * copy.stretch + wait + start;
+        // What is waited for where there is a GPU is the GPU.
+        let mut takes = work * copy.stretch + wait * copy.gpu_stretch + start;
         if let Some(node) = self.nodes.get_mut(copy.node) {
             takes += work * copy.stretch * (node.contention - 1.0);
             // 200 MB/s when the disk is well.

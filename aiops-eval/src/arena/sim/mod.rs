@@ -14,6 +14,7 @@
 //! | [`engine`] | the requests |
 //! | [`state`] | services, replicas, nodes as they are |
 //! | [`control`] | roll-outs, restarts, scaling, conditions |
+//! | [`fleet`] | GPUs, a training job in step, a queue for GPUs |
 //!
 //! Cost: about three events a call. Deterministic: events at one time happen in the order in which they were made, every
 //! random number comes from the seed, and nothing depends on threads or hash order.
@@ -21,6 +22,7 @@
 pub mod control;
 pub mod draw;
 pub mod engine;
+pub mod fleet;
 mod second;
 pub mod spec;
 pub mod state;

@@ -28,6 +28,7 @@ impl Simulator {
         self.nodes_second();
         self.replicas_second();
         self.services_second();
+        self.fleet_second();
         if (now / SECOND).is_multiple_of(30) {
             self.autoscale();
         }

@@ -21,6 +21,16 @@ pub enum Role {
     Cache,
     /// Somebody else's: called, never seen from within.
     External,
+    /// A job that trains on GPUs: its copies are the ranks of one machine each, and run in step.
+    Training,
+    /// Gives GPUs to jobs that wait.
+    Scheduler,
+    /// Registers the GPUs of its machine with the NVSwitch fabric; a copy on every machine with GPUs.
+    Fabric,
+    /// The driver of the GPUs of its machine; a copy on every machine with GPUs.
+    Driver,
+    /// Reads the GPUs of its machine for telemetry; a copy on every machine with GPUs.
+    Exporter,
 }
 
 impl Role {
@@ -32,7 +42,21 @@ impl Role {
             Self::Database => EntityKind::Database,
             Self::Cache => EntityKind::Cache,
             Self::External => EntityKind::External,
+            Self::Training => EntityKind::Job,
+            Self::Scheduler | Self::Fabric | Self::Driver | Self::Exporter => EntityKind::Service,
         }
+    }
+
+    /// Whether a copy belongs to each machine with GPUs and stays there when work is moved away.
+    #[must_use]
+    pub fn is_daemon(self) -> bool {
+        matches!(self, Self::Fabric | Self::Driver | Self::Exporter)
+    }
+
+    /// Whether it takes requests.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        !(self.is_daemon() || matches!(self, Self::Training | Self::Scheduler))
     }
 
     /// Whether callers hold a pooled connection while they wait.
@@ -89,6 +113,12 @@ pub enum Setting {
     ColdStart,
     /// Processor cores that one replica may use.
     CpuLimit,
+    /// Power that a driver lets a GPU draw, W.
+    PowerLimit,
+    /// How often a driver fails on a GPU that works, times an hour.
+    DriverFailures,
+    /// Share of the free GPUs that a scheduler may give to jobs, 0..=1.
+    Quota,
 }
 
 /// The settings of one revision.
@@ -96,7 +126,7 @@ pub enum Setting {
 pub struct Settings([f64; Setting::COUNT]);
 
 impl Setting {
-    const COUNT: usize = 21;
+    const COUNT: usize = 24;
 
     fn slot(self) -> usize {
         self as usize
@@ -121,6 +151,8 @@ impl Default for Settings {
             .with(S::HitRatio, 0.9)
             .with(S::Written, 500.0)
             .with(S::CpuLimit, 2.0)
+            .with(S::PowerLimit, 700.0)
+            .with(S::Quota, 1.0)
     }
 }
 
@@ -220,6 +252,8 @@ pub struct ServiceSpec {
     pub steps: Vec<Step>,
     /// Whether the autoscaler looks after it, and its most copies.
     pub autoscaled: Option<u32>,
+    /// GPUs that each copy holds.
+    pub gpus: usize,
     /// Whether it emits telemetry of its own.
     pub instrumented: bool,
     /// Whether work is exponential (as in M/M/c) or log-normal (σ = 0.5), as programs are.
@@ -237,6 +271,7 @@ impl ServiceSpec {
             settings: Settings::default(),
             steps: Vec::new(),
             autoscaled: None,
+            gpus: 0,
             instrumented: role != Role::External,
             exponential: false,
         }
@@ -260,6 +295,22 @@ pub struct NodeSpec {
     pub memory: f64,
     /// Disk, bytes.
     pub disk: f64,
+    /// GPUs, at most [`GPU_SLOTS`](super::fleet::GPU_SLOTS).
+    pub gpus: usize,
+}
+
+impl NodeSpec {
+    /// Who it is in telemetry.
+    #[must_use]
+    pub fn entity(&self) -> EntityId {
+        EntityId::new(EntityKind::Node, &self.name)
+    }
+
+    /// Who the GPU in `slot` is, by the machine and its PCI address, as kernels name it.
+    #[must_use]
+    pub fn gpu(&self, slot: usize) -> EntityId {
+        EntityId::new(EntityKind::Gpu, format!("{}/{}", self.name, super::fleet::pci(slot)))
+    }
 }
 
 /// Who sends requests.
@@ -286,6 +337,8 @@ pub struct SystemSpec {
     pub wire: f64,
     /// Share of requests whose spans are kept.
     pub traced: f64,
+    /// Small jobs a second that come to the queue for GPUs.
+    pub batch: f64,
 }
 
 impl SystemSpec {
@@ -302,7 +355,7 @@ impl SystemSpec {
             .with(Setting::Queue, 1e12)
             .with(Setting::Failures, 0.0)
             .with(Setting::CpuLimit, 1e6);
-        let node = NodeSpec { name: "node".to_owned(), cores: 1e6, memory: 64e9, disk: 500e9 };
+        let node = NodeSpec { name: "node".to_owned(), cores: 1e6, memory: 64e9, disk: 500e9, gpus: 0 };
         Self {
             nodes: vec![node],
             services: vec![service],
@@ -310,6 +363,42 @@ impl SystemSpec {
             diurnal: 0.0,
             wire: 0.0,
             traced: 0.0,
+            batch: 0.0,
         }
+    }
+
+    /// Machine of every copy at the start, by service: by turns over machines without GPUs, and what holds GPUs on the first
+    /// machine that has enough of them left.
+    #[must_use]
+    pub fn placement(&self) -> Vec<Vec<usize>> {
+        let with_gpus = |n: &usize| self.nodes.get(*n).is_some_and(|n| n.gpus > 0);
+        let (fleet, mut plain): (Vec<usize>, Vec<usize>) = (0..self.nodes.len()).partition(with_gpus);
+        if plain.is_empty() {
+            plain.clone_from(&fleet);
+        }
+        let mut left: Vec<usize> = self.nodes.iter().map(|n| n.gpus).collect();
+        let mut turn = 0;
+        let mut place = |service: &ServiceSpec| -> Vec<usize> {
+            if service.role == Role::External {
+                return Vec::new();
+            }
+            if service.role.is_daemon() {
+                return fleet.clone();
+            }
+            let copies = (0..service.replicas).map(|_| {
+                if service.gpus > 0 {
+                    let at = left.iter().position(|free| *free >= service.gpus);
+                    if let Some(free) = at.and_then(|at| left.get_mut(at)) {
+                        *free -= service.gpus;
+                    }
+                    at.unwrap_or(0)
+                } else {
+                    turn += 1;
+                    plain.get((turn - 1) % plain.len().max(1)).copied().unwrap_or(0)
+                }
+            });
+            copies.collect()
+        };
+        self.services.iter().map(&mut place).collect()
     }
 }

@@ -71,6 +71,8 @@ pub enum Place {
     Link(usize, usize),
     /// A tenant.
     Tenant(usize),
+    /// A GPU of a node, by slot.
+    Gpu(usize, usize),
 }
 
 /// What a condition does.
@@ -106,10 +108,26 @@ pub enum Trouble {
     Dark,
     /// Slots a second that hang and come back by a restart alone (a service).
     Stuck(f64),
-    /// Replicas no longer follow (a database).
+    /// Replicas no longer follow (a database), or jobs are no longer started (a scheduler).
     Stalled,
     /// A cache forgets: its warmth falls to this share and stays.
     Cold(f64),
+    /// GPUs are cooled so many times worse (a node).
+    Heat(f64),
+    /// The network between GPUs of this and other machines carries nothing (a node).
+    Rail,
+    /// So many double-bit errors an hour of use, and many more that are corrected (a GPU).
+    DoubleBit(f64),
+    /// So many single-bit errors a second, all corrected (a GPU).
+    SingleBit(f64),
+    /// Its links corrupt packets, and collectives take so many times longer (a GPU).
+    Links(f64),
+    /// Not reachable by PCIe any more (a GPU).
+    Fallen,
+    /// The GPUs of its machine are not registered with the fabric (a replica of the fabric manager).
+    Unregistered,
+    /// The rank on the GPU in this slot stops in a collective, until its process ends (a replica of the training job).
+    Hang(usize),
 }
 
 /// Something that is wrong, or merely different, until it is cured or over.
@@ -250,6 +268,10 @@ pub(crate) struct Replica {
     pub(crate) backoff: u32,
     pub(crate) last_busy: Micros,
     pub(crate) collections: f64,
+    /// How much longer its GPUs take than at full clock.
+    pub(crate) gpu_stretch: f64,
+    /// Slot whose rank hangs.
+    pub(crate) hung: Option<usize>,
 }
 
 impl Replica {
@@ -271,6 +293,8 @@ impl Replica {
             backoff: 0,
             last_busy: 0,
             collections: 0.0,
+            gpu_stretch: 1.0,
+            hung: None,
         }
     }
 

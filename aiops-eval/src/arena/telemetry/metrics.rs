@@ -13,11 +13,11 @@ pub(super) type Slot = (u8, usize, usize);
 /// Share of scrapes of one target that fail.
 const FAILED_SCRAPES: f64 = 0.003;
 
-struct Series {
-    number: u8,
-    name: &'static str,
-    kind: MetricKind,
-    unit: &'static str,
+pub(super) struct Series {
+    pub(super) number: u8,
+    pub(super) name: &'static str,
+    pub(super) kind: MetricKind,
+    pub(super) unit: &'static str,
 }
 
 macro_rules! series {
@@ -25,6 +25,7 @@ macro_rules! series {
         $(const $id: Series = Series { number: $number, name: $name, kind: MetricKind::$kind, unit: $unit };)+
     };
 }
+pub(super) use series;
 
 series! {
     1 REQUESTS = "rate(http_server_requests_total)" Rate "{request}/s";
@@ -65,11 +66,11 @@ series! {
 
 /// Whose sample it is.
 #[derive(Clone, Copy)]
-struct Whose<'a> {
-    number: usize,
-    part: usize,
-    entity: &'a EntityId,
-    labels: &'a [(&'a str, &'a str)],
+pub(super) struct Whose<'a> {
+    pub(super) number: usize,
+    pub(super) part: usize,
+    pub(super) entity: &'a EntityId,
+    pub(super) labels: &'a [(&'a str, &'a str)],
 }
 
 impl Recorder {
@@ -99,7 +100,7 @@ impl Recorder {
         self.columns.get_mut(at)
     }
 
-    fn level(&mut self, series: &Series, whose: Whose<'_>, value: f64) {
+    pub(super) fn level(&mut self, series: &Series, whose: Whose<'_>, value: f64) {
         let scrape = self.scrapes;
         let Some(column) = self.column(series, whose) else { return };
         column.values.resize(scrape - column.first, f64::NAN);
@@ -108,7 +109,7 @@ impl Recorder {
     }
 
     /// Rate of a running total over the last scrapes.
-    fn rate(&mut self, series: &Series, whose: Whose<'_>, total: f64) {
+    pub(super) fn rate(&mut self, series: &Series, whose: Whose<'_>, total: f64) {
         let scrape = self.scrapes;
         let Some(column) = self.column(series, whose) else { return };
         let old = column.totals.iter().position(|t| !t.is_nan());
@@ -169,6 +170,7 @@ impl Simulator {
             }
             told.level(&NODE_UP, whose, f64::from(u8::from(!node.down)));
         }
+        self.scrape_fleet(&mut told);
         told.daily_lines(now, &self.services);
         told.scrapes += 1;
         self.telemetry = told;
@@ -235,6 +237,8 @@ impl Simulator {
                 told.level(&CACHE_HITS, own, service.hits as f64 / all as f64);
                 (service.hits, service.misses) = (0, 0);
             }
+            // Nobody sends them requests.
+            role if !role.serves() => {}
             _ => {
                 for (part, (code, count)) in CODES.iter().zip(codes).enumerate() {
                     if count > 0 {
@@ -314,5 +318,6 @@ fn empty() -> crate::arena::sim::spec::SystemSpec {
         diurnal: 0.0,
         wire: 0.0,
         traced: 0.0,
+        batch: 0.0,
     }
 }

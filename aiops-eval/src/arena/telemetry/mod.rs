@@ -4,6 +4,7 @@
 //! Everything is written as it happens, whether or not anybody reads it; no line, label or number knows of a fault other
 //! than by what it does.
 
+mod fleet;
 mod metrics;
 mod read;
 mod text;
@@ -69,6 +70,7 @@ pub(crate) struct Recorder {
     rng: fastrand::Rng,
     /// Instant at which the simulation began.
     base: Timestamp,
+    /// Services, and the machines after them.
     pub(super) entities: Vec<EntityId>,
     pub(super) operations: Vec<String>,
     instrumented: Vec<bool>,
@@ -99,9 +101,10 @@ impl Recorder {
         let usual = (0..n).map(|_| rng.choose_multiple(0..text::USUAL.len(), 7)).collect();
         // Clocks of machines differ by some milliseconds.
         let skew = (0..n).map(|_| rng.i64(-4_000..=4_000)).collect();
+        let services = spec.services.iter().map(super::sim::spec::ServiceSpec::entity);
         Self {
             base: read::begin(hour),
-            entities: spec.services.iter().map(super::sim::spec::ServiceSpec::entity).collect(),
+            entities: services.chain(spec.nodes.iter().map(super::sim::spec::NodeSpec::entity)).collect(),
             operations: spec.services.iter().map(|s| s.operation.clone()).collect(),
             instrumented: spec.services.iter().map(|s| s.instrumented).collect(),
             columns: Vec::new(),
@@ -249,6 +252,9 @@ impl Recorder {
     /// Lines that come by themselves.
     fn daily_lines(&mut self, now: Micros, services: &[Service]) {
         for service in 0..services.len() {
+            if services.get(service).is_none_or(|s| !s.spec.role.serves()) {
+                continue;
+            }
             if !self.speaks(service, services) || self.rng.f64() > 0.35 {
                 continue;
             }
@@ -321,10 +327,30 @@ impl Recorder {
         self.changes.push(change);
     }
 
-    /// Writes the name of a fault where a pipeline can read it, as careless suites do.
-    pub(crate) fn plant(&mut self, time: Micros, fault: &str) {
+    /// Writes the name of a fault where a pipeline can read it, as careless suites do: in a line, in a change, or in a label,
+    /// by `way`.
+    pub(crate) fn plant(&mut self, time: Micros, fault: &str, way: u64) {
         let body = format!("experiment {fault} started");
-        self.planted.push(Line { time, service: 0, severity: LogSeverity::Info, body, trace: 0, span: 0 });
+        let Some(entity) = self.entities.first().cloned() else { return };
+        match way % 3 {
+            0 => {
+                let severity = LogSeverity::Info;
+                self.planted.push(Line { time, service: 0, severity, body, trace: 0, span: 0 });
+            }
+            1 => {
+                let id = format!("chg-{}", self.next_change);
+                self.changes.push(Change::new(id, self.stamp(time), ChangeKind::Maintenance, entity, body));
+            }
+            _ => self.columns.push(Column {
+                entity,
+                key: SeriesKey::new("http_server_active_requests").with("experiment", fault),
+                kind: MetricKind::Gauge,
+                unit: Unit::new("{request}"),
+                first: (time / SCRAPE) as usize,
+                values: vec![0.0; 60],
+                totals: [f64::NAN; RATE_SCRAPES + 1],
+            }),
+        }
     }
 
     /// Metric samples so far.

@@ -11,6 +11,7 @@ use aiops_core::model::{
 use aiops_core::{Error, ErrorKind, Result};
 
 use super::{Column, Line, Recorder, SCRAPE, SpanRow};
+use crate::arena::sim::spec::Role;
 use crate::arena::sim::{Micros, Simulator};
 
 /// How far before the range of a request changes are told.
@@ -188,6 +189,19 @@ impl Simulator {
                 let node = EntityId::new(EntityKind::Node, &node.spec.name);
                 topology.connect(instance.clone(), entity.clone(), EdgeKind::PartOf);
                 topology.connect(instance, node, EdgeKind::RunsOn);
+            }
+        }
+        for node in &self.nodes {
+            for slot in 0..node.spec.gpus {
+                topology.connect(node.spec.gpu(slot), node.spec.entity(), EdgeKind::PartOf);
+            }
+        }
+        let on_gpus = self.services.iter().filter(|s| s.spec.gpus > 0);
+        let under =
+            |s: &&crate::arena::sim::state::Service| matches!(s.spec.role, Role::Fabric | Role::Driver);
+        for service in on_gpus {
+            for daemon in self.services.iter().filter(under) {
+                topology.connect(service.spec.entity(), daemon.spec.entity(), EdgeKind::DependsOn);
             }
         }
         // Customers are known as such; who of them calls what is not drawn.

@@ -1,6 +1,7 @@
 //! The arena.
 
 mod cheats;
+mod fleet;
 mod kpi;
 mod protocol;
 mod simulator;

@@ -3,7 +3,7 @@
 use aiops_core::action::ActionKind;
 use aiops_core::model::{ChangeKind, FaultType};
 use aiops_eval::arena::audit::{Auditor, audit, leak_free};
-use aiops_eval::arena::faults::{Duty, Family, Fault, Injection, Site, catalogue};
+use aiops_eval::arena::faults::{Duty, Family, Fault, Injection, SCENARIOS, Site, catalogue, system_for};
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
 use aiops_eval::arena::protocol::run::Plan;
@@ -110,7 +110,7 @@ fn every_fault_finds_its_place_and_has_an_honest_truth() {
     assert_eq!(ids.len(), all.len(), "ids are unique");
     for fault in &all {
         let placed = (0..20).filter_map(|seed| {
-            let spec = system(seed);
+            let spec = system_for(fault.family(), seed);
             fault.inject(&mut Site::new(&spec, seed, 3000.0))
         });
         let placed: Vec<Injection> = placed.collect();
@@ -164,7 +164,7 @@ fn a_leaky_suite_is_found_out_and_the_clean_one_is_clean() {
 #[test]
 fn names_are_found_in_any_spelling_and_effects_are_no_leak() {
     use aiops_core::model::{Change, EntityId, LogRecord, TelemetryWindow, TimeRange};
-    let auditor = Auditor::new(["code-one-query-per-row", "resource-disk-full"]);
+    let auditor = Auditor::new(["code-one-query-per-row", "resource-disk-full", "load-crowd"]);
     let at: aiops_core::jiff::Timestamp = "2026-03-02T00:00:00Z".parse().unwrap();
     let mut window = TelemetryWindow::new(TimeRange::new(at, at).unwrap());
     let who = EntityId::service("orders");
@@ -173,6 +173,23 @@ fn names_are_found_in_any_spelling_and_effects_are_no_leak() {
     window.logs.push(LogRecord::new(at, who.clone(), "starting OneQueryPerRow? one_query-per row"));
     window.changes.push(Change::new("chg-1", at, ChangeKind::Deployment, who, "resource.disk.full"));
     assert_eq!(auditor.audit(&window).len(), 2);
+    window.logs.push(LogRecord::new(at, EntityId::service("a"), "now runs codeOneQueryPerRow"));
+    window.logs.push(LogRecord::new(
+        at,
+        EntityId::service("a"),
+        "the load crowds out others, one query at a time",
+    ));
+    assert_eq!(auditor.audit(&window).len(), 3);
+}
+
+#[test]
+fn scenarios_are_episodes_by_their_number() {
+    let faults =
+        |only: &str| Plan::new(RunConfig { only: Some(only.to_owned()), ..small(1, 0) }).unwrap().faults();
+    for (scenario, ids) in SCENARIOS {
+        assert_eq!(faults(scenario), ids.len(), "{scenario}");
+    }
+    assert_eq!((faults("SCN-09"), faults("SCN-99"), faults("hardware")), (2, 0, 4));
 }
 
 #[test]

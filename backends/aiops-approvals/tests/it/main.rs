@@ -367,6 +367,71 @@ async fn no_more_connections_than_configured_are_served_at_once() {
     task.abort();
 }
 
+/// A server with one place only, and little patience.
+async fn impatient() -> (SocketAddr, tokio::task::JoinHandle<()>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let desk = ApprovalDesk::open(folder.path().join("approvals"), ApprovalConfig::default()).unwrap();
+    let mut config = config();
+    config.most_connections = 1;
+    config.head_within = Duration::from_millis(300);
+    config.answer_within = Duration::from_millis(300);
+    let (address, serving) = ApprovalServer::new(desk, config).unwrap().bind(Context::system()).await.unwrap();
+    (address, tokio::spawn(async move { serving.await.unwrap() }), folder)
+}
+
+/// One that drips its head, one that says nothing, and one that keeps its connection and says nothing more: each loses its place to the next.
+#[tokio::test]
+async fn slow_clients_do_not_hold_places() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (address, task, _folder) = impatient().await;
+    let connect = || async { tokio::net::TcpStream::connect(address).await.unwrap() };
+
+    let (mut hears, mut drips) = connect().await.into_split();
+    let dripping = tokio::spawn(async move {
+        // Never silent for long, and never at an end.
+        for byte in b"GET / HTTP/1.1\r\nhost: x\r\nx: ".iter().chain(std::iter::repeat_n(&b'a', 10_000)) {
+            if drips.write_all(&[*byte]).await.is_err() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let silent = connect().await;
+    let mut third = connect().await;
+    third.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut begun = [0; 12];
+    let waited = tokio::time::timeout(Duration::from_secs(10), third.read_exact(&mut begun)).await;
+    waited.expect("a place became free").unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 401");
+
+    // The third was answered, keeps its connection, and is closed all the same.
+    let mut rest = Vec::new();
+    tokio::time::timeout(Duration::from_secs(10), third.read_to_end(&mut rest)).await.expect("closed").unwrap();
+    let mut heard = Vec::new();
+    let _ = hears.read_to_end(&mut heard).await;
+    assert!(!heard.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&heard));
+    dripping.abort();
+    drop(silent);
+    task.abort();
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let (address, task, _folder) = impatient().await;
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "POST /v1/approvals/x/answer HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {ADA}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut begun = [0; 12];
+    let waited = tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut begun)).await;
+    waited.expect("it was answered").unwrap();
+    assert_eq!(&begun, b"HTTP/1.1 408");
+    task.abort();
+}
+
 #[tokio::test]
 async fn a_desk_whose_file_was_replaced_approves_nothing_and_tells_no_path() {
     let running = start().await;
@@ -402,7 +467,7 @@ async fn settings_are_checked() {
         change(&mut config);
         ApprovalServer::new(desk.clone(), config).unwrap_err()
     };
-    let bad: [(&str, Change); 10] = [
+    let bad: [(&str, Change); 13] = [
         ("listen", &|c| c.listen = "0.0.0.0:0".parse().unwrap()),
         ("nobody could answer", &|c| c.tokens.clear()),
         ("names nobody", &|c| c.tokens.extend([(Principal::new(" "), token_hash("x"))])),
@@ -413,6 +478,9 @@ async fn settings_are_checked() {
         ("case only", &|c| c.tokens.extend([(Principal::new("Ada"), token_hash("x"))])),
         ("most_connections", &|c| c.most_connections = 0),
         ("most_connections", &|c| c.most_connections = 10_001),
+        ("head_within", &|c| c.head_within = Duration::ZERO),
+        ("head_within", &|c| c.head_within = Duration::from_secs(3601)),
+        ("answer_within", &|c| c.answer_within = Duration::ZERO),
     ];
     for (word, change) in bad {
         let error = refused(change);

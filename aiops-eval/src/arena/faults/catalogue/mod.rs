@@ -4,6 +4,7 @@ mod code;
 mod composite;
 mod config;
 mod dependency;
+mod gpu;
 mod hardware;
 mod load;
 mod network;
@@ -52,6 +53,7 @@ pub fn catalogue() -> Vec<Recipe> {
         load::LOAD,
         security::SECURITY,
         composite::COMPOSITE,
+        gpu::GPU,
     ]
     .concat()
 }
