@@ -8,6 +8,9 @@ use super::config::FusionConfig;
 use super::finding::{Family, Finding, FindingKind};
 use crate::robust::count;
 
+/// A whole, and what its copies show of which metric.
+type Symptom<'f> = (&'f EntityId, FindingKind, &'f str);
+
 /// Copies, their services and machines.
 #[derive(Debug, Default)]
 pub(super) struct Placement<'a> {
@@ -46,8 +49,7 @@ impl<'a> Placement<'a> {
             return;
         }
         // By whole, kind and what the finding is about: the copies that show it.
-        let mut alike: BTreeMap<(&EntityId, FindingKind, &str), Vec<(&EntityId, f64, usize)>> =
-            BTreeMap::new();
+        let mut alike: BTreeMap<Symptom<'_>, Vec<(&EntityId, f64, usize)>> = BTreeMap::new();
         for (at, finding) in findings.iter().enumerate() {
             let Some((part, whole)) = self.whole.get_key_value(&finding.entity) else { continue };
             alike.entry((whole, finding.kind, finding.metric.as_str())).or_default().push((
