@@ -166,13 +166,18 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
     claims
 }
 
-fn is_machine(scene: &Scene<'_>) -> bool {
+pub(super) fn is_machine(scene: &Scene<'_>) -> bool {
     matches!(scene.system.kind(), EntityKind::Node | EntityKind::Host)
 }
 
 /// Whether the metric is of how long a device is busy or waited for.
 fn takes_time(s: &Symptom<'_>) -> bool {
-    let name = Words::of(&s.anomaly().series.name);
+    tells_time(&s.anomaly().series.name)
+}
+
+/// Whether a name or statement is of how long a device is busy or waited for.
+pub(super) fn tells_time(text: &str) -> bool {
+    let name = Words::of(text);
     ["io time", "await", "latency", "busy", "wait", "service time"]
         .iter()
         .any(|w| name.contain(&Words::of(w)))

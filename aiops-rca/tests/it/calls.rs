@@ -237,7 +237,8 @@ fn a_machine_whose_disk_takes_longer_is_broken_and_one_whose_disk_fills_is_full(
         let key = aiops_core::model::SeriesKey::new(name);
         let (before, now) = if rises { (0.01, 0.9) } else { (0.9, 0.01) };
         world.deviates(&node, key, aiops_core::model::MetricKind::Gauge, shape, 40, before, now);
-        let diagnosis = diagnosed(&world, vec![(node, vec![seen("resource", 0.7, "it moved")])]);
+        let moved = format!("rate({name}) of the disk moved");
+        let diagnosis = diagnosed(&world, vec![(node, vec![seen("resource", 3.0, &moved)])]);
         first(&diagnosis).fault
     };
     assert_eq!(told("rate(node_disk_io_time_seconds_total)", true), FaultType::Hardware);
