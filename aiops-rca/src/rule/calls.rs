@@ -91,7 +91,10 @@ pub(super) struct Said {
 pub(super) fn about(scene: &Scene<'_>, seen: &Observation) -> Option<Said> {
     let words = Words::of(&seen.statement);
     if seen.aspect == ACCUSED {
-        return Some(of(scene, failure(&words).unwrap_or(Failure::Answer), &scene.system));
+        let how = failure(&words);
+        // Who says how a call failed tells what others only count.
+        let told = how.is_none() && scene.seen.iter().any(|o| says_how(o));
+        return (!told).then(|| of(scene, how.unwrap_or(Failure::Answer), &scene.system));
     }
     let failing = [FindingKind::LogErrors, FindingKind::SpanErrors, FindingKind::LogNew];
     if !kind_of(&seen.aspect).is_some_and(|kind| failing.contains(&kind)) {
@@ -101,6 +104,10 @@ pub(super) fn about(scene: &Scene<'_>, seen: &Observation) -> Option<Said> {
     let named = callees.map(|c| (Words::of(c.name()), c)).filter(|(name, _)| words.contain(name));
     let (_, callee) = named.max_by(|(a, x), (b, y)| a.len().cmp(&b.len()).then_with(|| y.cmp(x)))?;
     Some(of(scene, failure(&words)?, callee))
+}
+
+fn says_how(seen: &Observation) -> bool {
+    seen.aspect == ACCUSED && failure(&Words::of(&seen.statement)).is_some()
 }
 
 fn failure(words: &Words) -> Option<Failure> {

@@ -56,10 +56,38 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             None => claims.push(seen),
         }
     }
+    because_of_its_own(scene, &mut claims);
     let own = claims.iter().map(|c| c.support).fold(0.0, f64::max);
     claims.extend(slow(scene, group, own));
     claims.extend(dependency_without_telemetry(scene));
     claims
+}
+
+/// That callers find it failing is the effect of what fails within it, where that is seen.
+fn because_of_its_own(scene: &Scene<'_>, claims: &mut [Claim]) {
+    let within = |c: &&Claim| {
+        let fault = matches!(c.fault, FaultType::Dependency | FaultType::Network | FaultType::Unknown);
+        c.system.is_none() && !fault
+    };
+    let own = claims.iter().filter(within).map(|c| c.support).fold(0.0, f64::max);
+    for claim in claims.iter_mut().filter(|c| c.fault == FaultType::Dependency) {
+        let reason = match &claim.system {
+            None => own,
+            Some(other) => reason_within(scene, other),
+        };
+        claim.support *= 1.0 - scene.config.coincidence * reason;
+    }
+}
+
+/// The strongest sign that something within `system` fails: what it uses, its restarts, its readiness. Requests under way are as many as
+/// wait, whatever for.
+fn reason_within(scene: &Scene<'_>, system: &EntityId) -> f64 {
+    let signs = [MetricRole::Resource, MetricRole::Saturation, MetricRole::Restarts, MetricRole::Liveness];
+    let group = scene.picture.groups.get(system).into_iter();
+    let found = group
+        .flat_map(|g| g.harmful())
+        .filter(|s| signs.contains(&s.class.role) && s.class.mechanism.as_deref() != Some("concurrency"));
+    found.map(|s| s.strength).fold(0.0, f64::max)
 }
 
 fn cite<'s, 'a: 's>(
@@ -138,13 +166,18 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
     claims
 }
 
-fn is_machine(scene: &Scene<'_>) -> bool {
+pub(super) fn is_machine(scene: &Scene<'_>) -> bool {
     matches!(scene.system.kind(), EntityKind::Node | EntityKind::Host)
 }
 
 /// Whether the metric is of how long a device is busy or waited for.
 fn takes_time(s: &Symptom<'_>) -> bool {
-    let name = Words::of(&s.anomaly().series.name);
+    tells_time(&s.anomaly().series.name)
+}
+
+/// Whether a name or statement is of how long a device is busy or waited for.
+pub(super) fn tells_time(text: &str) -> bool {
+    let name = Words::of(text);
     ["io time", "await", "latency", "busy", "wait", "service time"]
         .iter()
         .any(|w| name.contain(&Words::of(w)))

@@ -18,7 +18,7 @@ mod words;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{
-    Check, Confidence, Diagnosis, DiagnosisStatus, EntityId, FittedHash, Hypothesis, NullFinding,
+    Check, Confidence, Diagnosis, DiagnosisStatus, EntityId, FaultType, FittedHash, Hypothesis, NullFinding,
     Observation, Ranking, Signal, Suspect, TelemetryWindow, mechanism,
 };
 use aiops_core::seam::Rca;
@@ -49,7 +49,8 @@ const VERSION: u32 = 3;
 /// transient causes and for configuration, code and state that outlives a restart. What was looked for and not found, changes that
 /// are refuted among it, stands in [`Diagnosis::null_findings`].
 ///
-/// Raw score of a claim = share of the suspect · support / (all supports + doubt). It is a [`Confidence`] that is
+/// Raw score of a claim = share of the suspect · support / (supports of all kinds of fault + doubt), where the support of a kind is that of
+/// its strongest claim: memory and processor are no rivals where the question is whether something ran out. It is a [`Confidence`] that is
 /// uncalibrated, until a [`Calibrator`] fitted on outcomes maps it.
 #[derive(Debug, Clone, Default)]
 pub struct RuleRca {
@@ -137,7 +138,7 @@ impl RuleRca {
                 unseen.extend(dark::unmeasured(&scene));
                 dark = dark::verdict(&scene, &claims);
             }
-            let all: f64 = claims.iter().map(|c| c.support).sum::<f64>() + self.config.doubt;
+            let all = rivals(&claims) + self.config.doubt;
             for claim in claims.into_iter().filter(|c| c.support > 0.0) {
                 let raw = (share * claim.support / all).clamp(0.0, 1.0);
                 scored.push((raw, hypothesis(&scene, claim, confidence(raw, calibrator.as_ref())?)));
@@ -320,6 +321,16 @@ impl<'s> Scene<'s> {
         let nulls = attempts::weigh(self, &mut claims);
         (claims, nulls)
     }
+}
+
+/// Support of all answers to who and what kind, each as strong as its strongest claim.
+fn rivals(claims: &[Claim]) -> f64 {
+    let mut strongest: BTreeMap<(&Option<EntityId>, FaultType), f64> = BTreeMap::new();
+    for claim in claims {
+        let kind = strongest.entry((&claim.system, claim.fault)).or_default();
+        *kind = kind.max(claim.support);
+    }
+    strongest.values().sum()
 }
 
 /// Mechanisms with a signal of their own, that need no bad setting to come about.

@@ -9,6 +9,7 @@ use aiops_core::model::{
 use super::Scene;
 use super::calls;
 use super::claim::{Claim, corroborated};
+use super::mechanisms;
 use crate::fusion::{Effect, FindingKind, fault_of, kind_of};
 use crate::roles::Words;
 
@@ -169,6 +170,9 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             spoken.push((cause, (Effect::Answers, *seen)));
         } else if seen.aspect == LOAD {
             spoken.push((asked_for(scene), (Effect::Traffic, *seen)));
+        } else if takes_longer(scene, seen) {
+            let cause = Cause { system: None, fault: FaultType::Hardware, mechanism: "disk".to_owned() };
+            spoken.push((cause, (Effect::Usage, *seen)));
         } else if let Some(cause) = named(scene, seen) {
             // What a program says when it fails is its failure, in whichever line or span it says so.
             spoken.push((cause, (Effect::Answers, *seen)));
@@ -212,15 +216,20 @@ fn leading(
     loudest: f64,
 ) -> (FaultType, Option<FindingKind>) {
     let (fault, kind) = fault_of(&scene.system, silent.iter().map(|(kind, seen)| (*kind, seen.strength)));
-    if fault != FaultType::ResourceExhaustion {
-        return (fault, kind);
-    }
     let strongest = |of: &dyn Fn(&FindingKind) -> bool| {
         silent.iter().filter(|s| of(&s.0)).map(|s| s.1.strength).fold(0.0, f64::max)
     };
+    let enough = scene.config.observed.commensurate;
+    // More calls for each request are other work, and what is used and how long it takes are its effects.
+    let more = strongest(&|k| *k == FindingKind::CallsMore);
+    if more > 0.0 && more >= enough * strongest(&|_| true).max(loudest) {
+        return (FaultType::Code, Some(FindingKind::CallsMore));
+    }
+    if fault != FaultType::ResourceExhaustion {
+        return (fault, kind);
+    }
     let usage = strongest(&|k| k.effect() == Effect::Usage);
     let failing = strongest(&|k| FAILURES.contains(k));
-    let enough = scene.config.observed.commensurate;
     if usage < enough * failing {
         (FaultType::Code, Some(FindingKind::LogErrors))
     } else if usage < enough * loudest {
@@ -280,6 +289,7 @@ const FAMILIES: [(FaultType, &[FindingKind]); 3] = [
         &[
             FindingKind::WorkMissing,
             FindingKind::CallsMissing,
+            FindingKind::CallsMore,
             FindingKind::WorkNew,
             FindingKind::SpanErrors,
             FindingKind::LogErrors,
@@ -307,6 +317,7 @@ fn mechanism(kind: FindingKind) -> &'static str {
         | FindingKind::WorkNew
         | FindingKind::LogNew
         | FindingKind::LogMissing
+        | FindingKind::CallsMore
         | FindingKind::CallsMissing => CHANGED_WORK,
         _ => NETWORK_PATH,
     }
@@ -340,6 +351,13 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) 
     claim.by_effect = by_effect;
     claim.system = cause.system;
     Some(claim)
+}
+
+/// A disk of a machine that is busy for longer, whatever it is asked: it fails, and nothing ran out.
+fn takes_longer(scene: &Scene<'_>, seen: &Observation) -> bool {
+    let disk = Words::of(&seen.statement).contain(&Words::of("disk"));
+    let resource = kind_of(&seen.aspect) == Some(FindingKind::Resource);
+    disk && resource && mechanisms::is_machine(scene) && mechanisms::tells_time(&seen.statement)
 }
 
 /// Whether somebody where users arrive writes of refused secrets or of intruders.

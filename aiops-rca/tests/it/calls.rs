@@ -237,7 +237,8 @@ fn a_machine_whose_disk_takes_longer_is_broken_and_one_whose_disk_fills_is_full(
         let key = aiops_core::model::SeriesKey::new(name);
         let (before, now) = if rises { (0.01, 0.9) } else { (0.9, 0.01) };
         world.deviates(&node, key, aiops_core::model::MetricKind::Gauge, shape, 40, before, now);
-        let diagnosis = diagnosed(&world, vec![(node, vec![seen("resource", 0.7, "it moved")])]);
+        let moved = format!("rate({name}) of the disk moved");
+        let diagnosis = diagnosed(&world, vec![(node, vec![seen("resource", 3.0, &moved)])]);
         first(&diagnosis).fault
     };
     assert_eq!(told("rate(node_disk_io_time_seconds_total)", true), FaultType::Hardware);
@@ -252,4 +253,73 @@ fn a_moment_is_longer_than_none() {
     let mut config = aiops_rca::RuleRcaConfig::default();
     config.observed.commensurate = 1.5;
     assert!(config.validate().is_err());
+}
+
+#[test]
+fn mechanisms_of_one_kind_are_no_rivals() {
+    let world = World::shop();
+    let sure = |observations: Vec<Observation>| {
+        let diagnosis = diagnosed(&world, vec![(service("orders"), observations)]);
+        let h = first(&diagnosis);
+        assert_eq!(h.fault, FaultType::ResourceExhaustion);
+        h.confidence.probability()
+    };
+    let alone = sure(vec![seen("log_errors", 3.0, "java.lang.OutOfMemoryError")]);
+    let also = || {
+        vec![
+            seen("log_errors", 3.0, "java.lang.OutOfMemoryError"),
+            seen("log_errors", 2.0, "too many open files"),
+        ]
+    };
+    assert!((sure(also()) - alone).abs() < 1e-12);
+    let rival = sure(also().into_iter().chain([seen("log_errors", 2.0, "panicked at")]).collect());
+    assert!(rival < alone, "{rival} {alone}");
+}
+
+#[test]
+fn more_calls_for_each_request_are_other_work_and_the_rest_is_its_effect() {
+    let world = World::shop();
+    let observations = vec![
+        seen("calls_more", 2.0, "12 times as many calls to store for each request"),
+        seen("cpu", 2.5, "cpu rose"),
+        seen("self_time", 3.0, "own time 100 ms more"),
+    ];
+    let diagnosis = diagnosed(&world, vec![(service("orders"), observations)]);
+    assert_eq!(first(&diagnosis).fault, FaultType::Code);
+}
+
+#[test]
+fn who_says_how_a_call_failed_tells_what_others_only_count() {
+    let world = World::shop();
+    let observations = vec![
+        seen("call_errors", 5.0, "service/orders says: 12 calls without an answer"),
+        seen("call_errors", 4.0, "service/orders says: lookup of inventory: no such host"),
+    ];
+    let diagnosis = diagnosed(&world, vec![(service("inventory"), observations)]);
+    assert_eq!(first(&diagnosis).fault, FaultType::Network);
+}
+
+#[test]
+fn that_callers_find_it_failing_is_the_effect_of_what_fails_within_it() {
+    let accused = |within: Option<Observation>| {
+        let said = seen("call_errors", 2.0, "service/orders says: connect to inventory: connection refused");
+        let observations = std::iter::once(said).chain(within).collect();
+        first(&diagnosed(&World::shop(), vec![(service("inventory"), observations)])).fault
+    };
+    assert_eq!(accused(None), FaultType::Dependency);
+    assert_eq!(accused(Some(seen("memory", 2.0, "memory rose"))), FaultType::ResourceExhaustion);
+    // And so for the one who complains.
+    let complains = |within: bool| {
+        let mut world = World::shop();
+        if within {
+            let copy = EntityId::instance("inventory-1");
+            let key = aiops_core::model::SeriesKey::new("process_resident_memory_bytes");
+            let shape = aiops_core::model::Shape::SteadyIncrease;
+            world.deviates(&copy, key, aiops_core::model::MetricKind::Gauge, shape, 38, 1e8, 5e8);
+        }
+        let line = seen("log_errors", 5.0, "connect to inventory: connection refused");
+        let diagnosis = diagnosed(&world, vec![(service("orders"), vec![line])]);
+        first(&diagnosis).confidence.probability()
+    };
+    assert!(complains(true) < complains(false));
 }

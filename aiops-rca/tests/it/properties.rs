@@ -95,7 +95,13 @@ proptest! {
             prop_assert!(s.path.contains(&s.entity));
             prop_assert!(s.evidence.iter().all(|e| case.cited(e).is_some()));
         }
-        let sum: f64 = world.diagnosis().hypotheses.iter().map(|h| h.confidence.probability()).sum();
+        // Answers to who and what kind exclude each other; mechanisms of one answer do not.
+        let mut answers: BTreeMap<(EntityId, String), f64> = BTreeMap::new();
+        for h in world.diagnosis().hypotheses {
+            let answer = answers.entry((h.system, h.fault.to_string())).or_default();
+            *answer = answer.max(h.confidence.probability());
+        }
+        let sum: f64 = answers.values().sum();
         prop_assert!(sum <= 1.0 + 1e-9, "{}", sum);
     }
 }
