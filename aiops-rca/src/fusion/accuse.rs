@@ -182,3 +182,46 @@ pub(super) fn answers<'a>(rates: &[Answered<'a>]) -> BTreeMap<&'a EntityId, Seen
     }
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aiops_core::model::{EdgeKind, EntityId, Labels, TelemetryWindow, TimeRange};
+
+    use super::Peers;
+    use crate::fusion::calls::Calls;
+    use crate::fusion::spans::tables;
+    use crate::fusion::summary::Summary;
+
+    #[test]
+    fn names_are_words_hosts_of_addresses_and_peers_of_spans() {
+        let (cart, store) = (EntityId::service("cart"), EntityId::service("ts-store"));
+        let range = TimeRange::ending_at(jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(1));
+        let mut window = TelemetryWindow::new(range);
+        window.topology.connect(cart.clone(), store.clone(), EdgeKind::Calls);
+        let (operations, [a, b]) = tables([&[], &[]]);
+        let summaries = [&Summary::of(&a, &operations), &Summary::of(&b, &operations)];
+        let peers = Peers::of(&Calls::of([&window, &window], &operations, summaries));
+        for text in [
+            "connect to ts-store: refused",
+            "GET http://ts-store:80/x",
+            "ts-store.prod.svc.cluster.local: no such host",
+            "(ts-store)",
+            "is it ts-store.",
+        ] {
+            assert_eq!(peers.in_text(&cart, text), Some(&store), "{text}");
+        }
+        for text in ["", "ts-store2 fails", "my-ts-store", "com.ts-store.Main", "store", "☃"] {
+            assert_eq!(peers.in_text(&cart, text), None, "{text}");
+        }
+        assert_eq!(
+            peers.in_text(&store, "ts-store fails"),
+            None,
+            "who does not call it does not speak of calls"
+        );
+        let labels = Labels::new().with("peer.service", "ts-store");
+        assert_eq!(peers.in_labels(&cart, &labels), Some(&store));
+        assert_eq!(peers.in_labels(&cart, &Labels::new().with("other", "ts-store")), None);
+    }
+}
