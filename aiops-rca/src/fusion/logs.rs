@@ -198,7 +198,8 @@ fn new<'a>(
                 strength,
                 statement: statement.clone(),
             }));
-            found.push(Finding::new(writer, kind, strength, statement));
+            let finding = Finding::new(writer, kind, strength, statement);
+            found.push(Finding { about: place.to_string(), ..finding });
         }
     }
     found
@@ -227,7 +228,8 @@ fn missing(
         let strength = strength * believed(fewer, looked);
         if strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");
-            found.push(Finding::new(writer, FindingKind::LogMissing, strength, statement));
+            let finding = Finding::new(writer, FindingKind::LogMissing, strength, statement);
+            found.push(Finding { about: place.to_string(), ..finding });
         }
     }
 }

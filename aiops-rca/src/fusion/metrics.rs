@@ -251,7 +251,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;
         finding.mark = mark(&shift);
-        finding.metric.clone_from(&series.key().name);
+        finding.about.clone_from(&series.key().name);
         let collects = class.mechanism.as_deref() == Some("garbage collection");
         finding.level = if collects { 0.0 } else { (shift.to - shift.from).abs() };
         finding.occupied = matches!(class.mechanism.as_deref(), Some("file descriptors" | "threads"))

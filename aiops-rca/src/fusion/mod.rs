@@ -242,7 +242,7 @@ impl FusedLocalizer {
         }
         placement.roll_up(&mut findings, &self.config);
         findings.extend(accuse::findings(
-            &accusations,
+            accusations,
             &findings,
             (&accuse::answers(&answered), &slow),
             &calls,
