@@ -98,15 +98,19 @@ pub(super) struct Seen {
 ///
 /// O(accusations · log accusations + calls).
 pub(super) fn findings(
-    accusations: &[Accusation<'_>],
+    mut accusations: Vec<Accusation<'_>>,
     others: &[Finding],
     (seen, slow): (&BTreeMap<&EntityId, Seen>, &BTreeMap<&EntityId, f64>),
     calls: &Calls<'_>,
     config: &FusionConfig,
 ) -> Vec<Finding> {
+    // Of equally strong ones always the same is told.
+    accusations.sort_by(|a, b| {
+        (a.by, a.of, a.kind, a.signal, &a.statement).cmp(&(b.by, b.of, b.kind, b.signal, &b.statement))
+    });
     // By accuser and accused, how loudly, over kinds.
     let mut pairs: BTreeMap<(&EntityId, &EntityId), f64> = BTreeMap::new();
-    for a in accusations {
+    for a in &accusations {
         let loudest = pairs.entry((a.by, a.of)).or_default();
         *loudest = loudest.max(a.strength);
     }
@@ -115,23 +119,30 @@ pub(super) fn findings(
         let worst = trouble.entry(&finding.entity).or_default();
         *worst = worst.max(finding.strength);
     }
-    let likewise =
-        |strength: f64, other: Option<&f64>| other.is_some_and(|o| *o >= config.likewise * strength);
-    let smoothed = |n: usize, of: usize| (count(n) - 0.5).max(0.5) / count(of.max(1));
+    // By accuser, and by accused, how loudly, in order.
+    let mut accusing: BTreeMap<&EntityId, Vec<f64>> = BTreeMap::new();
+    let mut accused: BTreeMap<&EntityId, Vec<f64>> = BTreeMap::new();
+    for ((by, of), loudest) in &pairs {
+        accusing.entry(*by).or_default().push(*loudest);
+        accused.entry(*of).or_default().push(*loudest);
+    }
+    accusing.values_mut().chain(accused.values_mut()).for_each(|all| all.sort_unstable_by(f64::total_cmp));
+    // How many of them are about as loud, as a share, smoothed.
+    let smoothed = |all: Option<&Vec<f64>>, loud: f64, of: usize| {
+        let all = all.map_or(&[] as &[f64], Vec::as_slice);
+        let likewise = all.len() - all.partition_point(|other| *other < config.likewise * loud);
+        (count(likewise) - 0.5).max(0.5) / count(of.max(1))
+    };
     let mut between: BTreeMap<&EntityId, (f64, &Accusation<'_>)> = BTreeMap::new();
     let mut strongest: BTreeMap<(&EntityId, FindingKind, Signal), (f64, &Accusation<'_>)> = BTreeMap::new();
-    for accusation in accusations {
+    for accusation in &accusations {
         let (Some(by), Some(of)) = (calls.number(accusation.by), calls.number(accusation.of)) else {
             continue;
         };
         let loud = pairs.get(&(accusation.by, accusation.of)).copied().unwrap_or(accusation.strength);
-        let name = |n: &u32| calls.entity(*n);
-        let callers = calls.callers(of).iter().filter_map(name);
-        let accusers = callers.filter(|c| likewise(loud, pairs.get(&(*c, accusation.of)))).count();
-        let callees = calls.callees(by).iter().filter_map(name);
-        let accused = callees.filter(|c| likewise(loud, pairs.get(&(accusation.by, *c)))).count();
-        let from = smoothed(accused, calls.callees(by).len()).powi(2);
-        let to = smoothed(accusers, calls.callers(of).len()).powi(2) * (1.0 + config.accused_prior);
+        let from = smoothed(accusing.get(accusation.by), loud, calls.callees(by).len()).powi(2);
+        let to = smoothed(accused.get(accusation.of), loud, calls.callers(of).len()).powi(2);
+        let to = to * (1.0 + config.accused_prior);
         let told = seen.get(accusation.of).copied().unwrap_or_default();
         let known = |of: &BTreeMap<&EntityId, f64>| of.get(accusation.of).copied().unwrap_or(0.0);
         let own = known(&trouble).max(known(slow));
@@ -181,4 +192,47 @@ pub(super) fn answers<'a>(rates: &[Answered<'a>]) -> BTreeMap<&'a EntityId, Seen
         entry.silent = entry.silent.max((1.0 - now / before).clamp(0.0, 1.0));
     }
     seen
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aiops_core::model::{EdgeKind, EntityId, Labels, TelemetryWindow, TimeRange};
+
+    use super::Peers;
+    use crate::fusion::calls::Calls;
+    use crate::fusion::spans::tables;
+    use crate::fusion::summary::Summary;
+
+    #[test]
+    fn names_are_words_hosts_of_addresses_and_peers_of_spans() {
+        let (cart, store) = (EntityId::service("cart"), EntityId::service("ts-store"));
+        let range = TimeRange::ending_at(jiff::Timestamp::UNIX_EPOCH, Duration::from_secs(1));
+        let mut window = TelemetryWindow::new(range);
+        window.topology.connect(cart.clone(), store.clone(), EdgeKind::Calls);
+        let (operations, [a, b]) = tables([&[], &[]]);
+        let summaries = [&Summary::of(&a, &operations), &Summary::of(&b, &operations)];
+        let peers = Peers::of(&Calls::of([&window, &window], &operations, summaries));
+        for text in [
+            "connect to ts-store: refused",
+            "GET http://ts-store:80/x",
+            "ts-store.prod.svc.cluster.local: no such host",
+            "(ts-store)",
+            "is it ts-store.",
+        ] {
+            assert_eq!(peers.in_text(&cart, text), Some(&store), "{text}");
+        }
+        for text in ["", "ts-store2 fails", "my-ts-store", "com.ts-store.Main", "store", "☃"] {
+            assert_eq!(peers.in_text(&cart, text), None, "{text}");
+        }
+        assert_eq!(
+            peers.in_text(&store, "ts-store fails"),
+            None,
+            "who does not call it does not speak of calls"
+        );
+        let labels = Labels::new().with("peer.service", "ts-store");
+        assert_eq!(peers.in_labels(&cart, &labels), Some(&store));
+        assert_eq!(peers.in_labels(&cart, &Labels::new().with("other", "ts-store")), None);
+    }
 }

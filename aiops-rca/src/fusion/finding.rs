@@ -174,13 +174,13 @@ pub struct Finding {
     /// The same for observations that are one, told under two names.
     #[serde(skip)]
     pub(super) mark: (u64, u64),
-    /// The metric it was read from, where it was one.
+    /// The metric or the kind of line it was read from.
     #[serde(skip)]
-    pub(super) metric: String,
+    pub(super) about: String,
     /// Whether it is what others say, so that what explains them explains it.
     #[serde(skip)]
     pub(super) hearsay: bool,
-    /// What of the machine's resources it takes, or how much of a counter of the machine there is: beside others of the same.
+    /// How much more or less than before, in the unit of the metric; 0 for what is no level.
     #[serde(skip)]
     pub(super) level: f64,
     /// Whether it is of what requests occupy while they are under way: as many as arrive times how long they take (Little's law), so
@@ -200,7 +200,7 @@ impl Finding {
             statement,
             shared: false,
             mark: (0, 0),
-            metric: String::new(),
+            about: String::new(),
             hearsay: false,
             level: 0.0,
             occupied: false,

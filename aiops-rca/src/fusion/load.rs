@@ -1,8 +1,8 @@
 //! More than was planned for, from outside.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use aiops_core::model::{EntityId, SeriesKey};
+use aiops_core::model::{EntityId, EntityKind, SeriesKey, TelemetryWindow};
 
 use super::calls::Calls;
 use super::config::FusionConfig;
@@ -40,16 +40,19 @@ impl Arriving {
 #[derive(Debug, Default)]
 pub(super) struct Askers<'a>(pub(super) BTreeMap<(&'a EntityId, &'a str), Vec<(&'a EntityId, Arriving)>>);
 
-/// The entity that a label names by kind and name.
+/// Those who ask and are asked nothing, tenants and jobs, by the words for their kind and name.
+pub(super) fn known_askers(window: &TelemetryWindow) -> BTreeMap<(&str, &str), &EntityId> {
+    let asks = |e: &&EntityId| matches!(e.kind(), EntityKind::Tenant | EntityKind::Job);
+    let known = window.topology.entities().map(|e| &e.id).filter(asks);
+    known.map(|e| ((e.kind().as_str(), e.name()), e)).collect()
+}
+
+/// The one of them whom a label names by kind and name.
 pub(super) fn asker<'a>(
     key: &SeriesKey,
-    known: &BTreeSet<&'a EntityId>,
-    own: &EntityId,
+    known: &BTreeMap<(&'a str, &'a str), &'a EntityId>,
 ) -> Option<&'a EntityId> {
-    key.labels.iter().find_map(|(label, value)| {
-        let of = |e: &&&EntityId| e.kind().as_str() == label && e.name() == value && **e != own;
-        known.iter().find(of).copied()
-    })
+    key.labels.iter().find_map(|label| known.get(&label).copied())
 }
 
 /// Who asks for more than before, where nobody of ours is asked first: entities that nobody calls, or one asker of them without whom

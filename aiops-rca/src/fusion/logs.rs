@@ -1,7 +1,7 @@
 //! Log lines that are new, and lines that are missing where they always stood.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aiops_core::model::{EntityId, LogRecord, LogSeverity, Signal};
 
@@ -117,7 +117,8 @@ pub(super) fn findings<'a>(
     let before = Counts::of(before, operations, peers, config.place_words);
     let after = Counts::of(after, operations, peers, config.place_words);
     let common: BTreeSet<&str> = before.lines.keys().map(|(_, place)| place.as_ref()).collect();
-    let looked = before.lines.keys().chain(after.lines.keys()).collect::<HashSet<_>>().len();
+    let only_now = after.lines.keys().filter(|key| !before.lines.contains_key(*key)).count();
+    let looked = before.lines.len() + only_now;
     let mut accusations = Vec::new();
     let mut found = new(&before, &after, (&common, count(looked)), config, &mut accusations);
     missing(&before, &after, count(looked), config, &mut found);
@@ -179,9 +180,12 @@ fn new<'a>(
         let expected = then.map_or(0.0, |then| expected(then, writer, before, after));
         let known = expected + HALF;
         let share = 1.0 - (known / seen).min(1.0);
+        let strength = config.strength(standard_errors(seen, known, config)) * share * weight;
+        if strength < config.least_strength {
+            continue;
+        }
         let more = odds((writer, then, Some(lines)), (before, after), 1.0 + config.overdispersion * seen);
-        let strength =
-            config.strength(standard_errors(seen, known, config)) * share * believed(more, looked) * weight;
+        let strength = strength * believed(more, looked);
         if strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");
             // Where most of them name one and the same.
@@ -194,7 +198,8 @@ fn new<'a>(
                 strength,
                 statement: statement.clone(),
             }));
-            found.push(Finding::new(writer, kind, strength, statement));
+            let finding = Finding::new(writer, kind, strength, statement);
+            found.push(Finding { about: place.to_string(), ..finding });
         }
     }
     found
@@ -214,12 +219,17 @@ fn missing(
         let seen = after.lines.get(key).map_or(0.0, Lines::seen);
         let share = 1.0 - seen / expected.max(f64::MIN_POSITIVE);
         let z = standard_errors(expected, seen + HALF, config);
+        let strength = config.strength(z) * share * config.log_missing;
+        if expected < config.least_expected || strength < config.least_strength {
+            continue;
+        }
         let now = after.lines.get(key);
         let fewer = -odds((writer, Some(then), now), (before, after), 1.0 + config.overdispersion * expected);
-        let strength = config.strength(z) * share * believed(fewer, looked) * config.log_missing;
-        if expected >= config.least_expected && strength >= config.least_strength {
+        let strength = strength * believed(fewer, looked);
+        if strength >= config.least_strength {
             let statement = format!("{place}: {seen} lines where {expected:.1} were to be expected");
-            found.push(Finding::new(writer, FindingKind::LogMissing, strength, statement));
+            let finding = Finding::new(writer, FindingKind::LogMissing, strength, statement);
+            found.push(Finding { about: place.to_string(), ..finding });
         }
     }
 }

@@ -91,7 +91,7 @@ pub(super) struct Scope<'a, 's> {
 /// O(samples · log samples).
 pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metrics<'a> {
     let Scope { windows: (reference, fault), symptom, roles, calls, peers, placement } = *scope;
-    let known: BTreeSet<&EntityId> = fault.topology.entities().map(|e| &e.id).collect();
+    let known = load::known_askers(fault);
     let mut askers = Askers::default();
     let mut accusations = Vec::new();
     let mut slow: BTreeMap<&EntityId, f64> = BTreeMap::new();
@@ -120,7 +120,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let now = sorted(track.now.iter().map(|p| p.1));
         let was = sorted(track.before.iter().map(|p| p.1));
         if kind == FindingKind::Traffic
-            && let Some(asker) = load::asker(series.key(), &known, series.entity())
+            && let Some(asker) = load::asker(series.key(), &known)
             && let Some(arriving) = Arriving::of(&was, &now, config)
         {
             let at = (series.entity(), series.key().name.as_str());
@@ -251,7 +251,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;
         finding.mark = mark(&shift);
-        finding.metric.clone_from(&series.key().name);
+        finding.about.clone_from(&series.key().name);
         let collects = class.mechanism.as_deref() == Some("garbage collection");
         finding.level = if collects { 0.0 } else { (shift.to - shift.from).abs() };
         finding.occupied = matches!(class.mechanism.as_deref(), Some("file descriptors" | "threads"))

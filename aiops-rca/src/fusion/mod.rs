@@ -60,10 +60,13 @@ const VERSION: u32 = 2;
 ///   and are missing; spans of new kinds; failures.
 /// - Logs: lines (by place in the code) that are new, more severe, or missing though the spans that wrote them are there.
 ///
-/// What is there twice, by id or in every respect, counts once, and so does a metric that is told under two names.
+/// What is there twice, by id or in every respect, counts once, and so does a metric that is told under two names. Counts are held against how many
+/// were looked at, so that chance convicts nobody.
 ///
 /// **Graph.** What a caller suffers is its own only as far as no callee suffers as much of the same family; trouble loses a
-/// little with each call it travels up.
+/// little with each call it travels up. Errors about calls speak of the one called and of the way there, unless it is well; what most copies
+/// show is their service's; a machine explains its residents, and one of these the machine where it takes what there is; who asks for more
+/// explains who cannot serve it.
 ///
 /// **Fusion.** An entity's score is the sum over symptoms (slowness, failures, other work, each resource) of the strongest finding that
 /// nobody else explains, in whatever modality, the others of the symptom adding a little. Those of whom little is known are ordered
@@ -239,7 +242,7 @@ impl FusedLocalizer {
         }
         placement.roll_up(&mut findings, &self.config);
         findings.extend(accuse::findings(
-            &accusations,
+            accusations,
             &findings,
             (&accuse::answers(&answered), &slow),
             &calls,

@@ -8,7 +8,7 @@ use super::config::FusionConfig;
 use super::finding::{Family, Finding, FindingKind};
 use crate::robust::count;
 
-/// A whole, and what its copies show of which metric.
+/// A whole, and what its copies show, in which metric or kind of line.
 type Symptom<'f> = (&'f EntityId, FindingKind, &'f str);
 
 /// Copies, their services and machines.
@@ -52,7 +52,7 @@ impl<'a> Placement<'a> {
         let mut alike: BTreeMap<Symptom<'_>, Vec<(&EntityId, f64, usize)>> = BTreeMap::new();
         for (at, finding) in findings.iter().enumerate() {
             let Some((part, whole)) = self.whole.get_key_value(&finding.entity) else { continue };
-            alike.entry((whole, finding.kind, finding.metric.as_str())).or_default().push((
+            alike.entry((whole, finding.kind, finding.about.as_str())).or_default().push((
                 part,
                 finding.strength,
                 at,
@@ -68,11 +68,12 @@ impl<'a> Placement<'a> {
             if count(strong.len()) < config.most_copies * count(all) {
                 continue;
             }
-            let Some(first) = copies.iter().max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)))
-            else {
-                continue;
-            };
-            let Some(finding) = findings.get(first.2) else { continue };
+            let told =
+                copies.iter().filter_map(|(part, strength, at)| Some((strength, part, findings.get(*at)?)));
+            let first = told.max_by(|a, b| {
+                a.0.total_cmp(b.0).then_with(|| (b.1, &b.2.statement).cmp(&(a.1, &a.2.statement)))
+            });
+            let Some((_, _, finding)) = first else { continue };
             let mut of_whole = finding.clone();
             of_whole.entity = whole.clone();
             of_whole.statement = format!("{}: {} of {all} copies", finding.statement, strong.len());
@@ -146,11 +147,11 @@ impl<'a> Placement<'a> {
         let mut most: BTreeMap<String, f64> = BTreeMap::new();
         let counter = |f: &Finding| f.kind == FindingKind::NetworkCounters && is_machine(&f.entity);
         for finding in findings.iter().filter(|f| counter(f)) {
-            let level = most.entry(finding.metric.clone()).or_default();
+            let level = most.entry(finding.about.clone()).or_default();
             *level = level.max(finding.level);
         }
         for finding in findings.iter_mut().filter(|f| counter(f)) {
-            let most = most.get(&finding.metric).copied().unwrap_or(0.0);
+            let most = most.get(&finding.about).copied().unwrap_or(0.0);
             finding.own *= meeting * (finding.level / most.max(f64::MIN_POSITIVE)).min(1.0);
         }
     }

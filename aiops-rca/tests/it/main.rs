@@ -16,6 +16,7 @@ mod conformance;
 mod dark;
 mod devices;
 mod fused;
+mod fused_causes;
 mod fused_properties;
 mod gather;
 mod kinds;
