@@ -16,6 +16,7 @@
 //! | [`ledger`] | the files behind journal, audit log and the rest |
 //! | [`planner`] | from a diagnosed case to typed proposals |
 //! | [`policy`] | who may do what, where and when, as data |
+//! | [`post_mortem`] | what is told of an incident once it is over |
 //! | [`runbook`] | steps that people wrote down, one at a time |
 //! | [`verifier`] | whether it is over |
 
@@ -35,6 +36,7 @@ pub mod ledger;
 mod names;
 pub mod planner;
 pub mod policy;
+pub mod post_mortem;
 pub mod runbook;
 pub mod verifier;
 
@@ -49,5 +51,6 @@ pub use learning::{Learning, Lessons};
 pub use lease::{FileLease, Lease};
 pub use planner::{PlannerConfig, RemedyPlanner};
 pub use policy::{Policy, PolicyTable};
+pub use post_mortem::PostMortem;
 pub use runbook::{Runbook, RunbookPlanner};
 pub use verifier::{LivenessCheck, TelemetryVerifier, TrafficCheck, VerifierConfig};

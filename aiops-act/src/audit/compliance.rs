@@ -227,7 +227,7 @@ fn helped(recovery: Option<Recovery>) -> &'static str {
 }
 
 /// Text that can neither end its cell nor become a link or HTML.
-fn cell(text: &str) -> String {
+pub(crate) fn cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -19,6 +19,7 @@ use crate::ledger::{Appender, Disk, Fold, Keeper, Link, MachineDisk, Tree, paylo
 
 pub use anchor::{Anchor, FileAnchor};
 pub use checkpoint::Checkpoint;
+pub(crate) use compliance::cell;
 pub use compliance::{ActionLine, ComplianceReport, DenialLine};
 pub use export::export;
 pub use sign::{AuditKey, CheckpointSigner, Ed25519Signer, Signature};

@@ -34,6 +34,7 @@ mod model;
 mod oracle;
 mod planner;
 mod policy;
+mod post_mortem;
 mod rationing;
 mod runbook;
 mod support;

@@ -63,7 +63,7 @@ impl ProcessMitigator {
 
     /// What every mitigator of this kind can do, wherever its supervisor runs.
     #[must_use]
-    pub fn all() -> MitigatorCapability {
+    pub fn supported() -> MitigatorCapability {
         MitigatorCapability::of(KINDS)
     }
 
@@ -124,7 +124,7 @@ impl ProcessMitigator {
 #[async_trait]
 impl Mitigator for ProcessMitigator {
     fn capability(&self) -> MitigatorCapability {
-        Self::all()
+        Self::supported()
     }
 
     async fn preview(&self, action: &Action, ctx: &Context) -> Result<Preview> {

@@ -22,7 +22,7 @@ use aiops_core::jiff::Timestamp;
 use aiops_core::{Case, Clock, Context, SystemClock};
 
 use self::healer::{Healer, Parts};
-use self::plant::{AUTHOR, Counter, Plant};
+use self::plant::{AUTHOR, Plant, PlantServer};
 use self::safety::{SafetyConfig, StateFolder};
 use crate::faults::{Fault, Scenario, Truth, play};
 use crate::narrative::narrative;
@@ -139,8 +139,8 @@ async fn watched(
     let mut leave_at = began + end;
     let cases = match options.restart {
         true => {
-            let counter = Counter::new(Arc::clone(shop), telemetry.source(), root);
-            restart::watched(Arc::new(counter), &folder, leave_at, over, view, ctx).await?
+            let server = PlantServer::new(Arc::clone(shop), telemetry.source(), root);
+            restart::watched(Arc::new(server), &folder, leave_at, over, view, ctx).await?
         }
         false => {
             let parts = Parts {
@@ -198,7 +198,9 @@ async fn watched(
 /// The folder that outlives the run, or one that ends with it.
 fn state_folder(options: &Options, shop: &Shop) -> Result<StateFolder, RunError> {
     let path = options.state.clone().unwrap_or_else(|| shop.run_folder().join("state"));
-    std::fs::create_dir_all(path.join("fitted"))?;
+    for part in ["fitted", "post-mortems"] {
+        std::fs::create_dir_all(path.join(part))?;
+    }
     let anchor = options.anchor.clone().unwrap_or_else(|| path.join("anchor"));
     Ok(StateFolder { path: path.canonicalize()?, anchor: std::path::absolute(anchor)? })
 }

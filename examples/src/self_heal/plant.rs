@@ -112,7 +112,7 @@ fn line(message: &impl Serialize) -> serde_json::Result<Vec<u8>> {
 #[async_trait]
 impl Mitigator for Plant {
     fn capability(&self) -> MitigatorCapability {
-        ProcessMitigator::all()
+        ProcessMitigator::supported()
     }
 
     async fn preview(&self, action: &Action, ctx: &Context) -> Result<Preview> {
@@ -175,7 +175,7 @@ struct Ran {
 
 /// The shop's end of the socket.
 #[derive(Debug)]
-pub(super) struct Counter {
+pub(super) struct PlantServer {
     shop: Arc<Shop>,
     source: CompositeSource,
     root: RootKey,
@@ -183,7 +183,7 @@ pub(super) struct Counter {
     pub(super) begun: Notify,
 }
 
-impl Counter {
+impl PlantServer {
     /// Whoever asks for an action shows a credential of `root`.
     pub(super) fn new(shop: Arc<Shop>, source: CompositeSource, root: RootKey) -> Self {
         Self { shop, source, root, begun: Notify::new() }
@@ -199,14 +199,14 @@ impl Counter {
         let listener = UnixListener::bind(socket)?;
         Ok(tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (counter, ctx) = (Arc::clone(&self), ctx.clone());
+                let (server, ctx) = (Arc::clone(&self), ctx.clone());
                 // What was begun goes on when whoever asked is gone.
                 tokio::spawn(async move {
                     let (reader, mut writer) = stream.into_split();
                     let mut asked = String::new();
                     let read = BufReader::new(reader.take(LONGEST)).read_line(&mut asked).await;
                     let answer = match read.map(|_| serde_json::from_str::<Call>(&asked)) {
-                        Ok(Ok(call)) => counter.answer(call, &ctx).await.map_err(|e| e.to_string()),
+                        Ok(Ok(call)) => server.answer(call, &ctx).await.map_err(|e| e.to_string()),
                         Ok(Err(e)) => Err(e.to_string()),
                         Err(e) => Err(e.to_string()),
                     };

@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::healer::{Healer, Parts};
-use super::plant::{Counter, Plant, Remote};
+use super::plant::{Plant, PlantServer, Remote};
 use super::safety::{SafetyConfig, StateFolder, kill_switch};
 use super::{Options, RunError, View, WARM_UP, stage};
 
@@ -27,15 +27,15 @@ const LAST_WORDS: Duration = Duration::from_secs(40);
 
 /// Runs the pipeline in a process of its own, kills it once in its first action, and starts it again. Returns the cases that were closed.
 pub(super) async fn watched(
-    counter: Arc<Counter>,
+    server: Arc<PlantServer>,
     folder: &StateFolder,
     mut leave_at: Instant,
     over: impl Fn(&Case) -> Option<Instant>,
     view: &View,
     ctx: &Context,
 ) -> Result<Vec<Case>, RunError> {
-    let socket = counter.socket();
-    let serving = Arc::clone(&counter).serve(&socket, ctx.clone())?;
+    let socket = server.socket();
+    let serving = Arc::clone(&server).serve(&socket, ctx.clone())?;
     let cases = CaseFolder::open(folder.file("cases"), 100)?;
     let known = cases.closed()?.len();
     let mut operators = signal(SignalKind::user_defined1())?;
@@ -43,7 +43,7 @@ pub(super) async fn watched(
     let (mut may_die, mut seen) = (true, known);
     while Instant::now() < leave_at {
         tokio::select! {
-            () = counter.begun.notified(), if may_die => {
+            () = server.begun.notified(), if may_die => {
                 tokio::time::sleep(INTO_THE_ACTION).await;
                 let process = pipeline.id().unwrap_or_default();
                 pipeline.kill().await?;

@@ -17,8 +17,9 @@ use libtest_mimic::{Failed, Trial};
 
 /// The first argument that makes this program the example.
 pub(crate) const PROGRAM: &str = "self_heal";
-/// Where an optimised build of the example is, such as `target/release/examples/self_heal`. Without one this program plays it, unoptimised, and a shop takes so
-/// much of a core that two beside each other are enough.
+/// Where an optimised build of the example is, such as `target/release/examples/self_heal`. Without one the demonstrations are ignored, as live tests
+/// are without their servers; where they must run all the same, this program plays the example, unoptimised, and a shop takes so much of a core that two
+/// beside each other are enough.
 const OPTIMISED: &str = "AIOPS_SELF_HEAL";
 /// Longer no demonstration takes.
 const LONGEST: Duration = Duration::from_secs(180);
@@ -41,7 +42,10 @@ fn program() -> Command {
 }
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let demo = |name, run: fn() -> Result<(), Failed>| Trial::test(format!("demo_{name}"), run);
+    let ignored = [OPTIMISED, "AIOPS_REQUIRE_LIVE"].iter().all(|name| std::env::var_os(name).is_none());
+    let demo = |name, run: fn() -> Result<(), Failed>| {
+        Trial::test(format!("demo_{name}"), run).with_ignored_flag(ignored)
+    };
     vec![
         demo("a_yes_at_the_terminal_heals", yes),
         demo("a_no_at_the_terminal_does_nothing_and_calls_a_person", no),
@@ -184,6 +188,12 @@ impl Ended {
         decisions
     }
 
+    /// The post-mortem of the first incident.
+    fn post_mortem(&self) -> String {
+        let cases = self.cases();
+        std::fs::read_to_string(self.state("post-mortems").join(format!("{}.md", cases[0].id()))).unwrap()
+    }
+
     /// Nothing was intended, and the shop's own log knows of nothing either.
     fn assert_untouched(&self) {
         assert_eq!(self.history().actions().count(), 0, "{}", self.told);
@@ -247,6 +257,7 @@ fn no() -> Result<(), Failed> {
     let ended = run.end();
     ended.assert_untouched();
     ended.assert_escalated("no proposal was allowed");
+    assert!(ended.post_mortem().contains("Automation did nothing"), "{}", ended.post_mortem());
     assert_eq!(ended.decisions()[0], (false, "terminal said no: no".to_owned()));
     assert!(ended.told.contains("nothing was done to it"), "{}", ended.told);
     Ok(())
@@ -326,6 +337,8 @@ fn restart() -> Result<(), Failed> {
 fn auto() -> Result<(), Failed> {
     let ended = Run::start(&[]).end();
     ended.assert_healed();
+    let page = ended.post_mortem();
+    assert!(page.contains("Automation helped") && page.contains("mend what caused it"), "{page}");
     let history = ended.history();
     let action = history.actions().next().unwrap();
     let heard: Vec<&str> = action.intent.decision.verdicts.iter().map(|v| v.guard.0.as_str()).collect();

@@ -101,3 +101,30 @@ impl SafetyConfig {
         Ok(toml::from_str(&text)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_a_slip_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("safety.toml");
+        let slips = [
+            ("[cap]", "[caps]"),
+            ("failures = 3", "failures = 3\nfailure = 3"),
+            ("effect = \"deny\"", "effect = \"refuse\""),
+            ("objective = 0.999\n", ""),
+        ];
+        for (right, slip) in slips {
+            let text = SHIPPED.replacen(right, slip, 1);
+            assert_ne!(text, SHIPPED, "{right}");
+            std::fs::write(&file, text).unwrap();
+            assert!(SafetyConfig::load(Some(&file)).is_err(), "{slip}");
+        }
+        std::fs::write(&file, SHIPPED).unwrap();
+        SafetyConfig::load(Some(&file)).unwrap();
+        let missing = SafetyConfig::load(Some(&folder.path().join("nowhere"))).unwrap_err();
+        assert!(missing.to_string().contains("nowhere"), "{missing}");
+    }
+}

@@ -10,6 +10,7 @@
 //! | `lease` | which replica acts |
 //! | `fitted/` | what was learned to be normal, and which of it decides |
 //! | `cases/` | open cases, for whoever takes them up; closed ones |
+//! | `post-mortems/` | what is told of each incident once it is over |
 //! | `credential`, `root.key` | what the service may do at all, and the public key that says so |
 
 mod budget;
@@ -30,7 +31,7 @@ use aiops_act::guards::{
 use aiops_act::lease::{self, Term};
 use aiops_act::{
     ApprovalDesk, CaseFolder, FileAudit, FileJournal, FileLease, FittedRegistry, Graduation, KillFile,
-    Learning, Lease as _, Lessons, PolicyTable,
+    Learning, Lease as _, Lessons, PolicyTable, PostMortem,
 };
 use aiops_biscuit::{CredentialedMitigator, Wallet};
 use aiops_core::action::{Mode, Principal};
@@ -50,6 +51,9 @@ pub(super) use self::rehearsal::Rehearsed;
 
 /// Closed cases that are kept.
 const CASES: usize = 100;
+
+/// Noticed later than this, an incident is an action item for whoever owns detection. The shop's day has 25 s.
+const LATE: Duration = Duration::from_secs(10);
 
 /// Whoever acts, by name. The lease tells processes of one name apart.
 const REPLICA: &str = "self_heal";
@@ -213,12 +217,14 @@ impl Safety {
         &self.lost
     }
 
-    /// What follows from a case that was closed: stages of classes, and a checkpoint that vouches for all of it.
+    /// What follows from a case that was closed: stages of classes, a post-mortem, and a checkpoint that vouches for all of it.
     pub(super) async fn after(&self, case: &Case, ctx: &Context) -> Result<Lessons, RunError> {
         let learning = Learning::new(self.graduation.clone(), self.journal.clone())
             .with_desk(self.desk.clone())
             .with_audit(self.audit.clone());
         let lessons = learning.learn(case, ctx).await?;
+        let page = PostMortem::of_with(case, LATE)?.to_markdown();
+        std::fs::write(self.folder.file("post-mortems").join(format!("{}.md", case.id())), page)?;
         self.audit.checkpoint(ctx).await?;
         Ok(lessons)
     }
