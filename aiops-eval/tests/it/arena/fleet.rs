@@ -94,7 +94,7 @@ fn jobs_and_gpus_are_conserved() {
             assert_eq!(r.arrived, r.succeeded + r.failed + r.in_flight);
             assert_eq!(r.calls, r.calls_ended + r.calls_live);
         }
-        assert!(sim.fleet_totals().steps > 200 && sim.fleet_totals().came > 10);
+        assert!(sim.fleet_totals().steps > 200 && sim.fleet_totals().came > 3);
     }
 }
 

@@ -130,7 +130,7 @@ pub(super) const GPU: &[Recipe] = &[
         family: Family::Gpu,
         inject: |site| {
             let scheduler = site.of(Role::Scheduler)?;
-            let share = site.between(0.0, 0.08);
+            let share = site.between(0.0, 0.04);
             rolled_out(site, scheduler, ChangeKind::ConfigRollout, &[(S::Quota, By::To(share))], CONFIG_ONLY)
         },
     },

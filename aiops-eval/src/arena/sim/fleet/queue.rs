@@ -13,7 +13,7 @@ const ROUND: u64 = 5;
 const MEAN: f64 = 300.0;
 const LEAST: f64 = 60.0;
 /// Share of jobs whose own program fails at its end.
-const CLUMSY: f64 = 0.03;
+const CLUMSY: f64 = 0.06;
 
 #[derive(Debug, Clone)]
 struct Job {
@@ -98,7 +98,7 @@ impl Simulator {
         let now = self.now;
         if self.rng.f64() < self.spec.batch {
             let takes = LEAST + self.exponential(MEAN - LEAST);
-            let gpus = [1, 1, 2, 4].get(self.rng.usize(..4)).copied().unwrap_or(1);
+            let gpus = [1, 1, 2, 2].get(self.rng.usize(..4)).copied().unwrap_or(1);
             let job = Job { id: fleet.queue.came, gpus, takes: micros(takes), queued: now, until: 0 };
             fleet.queue.came += 1;
             fleet.queue.waiting.push_back(job);
