@@ -14,6 +14,7 @@
 //! | `prometheus` | `aiops-prometheus`: Prometheus, VictoriaMetrics, scraping | `backend-prometheus` |
 //! | `process` | `aiops-process`: local process supervisor | `backend-process` |
 //! | `biscuit` | `aiops-biscuit`: credentials of single actions | `backend-biscuit` |
+//! | `redis` | `aiops-redis`: what several instances share | `backend-redis` |
 //! | `approvals` | `aiops-approvals`: HTTP API for approvals | `backend-approvals` |
 //!
 //! Not among them: `aiops-testkit`, a dev-dependency of those who implement a seam.
@@ -31,6 +32,8 @@ pub use aiops_process as process;
 #[cfg(feature = "backend-prometheus")]
 pub use aiops_prometheus as prometheus;
 pub use aiops_rca as rca;
+#[cfg(feature = "backend-redis")]
+pub use aiops_redis as redis;
 
 /// What composing a pipeline needs: `use aiops::prelude::*;`.
 pub mod prelude {

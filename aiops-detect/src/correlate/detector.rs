@@ -51,10 +51,7 @@ impl IncidentDetector {
         let end = window.range.end();
         let mut alerts: Vec<_> = window.alerts.iter().filter(|alert| alert.started_at < end).collect();
         alerts.sort_by(|a, b| {
-            let key = |alert: &aiops_core::model::Alert| {
-                (alert.started_at, alert.entity.clone(), alert.name.clone())
-            };
-            key(a).cmp(&key(b)).then_with(|| a.labels.cmp(&b.labels))
+            (a.started_at, &a.entity, &a.name, &a.labels).cmp(&(b.started_at, &b.entity, &b.name, &b.labels))
         });
         for alert in &alerts {
             let mut firing = (*alert).clone();

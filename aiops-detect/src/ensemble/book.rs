@@ -203,11 +203,8 @@ pub enum BookError {
     #[error("a judgement without a name")]
     Nameless,
     /// An event that cannot follow those before it.
-    #[error("event {at} does not follow those before it")]
-    OutOfOrder {
-        /// Its place, from 0.
-        at: usize,
-    },
+    #[error("an event of a validation book does not follow those before it")]
+    OutOfOrder,
     /// The file cannot be read or written.
     #[error("cannot use the validation book {path}")]
     File {
@@ -337,11 +334,11 @@ impl ValidationBook {
     /// Takes a finding in.
     pub fn admit(&mut self, anomaly: &Anomaly, confidence: f64, at: Timestamp) -> Admission {
         let (admission, event) = self.consider(anomaly, confidence, at);
-        if let Some(event) = event {
-            // INVARIANT: the event was made for the book as it is.
-            self.apply(&event);
+        match event.map(|event| self.apply(&event)) {
+            // The event was made for the book as it is; if it did not fit all the same, nothing is held.
+            Some(Err(_)) => Admission::Overflow,
+            _ => admission,
         }
-        admission
     }
 
     /// The event of judging what waits as `id`; nothing is changed yet.
@@ -376,26 +373,29 @@ impl ValidationBook {
         at: Timestamp,
     ) -> Result<Option<Anomaly>, BookError> {
         let event = self.judgement(id, judgement, by, at)?;
-        Ok(self.apply(&event).flatten())
+        self.apply(&event)
     }
 
-    /// Changes the book as `event` says; the finding that it released, where it did. `None` when it cannot follow what was before.
-    pub fn apply(&mut self, event: &BookEvent) -> Option<Option<Anomaly>> {
+    /// Changes the book as `event` says; the finding that it released, where it did.
+    ///
+    /// # Errors
+    /// [`BookError::OutOfOrder`] when it cannot follow what was before; nothing is changed then.
+    pub fn apply(&mut self, event: &BookEvent) -> Result<Option<Anomaly>, BookError> {
         match event {
             BookEvent::Held(held) => {
                 let pattern = Pattern::of(&held.anomaly);
                 if held.id.0 != self.next || self.by_pattern.contains_key(&pattern) {
-                    return None;
+                    return Err(BookError::OutOfOrder);
                 }
-                self.next = self.next.checked_add(1)?;
+                self.next = self.next.checked_add(1).ok_or(BookError::OutOfOrder)?;
                 self.by_pattern.insert(pattern, held.id);
                 self.waiting.insert(held.id, (**held).clone());
                 self.counts.held += 1;
                 self.counts.waiting += 1;
-                Some(None)
+                Ok(None)
             }
             BookEvent::Judged { id, judgement, at, .. } => {
-                let held = self.waiting.remove(id)?;
+                let held = self.waiting.remove(id).ok_or(BookError::OutOfOrder)?;
                 let pattern = Pattern::of(&held.anomaly);
                 self.by_pattern.remove(&pattern);
                 self.counts.waiting -= 1;
@@ -403,18 +403,18 @@ impl ValidationBook {
                 match judgement {
                     Judgement::Confirmed => {
                         self.counts.confirmed += 1;
-                        Some(Some(held.anomaly))
+                        Ok(Some(held.anomaly))
                     }
                     Judgement::Rejected => {
                         self.counts.rejected += 1;
-                        Some(None)
+                        Ok(None)
                     }
                 }
             }
             BookEvent::Reviewed { pattern, judgement, at, .. } => {
                 self.counts.reviewed += 1;
                 self.learn((**pattern).clone(), *judgement, *at);
-                Some(None)
+                Ok(None)
             }
         }
     }

@@ -84,8 +84,8 @@ impl EnsembleDetector {
         }
         let mut combined: Vec<Combined> = found.into_values().filter_map(|of| self.judge(of)).collect();
         combined.sort_by(|a, b| {
-            let key = |c: &Combined| (c.anomaly.entity.clone(), c.anomaly.series.clone(), c.anomaly.onset);
-            key(a).cmp(&key(b))
+            let (a, b) = (&a.anomaly, &b.anomaly);
+            (&a.entity, &a.series, a.onset).cmp(&(&b.entity, &b.series, b.onset))
         });
         Ok(combined)
     }

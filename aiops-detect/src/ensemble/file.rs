@@ -37,7 +37,7 @@ impl BookFile {
     /// Opens or begins the book at `path`. O(events).
     ///
     /// # Errors
-    /// [`BookError::File`], [`BookError::Malformed`], [`BookError::OutOfOrder`].
+    /// [`BookError::File`], [`BookError::Malformed`].
     pub fn open(path: impl AsRef<Path>, options: Checked<BookOptions>) -> Result<Self, BookError> {
         let path = path.as_ref().to_owned();
         let failed = |source| BookError::File { path: path.clone(), source };
@@ -64,7 +64,7 @@ impl BookFile {
                 continue;
             }
             let event: BookEvent = serde_json::from_slice(line).map_err(|e| malformed(e.to_string()))?;
-            book.apply(&event).ok_or(BookError::OutOfOrder { at: at - 1 })?;
+            book.apply(&event).map_err(|e| malformed(e.to_string()))?;
         }
         let length = whole as u64;
         file.set_len(length).map_err(failed)?;
@@ -102,8 +102,7 @@ impl BookFile {
 
     fn record(&mut self, event: &BookEvent) -> Result<Option<Anomaly>, BookError> {
         self.append(event)?;
-        // INVARIANT: the event was made for the book as it is.
-        Ok(self.book.apply(event).flatten())
+        self.book.apply(event)
     }
 
     /// As [`ValidationBook::admit`].
