@@ -34,6 +34,8 @@ mod planner;
 mod policy;
 mod rationing;
 mod runbook;
+#[cfg(unix)]
+mod slain;
 mod support;
 mod verifier;
 mod verifier_health;
