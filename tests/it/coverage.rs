@@ -132,7 +132,7 @@ fn declares(source: &str, name: &str) -> bool {
 fn sources_of(krate: &str) -> Option<String> {
     let folder = krate.replace('_', "-");
     match folder.as_str() {
-        "aiops-approvals" | "aiops-biscuit" | "aiops-process" | "aiops-prometheus" => {
+        "aiops-approvals" | "aiops-biscuit" | "aiops-cedar" | "aiops-process" | "aiops-prometheus" => {
             Some(format!("backends/{folder}/src"))
         }
         "aiops-examples" => Some("examples".to_owned()),
