@@ -15,6 +15,7 @@
 //! | `process` | `aiops-process`: local process supervisor | `backend-process` |
 //! | `biscuit` | `aiops-biscuit`: credentials of single actions | `backend-biscuit` |
 //! | `redis` | `aiops-redis`: what several instances share | `backend-redis` |
+//! | `cedar` | `aiops-cedar`: policies in Cedar | `backend-cedar` |
 //! | `approvals` | `aiops-approvals`: HTTP API for approvals | `backend-approvals` |
 //!
 //! Not among them: `aiops-testkit`, a dev-dependency of those who implement a seam.
@@ -24,6 +25,8 @@ pub use aiops_act as act;
 pub use aiops_approvals as approvals;
 #[cfg(feature = "backend-biscuit")]
 pub use aiops_biscuit as biscuit;
+#[cfg(feature = "backend-cedar")]
+pub use aiops_cedar as cedar;
 pub use aiops_compact as compact;
 pub use aiops_core as core;
 pub use aiops_detect as detect;

@@ -132,9 +132,8 @@ fn declares(source: &str, name: &str) -> bool {
 fn sources_of(krate: &str) -> Option<String> {
     let folder = krate.replace('_', "-");
     match folder.as_str() {
-        "aiops-approvals" | "aiops-biscuit" | "aiops-process" | "aiops-prometheus" | "aiops-redis" => {
-            Some(format!("backends/{folder}/src"))
-        }
+        "aiops-approvals" | "aiops-biscuit" | "aiops-cedar" | "aiops-process" | "aiops-prometheus"
+        | "aiops-redis" => Some(format!("backends/{folder}/src")),
         "aiops-examples" => Some("examples".to_owned()),
         _ if folder.starts_with("aiops-") => Some(format!("{folder}/src")),
         _ => None,

@@ -10,7 +10,7 @@ use crate::repository::{metadata, read, root};
 const NOT_BY_DEFAULT: [&str; 1] = ["aiops-benches"];
 const UNPUBLISHED: [&str; 3] = ["aiops-benches", "aiops-eval", "aiops-examples"];
 const BACKENDS: [&str; 5] =
-    ["aiops-approvals", "aiops-biscuit", "aiops-process", "aiops-prometheus", "aiops-redis"];
+    ["aiops-approvals", "aiops-biscuit", "aiops-cedar", "aiops-process", "aiops-prometheus", "aiops-redis"];
 /// Clients and engines that only backends and programs may use.
 const HEAVY: [&str; 12] = [
     "axum",

@@ -30,10 +30,10 @@ enum Line {
     },
 }
 
-/// All requests so far.
+/// All requests so far. A copy shares its tickets: one is made when something is written while somebody reads.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Book {
-    tickets: Vec<Ticket>,
+    tickets: Vec<Arc<Ticket>>,
     by_id: BTreeMap<RequestId, usize>,
     /// The newest request that asks this.
     by_content: BTreeMap<digest::Content, usize>,
@@ -44,18 +44,20 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn tickets(&self) -> &[Ticket] {
-        &self.tickets
+    pub(super) fn tickets(&self) -> impl Iterator<Item = &Ticket> {
+        self.tickets.iter().map(Arc::as_ref)
     }
 
     pub(super) fn get(&self, id: &RequestId) -> Result<&Ticket> {
         let found = self.by_id.get(id).and_then(|i| self.tickets.get(*i));
-        found.ok_or_else(|| Error::new(ErrorKind::NotFound, "no request has this id").with("id", id))
+        found
+            .map(Arc::as_ref)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "no request has this id").with("id", id))
     }
 
     /// Oldest first.
     pub(super) fn pending(&self, now: Timestamp) -> impl Iterator<Item = &Ticket> {
-        let undecided = self.undecided.iter().filter_map(|i| self.tickets.get(*i));
+        let undecided = self.undecided.iter().filter_map(|i| self.tickets.get(*i)).map(Arc::as_ref);
         undecided.filter(move |ticket| ticket.standing(now) == Standing::Pending)
     }
 
@@ -74,7 +76,7 @@ impl Book {
             self.standing.remove(&(expires_at, index));
             self.undecided.remove(&index);
             if let Some(ticket) = self.tickets.get_mut(index) {
-                ticket.over = true;
+                Arc::make_mut(ticket).over = true;
             }
         }
     }
@@ -82,7 +84,8 @@ impl Book {
     /// The request that asked the same and still stands.
     fn same(&self, request: &ApprovalRequest, now: Timestamp) -> Result<Option<&Ticket>> {
         let newest = self.by_content.get(&digest::content(request)?);
-        Ok(newest.and_then(|i| self.tickets.get(*i)).filter(|ticket| ticket.is_open(now)))
+        let newest = newest.and_then(|i| self.tickets.get(*i)).map(Arc::as_ref);
+        Ok(newest.filter(|ticket| ticket.is_open(now)))
     }
 
     fn apply(&mut self, line: &Line) -> Result<Ticket> {
@@ -119,7 +122,7 @@ impl Book {
             over: false,
             seen_over: SeenOver::default(),
         };
-        self.tickets.push(ticket.clone());
+        self.tickets.push(Arc::new(ticket.clone()));
         self.by_id.insert(id.clone(), index);
         self.by_content.insert(content, index);
         self.undecided.insert(index);
@@ -134,6 +137,7 @@ impl Book {
         self.pass(answer.at);
         let index = self.by_id.get(id).copied().unwrap_or(usize::MAX);
         let Some(ticket) = self.tickets.get_mut(index) else { return self.get(id).cloned() };
+        let ticket = Arc::make_mut(ticket);
         ticket.answers.push(answer.clone());
         let ticket = ticket.clone();
         if ticket.decision().is_some() {
@@ -269,5 +273,30 @@ mod digest {
         let text = serde_json::to_vec(value)
             .map_err(|e| Error::new(ErrorKind::Internal, "a request cannot be serialised").caused_by(e))?;
         Ok(*blake3::hash(&text).as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aiops_core::action::ProposalId;
+    use aiops_testkit::sample;
+
+    use super::super::desk::Reply;
+    use super::*;
+
+    #[test]
+    fn a_copy_shares_all_tickets_but_the_one_that_changes() {
+        let (mut book, now) = (Book::default(), sample::now());
+        for n in 0..3 {
+            let mut request = sample::approval_request().unwrap();
+            request.proposal.id = ProposalId::new(format!("p{n}"));
+            book.open(&RequestId::new(format!("r{n}")), &request, 1, None, now).unwrap();
+        }
+        let read = book.clone();
+        let answer = Answer::new(Reply::grant(Principal::new("ada"), "yes"), now);
+        book.answer(&RequestId::new("r1"), &answer).unwrap();
+        let shared = |i: usize| Arc::ptr_eq(&read.tickets[i], &book.tickets[i]);
+        assert_eq!([0, 1, 2].map(shared), [true, false, true]);
+        assert_eq!((read.tickets[1].answers.len(), book.tickets[1].answers.len()), (0, 1));
     }
 }

@@ -218,7 +218,7 @@ impl ApprovalDesk {
     /// # Errors
     /// The file's own.
     pub async fn labels(&self, ctx: &Context) -> Result<Vec<ApprovalLabel>> {
-        Ok(self.book(ctx).await?.tickets().iter().filter_map(Ticket::label).collect())
+        Ok(self.book(ctx).await?.tickets().filter_map(Ticket::label).collect())
     }
 
     /// Completes when something was asked or answered in this process, for front ends that show what is pending.

@@ -42,15 +42,33 @@ impl BlastRadiusCap {
     }
 }
 
-/// Copies an action touches, by what it declares or by what its target really is, whichever is more; and whether the latter is
-/// known. Scaling touches what it adds or removes; everything else may touch every copy of its target.
-pub(crate) fn touched(review: &Review<'_>) -> (u32, bool) {
-    let action = &review.proposal.action;
-    let real = review.preview.target.replicas.map(|replicas| match action.operation {
+/// How much an action touches, by what it declares or by what its target really is, whichever is more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub struct Touched {
+    /// Copies. Scaling touches what it adds or removes; everything else may touch every copy of its target.
+    pub replicas: u32,
+    /// The share of the fleet which these are; more than 1 where the fleet is said to be smaller than its part.
+    pub share_of_fleet: f64,
+    /// Whether the mitigator could tell both of the target; if not, it is what was declared.
+    pub known: bool,
+}
+
+/// How much the proposal of `review` touches.
+#[must_use]
+pub fn touched(review: &Review<'_>) -> Touched {
+    let (action, target) = (&review.proposal.action, &review.preview.target);
+    let real = target.replicas.map(|replicas| match action.operation {
         Operation::Scale { replicas: wanted } => wanted.abs_diff(replicas),
         _ => replicas,
     });
-    (real.unwrap_or(0).max(action.blast_radius.replicas), real.is_some())
+    let replicas = real.unwrap_or(0).max(action.blast_radius.replicas);
+    let share = target.fleet.map_or(0.0, |fleet| f64::from(replicas) / f64::from(fleet.max(1)));
+    Touched {
+        replicas,
+        share_of_fleet: share.max(action.blast_radius.share_of_fleet.get()),
+        known: real.is_some() && target.fleet.is_some(),
+    }
 }
 
 #[async_trait]
@@ -60,18 +78,14 @@ impl Guardrail for BlastRadiusCap {
     }
 
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
-        let action = &review.proposal.action;
-        let target = &review.preview.target;
-        let (touched, known) = touched(review);
-        let share = target.fleet.map_or(0.0, |fleet| f64::from(touched) / f64::from(fleet.max(1)));
-        let share = share.max(action.blast_radius.share_of_fleet.get());
+        let Touched { replicas: touched, share_of_fleet: share, known } = touched(review);
         // What is known to be too much is denied, even where the rest cannot be told.
         Ok(if touched > self.0.replicas {
             Verdict::deny(format!("touches {touched} replicas, at most {} are allowed", self.0.replicas))
         } else if share > self.0.share_of_fleet {
             let (is, allowed) = (share * 100.0, self.0.share_of_fleet * 100.0);
             Verdict::deny(format!("touches {is:.0} % of the fleet, at most {allowed:.0} % is allowed"))
-        } else if !known || target.fleet.is_none() {
+        } else if !known {
             Verdict::needs_approval("how much is touched cannot be told")
         } else {
             Verdict::allow(format!("touches {touched} replicas, {:.0} % of the fleet", share * 100.0))

@@ -36,8 +36,7 @@ mod risk;
 mod rollback;
 
 pub use allow_list::{AllowList, AllowRule, Pattern};
-pub(crate) use blast_radius::touched;
-pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig};
+pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig, Touched, touched};
 pub use breaker::{BreakerConfig, CircuitBreaker};
 pub use calendar::{CalendarConfig, CalendarEntry, ChangeCalendar};
 pub use confidence::{BandsConfig, ConfidenceBands, ServerClass};

@@ -38,7 +38,7 @@ mod rule;
 mod table;
 
 pub use analysis::Conflict;
-pub use replay::Difference;
+pub use replay::{Difference, replay};
 pub(crate) use rule::is_named;
 pub use rule::{Day, Effect, Policy, Rule, Targets, Weekly};
 pub use table::{Judgement, PolicyTable};

@@ -32,6 +32,14 @@ pub struct Judgement {
     pub rules: Vec<String>,
 }
 
+impl Judgement {
+    /// What a policy says, and the ids of the rules that say so.
+    #[must_use]
+    pub fn new(effect: Effect, rules: Vec<String>) -> Self {
+        Self { effect, rules }
+    }
+}
+
 impl PolicyTable {
     /// Checks `policy` and prepares it.
     ///
@@ -94,8 +102,7 @@ impl Guardrail for PolicyTable {
     }
 
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
-        let (replicas, _) = touched(review);
-        let deciding = self.deciding(review.proposal, replicas, review.now);
+        let deciding = self.deciding(review.proposal, touched(review).replicas, review.now);
         let Some(first) = deciding.first() else {
             let action = &review.proposal.action;
             return Ok(Verdict::deny(format!("no rule is about {} on {} now", action.kind(), action.target)));

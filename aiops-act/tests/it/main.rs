@@ -37,6 +37,8 @@ mod policy;
 mod post_mortem;
 mod rationing;
 mod runbook;
+#[cfg(unix)]
+mod slain;
 mod support;
 mod verifier;
 mod verifier_health;

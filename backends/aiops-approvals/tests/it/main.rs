@@ -375,7 +375,8 @@ async fn impatient() -> (SocketAddr, tokio::task::JoinHandle<()>, tempfile::Temp
     config.most_connections = 1;
     config.head_within = Duration::from_millis(300);
     config.answer_within = Duration::from_millis(300);
-    let (address, serving) = ApprovalServer::new(desk, config).unwrap().bind(Context::system()).await.unwrap();
+    let (address, serving) =
+        ApprovalServer::new(desk, config).unwrap().bind(Context::system()).await.unwrap();
     (address, tokio::spawn(async move { serving.await.unwrap() }), folder)
 }
 
@@ -406,7 +407,10 @@ async fn slow_clients_do_not_hold_places() {
 
     // The third was answered, keeps its connection, and is closed all the same.
     let mut rest = Vec::new();
-    tokio::time::timeout(Duration::from_secs(10), third.read_to_end(&mut rest)).await.expect("closed").unwrap();
+    tokio::time::timeout(Duration::from_secs(10), third.read_to_end(&mut rest))
+        .await
+        .expect("closed")
+        .unwrap();
     let mut heard = Vec::new();
     let _ = hears.read_to_end(&mut heard).await;
     assert!(!heard.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&heard));
