@@ -7,7 +7,7 @@ use aiops_core::{Case, CaseEntry, CasePart, Error, ErrorKind, Result};
 
 /// Folder of open cases, and of the newest closed ones. Clones share the folder.
 ///
-/// As a [`CaseListener`] it writes a case anew whenever something was planned, done, verified or closed; before that a new look tells
+/// As a [`CaseListener`] it writes a case anew whenever something was planned, decided, done, verified or closed; before that a new look tells
 /// as much. A file is written aside, synced and renamed, so it is whole or not there. A listener cannot fail: what cannot be written is logged as an error,
 /// and after a restart that case is looked at as if it were new; the journal still knows what was done.
 ///
@@ -88,6 +88,7 @@ impl CaseListener for CaseFolder {
         let matters = matches!(
             entry.part,
             CasePart::Planned(_)
+                | CasePart::Decided(_)
                 | CasePart::Acted(_)
                 | CasePart::InDoubt { .. }
                 | CasePart::Verified(_)

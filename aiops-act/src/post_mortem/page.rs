@@ -53,7 +53,7 @@ impl PostMortem {
                 let (fault, confidence) = (&cause.fault, &cause.confidence);
                 writeln!(
                     out,
-                    "{} in {} ({}). {} {} symptoms are left unexplained. {borne_out}\n",
+                    "{} in {} ({}): {}. {} symptoms are left unexplained. {borne_out}\n",
                     cell(&fault.to_string()),
                     cell(&cause.system.to_string()),
                     cell(&confidence.to_string()),
