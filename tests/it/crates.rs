@@ -9,7 +9,7 @@ use crate::repository::{metadata, read, root};
 /// Members that the plain `cargo test` at the root leaves out.
 const NOT_BY_DEFAULT: [&str; 1] = ["aiops-benches"];
 const UNPUBLISHED: [&str; 3] = ["aiops-benches", "aiops-eval", "aiops-examples"];
-const BACKENDS: [&str; 5] =
+const BACKENDS: [&str; 6] =
     ["aiops-approvals", "aiops-biscuit", "aiops-cedar", "aiops-process", "aiops-prometheus", "aiops-redis"];
 /// Clients and engines that only backends and programs may use.
 const HEAVY: [&str; 12] = [
