@@ -30,6 +30,12 @@ impl Arriving {
         Self { was: self.was + other.was, scale: self.scale.hypot(other.scale), is: self.is + other.is }
     }
 
+    /// How many times as many as before, as far as their usual variation does not account for it; at least 1.
+    pub(super) fn surely_times(self) -> f64 {
+        let times = (self.is - self.scale) / (self.was + self.scale);
+        if times.is_finite() { times.max(1.0) } else { 1.0 }
+    }
+
     fn risen(self, config: &FusionConfig) -> bool {
         self.is >= config.load_rise * self.was && self.is > self.was
     }

@@ -206,8 +206,8 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
                 let of_requests = matches!(class.mechanism.as_deref(), Some("cpu" | "garbage collection"));
                 if of_requests && !of_machine {
                     let whole = placement.whole(entity).unwrap_or(entity);
-                    let asked = arriving.get(whole).map_or(1.0, |a| a.is / a.was.max(f64::MIN_POSITIVE));
-                    let asked = asked.max(1.0) * copies_of.fewer(whole);
+                    let asked = arriving.get(whole).map_or(1.0, |a| a.surely_times());
+                    let asked = asked * copies_of.fewer(whole);
                     let more = shift.to / shift.from.max(f64::MIN_POSITIVE);
                     // What each request takes, not how many there are.
                     if up && more > 1.0 && asked.is_finite() {
