@@ -82,7 +82,7 @@ fn workload(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
         return vec![Remedy::Purge, Remedy::Restart];
     }
     let known = case.window().map(|w| &w.topology);
-    let entry = known.is_some_and(|t| is_entry(t, &cause.system));
+    let entry = known.is_some_and(|t| is_entry(t, &cause.system) && felt_there(t, cause));
     if is(cause, mechanism::TENANT_LOAD) && !entry {
         return vec![Remedy::Throttle];
     }
@@ -116,6 +116,11 @@ fn is(cause: &Hypothesis, mechanism: &str) -> bool {
 fn is_entry(topology: &Topology, service: &EntityId) -> bool {
     topology.needed_by(service, EdgeKind::Calls).next().is_none()
         && topology.needs(service, EdgeKind::Calls).next().is_some()
+}
+
+/// Whether trouble is felt by its own callers alone. Of a worker that nobody calls it is felt by others, who share what it asks for.
+fn felt_there(topology: &Topology, cause: &Hypothesis) -> bool {
+    cause.path.last().is_none_or(|end| topology.whole(end) == &cause.system)
 }
 
 /// Services that `entry` sends work to and that are suspected themselves, most suspected first.
