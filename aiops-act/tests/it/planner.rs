@@ -537,6 +537,14 @@ fn users_are_never_throttled_as_a_whole_and_those_who_suffer_below_get_a_copy() 
     }
     let loud = of(orders(), FaultType::Load, Some(mechanism::TENANT_LOAD));
     assert!(matches!(operations(&plan(&on_machines(vec![loud], vec![])))[..], [Operation::Throttle { .. }]));
+
+    // Nobody calls this one either, and what it sends is felt by others.
+    let mut worker = of(gateway(), FaultType::Load, Some(mechanism::TENANT_LOAD));
+    worker.path = vec![gateway(), orders(), EntityId::service("shopfront")];
+    assert!(matches!(
+        operations(&plan(&on_machines(vec![worker], vec![])))[..],
+        [Operation::Throttle { .. }]
+    ));
 }
 
 #[test]
