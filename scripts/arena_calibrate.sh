@@ -5,7 +5,7 @@
 #
 # OUT gets: fit/ (records it was fitted on), calibration.json, test/ (records with it), fit.md, test.md, reliability.txt.
 set -eu
-out=${1:?usage: calibrate-arena.sh OUT [EPISODES_OF_EACH] [THREADS]}
+out=${1:?usage: scripts/arena_calibrate.sh OUT [EPISODES_OF_EACH] [THREADS]}
 of_each=${2:-3}
 threads=${3:-2}
 eval=${AIOPS_EVAL:-cargo run --release --quiet -p aiops-eval --}

@@ -1,9 +1,10 @@
 //! The default pipeline, told a part of the truth: upper bounds of what comes after that part.
 //!
-//! *Located* is told who is at fault, and its own rules say what kind of fault it is. *Informed* is told that as well: its localisation and root cause are the arena's own word: who is at fault, what kind of fault it is, and the change, where one was
-//! rolled out and told. Planner, guards, approver, mitigator and verifier are those of the default pipeline, so a fault that this
-//! player does not heal is lost behind the diagnosis, and one that it heals and the default pipeline does not is lost before. **Its
-//! scores are no scores of a pipeline**: they stand in no table beside those that are.
+//! *Located* is told who is at fault, and its own rules say what kind of fault it is. *Informed* is told that as well: its localisation
+//! and root cause are the arena's own word: who is at fault, what kind of fault it is, and the change, where one was rolled out and
+//! told. Planner, guards, approver, mitigator and verifier are those of the default pipeline, so a fault that this player does not
+//! heal is lost behind the diagnosis, and one that it heals and the default pipeline does not is lost before. **Its scores are no
+//! scores of a pipeline**: they stand in no table beside those that are.
 
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::time::{after, before};

@@ -4,26 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aiops_detect::correlate::CorrelatorConfig;
-use aiops_eval::alerts::{self, EstateOptions, StreamOptions};
+use aiops_eval::alerts::{self, EstateOptions};
 use clap::Args;
 
+use super::streams::Streams;
 use super::{print, settings};
 
 /// Options of `alert-estate`.
 #[derive(Debug, Args)]
 pub(crate) struct AlertEstate {
-    /// First seed.
-    #[arg(long, default_value_t = StreamOptions::default().seed)]
-    seed: u64,
+    #[command(flatten)]
+    streams: Streams,
     /// Estates, one for each seed from the first on.
     #[arg(long, default_value_t = 5)]
     seeds: u64,
-    /// Mean minutes from one incident of a system to the next.
-    #[arg(long, default_value_t = StreamOptions::default().gap_minutes)]
-    gap_minutes: f64,
-    /// Meaningless alerts per hour and system.
-    #[arg(long, default_value_t = StreamOptions::default().noise_per_hour)]
-    noise_per_hour: f64,
     /// Share of the edges that the topology does not tell.
     #[arg(long, default_value_t = EstateOptions::default().unknown)]
     unknown: f64,
@@ -44,12 +38,7 @@ pub(crate) struct AlertEstate {
 impl AlertEstate {
     pub(crate) fn run(&self) -> Result<ExitCode, String> {
         let config: CorrelatorConfig = settings(self.config.as_deref())?;
-        let layout = StreamOptions {
-            seed: self.seed,
-            gap_minutes: self.gap_minutes,
-            noise_per_hour: self.noise_per_hour,
-            ..StreamOptions::default()
-        };
+        let layout = self.streams.layout();
         let made = EstateOptions {
             unknown: self.unknown,
             services: self.services,

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use aiops_detect::correlate::CorrelatorConfig;
-use aiops_eval::alerts::{self, StreamOptions};
+use aiops_eval::alerts;
 use clap::Args;
 
+use super::streams::Streams;
 use super::{print, progress, sets, settings};
 
 /// Options of `alerts`.
@@ -15,18 +16,11 @@ pub(crate) struct Alerts {
     /// Folders of labelled incidents, or one folder of such.
     #[arg(required = true)]
     folders: Vec<PathBuf>,
-    /// First seed.
-    #[arg(long, default_value_t = StreamOptions::default().seed)]
-    seed: u64,
+    #[command(flatten)]
+    streams: Streams,
     /// Streams, one for each seed from the first on.
     #[arg(long, default_value_t = 10)]
     seeds: u64,
-    /// Mean minutes from one incident of a system to the next.
-    #[arg(long, default_value_t = StreamOptions::default().gap_minutes)]
-    gap_minutes: f64,
-    /// Meaningless alerts per hour and system.
-    #[arg(long, default_value_t = StreamOptions::default().noise_per_hour)]
-    noise_per_hour: f64,
     /// JSON file of settings of the correlator.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -38,12 +32,7 @@ pub(crate) struct Alerts {
 impl Alerts {
     pub(crate) fn run(&self) -> Result<ExitCode, String> {
         let config: CorrelatorConfig = settings(self.config.as_deref())?;
-        let layout = StreamOptions {
-            seed: self.seed,
-            gap_minutes: self.gap_minutes,
-            noise_per_hour: self.noise_per_hour,
-            ..StreamOptions::default()
-        };
+        let layout = self.streams.layout();
         let folders = sets(&self.folders).map_err(|e| e.chain())?;
         let report = alerts::evaluate(&folders, &layout, self.seeds, &config, &mut progress("sets"))
             .map_err(|e| e.chain())?;

@@ -19,6 +19,7 @@ pub(crate) mod replay;
 pub(crate) mod rescore;
 pub(crate) mod rolling;
 pub(crate) mod series;
+mod streams;
 pub(crate) mod tabular;
 pub(crate) mod window;
 
