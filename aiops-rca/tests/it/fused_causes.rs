@@ -401,6 +401,32 @@ fn one_event_in_a_rate_is_no_shift() {
     assert!(of(&answer, &a).supported < 0.2 * first(&answer).supported, "{answer:#?}");
 }
 
+#[test]
+fn requests_that_vary_as_ever_excuse_no_busy_processor() {
+    let (front, cart) = (service("front"), service("cart"));
+    let busy = |requests: [f64; 4]| {
+        let mut scene = Scene::new().calls(&[(&front, &cart)]).cpu(&cart, 0.1, 0.4).served(&cart, 1.0, 1.0);
+        for (window, values) in [(&mut scene.reference, [0.0, 2.0, 2.0, 12.0]), (&mut scene.fault, requests)]
+        {
+            let served = window.metrics.pop().unwrap();
+            let values: Vec<_> =
+                values.iter().cycle().take(served.times().len()).map(|v| Some(v / 60.0)).collect();
+            let varies =
+                MetricSeries::new(served.key().clone(), cart.clone(), served.times().clone(), values)
+                    .unwrap();
+            window.metrics.push(varies.with_kind(MetricKind::Rate).with_unit(Unit::new("1")));
+        }
+        let answer = scene.rank();
+        let found = of(&answer, &cart).findings.iter().filter(|f| f.kind == FindingKind::Cpu);
+        found.map(|f| f.strength).fold(0.0, f64::max)
+    };
+    let as_ever = busy([0.0, 2.0, 2.0, 12.0]);
+    let by_chance = busy([2.0, 8.0, 8.0, 2.0]);
+    assert!(as_ever > 0.0 && by_chance > 0.9 * as_ever, "{by_chance} of {as_ever}");
+    let more = busy([120.0, 122.0, 122.0, 132.0]);
+    assert!(more < 0.2 * as_ever, "{more} of {as_ever}");
+}
+
 fn anomaly(entity: &EntityId, minute: i64, sigma: f64, ongoing: bool) -> CitedAnomaly {
     let range = TimeRange::new(at(NORMAL), at(FAULT + 720)).unwrap();
     let mut anomaly = Anomaly::new(
