@@ -24,7 +24,11 @@ pub(crate) fn cut(
         part
     };
     let (start, end) = (window.range.start(), window.range.end());
-    (part(&|t| t < before, start, before), part(&|t| t >= onset, onset, end))
+    let mut parts = (part(&|t| t < before, start, before), part(&|t| t >= onset, onset, end));
+    // A change is no sample that may already show the fault: none is left out.
+    let (old, new) = window.changes.iter().cloned().partition(|c| c.time < onset);
+    (parts.0.changes, parts.1.changes) = (old, new);
+    parts
 }
 
 fn series(series: &MetricSeries, keep: &dyn Fn(Timestamp) -> bool) -> Option<MetricSeries> {

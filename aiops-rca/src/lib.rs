@@ -16,6 +16,7 @@ mod robust;
 mod roles;
 mod rule;
 mod windows;
+mod xid;
 
 pub use baseline::Baseline;
 pub use calibrate::{CALIBRATOR_VERSION, CalibrationConfig, CalibrationError, Calibrator, FittedOn};

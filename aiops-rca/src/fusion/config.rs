@@ -189,6 +189,31 @@ settings! {
         corroboration = 0.15, 0.0..=1.0;
         /// Most that they add, in findings as strong as the strongest; default 4, 0..=100.
         corroborating = 4.0, 0.0..=100.0;
+        /// Weight of what a device or its machine reports of itself; default 2, 0..=10.
+        device = 2.0, 0.0..=10.0;
+        /// Weight of an error that memory or a link corrected by itself; default 0.15, 0..=10.
+        corrected = 0.15, 0.0..=10.0;
+        /// Weight of errors that a program made on a device; default 2, 0..=10.
+        program = 2.0, 0.0..=10.0;
+        /// Weight of a rank that does other than its peers; default 2, 0..=10.
+        out_of_step = 2.0, 0.0..=10.0;
+        /// Weight of jobs that wait though there is room; default 2, 0..=10.
+        starvation = 2.0, 0.0..=10.0;
+        /// Weight of a change of what those suffer by who suffer, or of themselves; default 1.5, 0..=10.
+        rolled_out = 1.5, 0.0..=10.0;
+        /// Seconds between a change and the fault over which the change becomes a third as likely the reason; default 600,
+        /// 1..=86400.
+        change_decay = 600.0, 1.0..=86400.0;
+        /// Utilisation, in percent, from which a device is at work; default 50, 1..=100.
+        device_busy = 50.0, 1.0..=100.0;
+        /// Utilisation, in percent, below which a device is free; default 5, 0..=100.
+        device_free = 5.0, 0.0..=100.0;
+        /// Share of its clock that a device at work must lose to be slowed down; default 0.1, 0..=1.
+        clock_lost = 0.1, 0.0..=1.0;
+        /// Largest share of a job's devices that may be the exception; default 0.25, 0..=1.
+        odd_ranks = 0.25, 0.0..=1.0;
+        /// Share of the devices no job holds that must be free for waiting jobs to starve; default 0.2, 0..=1.
+        free_devices = 0.2, 0.0..=1.0;
         /// Score of the first at which its confidence is half of what its distance from the second says; default 0.5, 0..=10.
         half_sure = 0.5, 0.0..=10.0;
         /// Share of the strongest finding below which another does not decide the kind of fault; default 0.5, 0..=1.

@@ -24,6 +24,8 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
         FindingKind::LogNew,
         FindingKind::LogMissing,
         FindingKind::Errors,
+        FindingKind::Program,
+        FindingKind::OutOfStep,
     ]);
     // Of equal ones what spans say: a metric of latency does not tell within from between.
     let slow = [FindingKind::CallTime, FindingKind::SelfTime, FindingKind::Latency];
@@ -33,6 +35,11 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
     // earlier wins unless it is weak beside the rest.
     let strong = [resource, code, network].into_iter().flatten().map(|f| f.0).fold(0.0, f64::max);
     let weighty = |f: Option<(f64, FindingKind)>| f.filter(|f| f.0 > 0.0 && f.0 >= config.weak * strong);
+    // A device that reports itself ill needs no further reason.
+    let device = strongest(&[FindingKind::Device]);
+    if let Some((_, kind)) = device.filter(|d| d.0 > 0.0 && d.0 >= strong) {
+        return (FaultType::Hardware, Some(kind));
+    }
     let memory = strongest(&[FindingKind::Memory]);
     let cpu = strongest(&[FindingKind::Cpu]);
     let busy = resource.filter(|r| r.0 >= config.certain).or(weighty(resource));

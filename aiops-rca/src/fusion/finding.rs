@@ -51,6 +51,16 @@ pub enum FindingKind {
     Load,
     /// It calls another more often for each request than it did, as metrics say.
     CallsMore,
+    /// A device, or the machine it sits in, reports an error of its own.
+    Device,
+    /// A device reports errors that its program made.
+    Program,
+    /// One rank does other than the others that it works in step with.
+    OutOfStep,
+    /// Jobs wait though there is room for them.
+    Starvation,
+    /// It was changed right before those suffer that it is needed by, or itself.
+    RolledOut,
 }
 
 impl FindingKind {
@@ -62,6 +72,7 @@ impl FindingKind {
                 Signal::Traces
             }
             Self::LogErrors | Self::LogNew | Self::LogMissing | Self::CallErrors => Signal::Logs,
+            Self::RolledOut => Signal::Changes,
             _ => Signal::Metrics,
         }
     }
@@ -75,18 +86,25 @@ impl FindingKind {
             | Self::Errors
             | Self::SpanErrors
             | Self::LogErrors
-            | Self::CallErrors => Effect::Answers,
+            | Self::CallErrors
+            | Self::Program => Effect::Answers,
             Self::WorkMissing
             | Self::WorkNew
             | Self::LogNew
             | Self::LogMissing
             | Self::CallsMissing
-            | Self::CallsMore => Effect::Work,
-            Self::Cpu | Self::Memory | Self::Resource | Self::Saturation => Effect::Usage,
+            | Self::CallsMore
+            | Self::OutOfStep => Effect::Work,
+            Self::Cpu
+            | Self::Memory
+            | Self::Resource
+            | Self::Saturation
+            | Self::Device
+            | Self::Starvation => Effect::Usage,
             Self::Traffic | Self::Load => Effect::Traffic,
             Self::Liveness => Effect::Liveness,
             Self::NetworkCounters => Effect::Network,
-            Self::Other => Effect::Other,
+            Self::Other | Self::RolledOut => Effect::Other,
         }
     }
 
@@ -111,6 +129,11 @@ impl FindingKind {
             | Self::Liveness
             | Self::Load
             | Self::CallsMore
+            | Self::Device
+            | Self::Program
+            | Self::OutOfStep
+            | Self::Starvation
+            | Self::RolledOut
             | Self::Other => Family::Own,
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{EntityId, MetricKind, MetricSeries, SeriesKey, Signal, TelemetryWindow, time};
+use aiops_core::model::{
+    EntityId, EntityKind, MetricKind, MetricSeries, SeriesKey, Signal, TelemetryWindow, time,
+};
 use jiff::Timestamp;
 
 use super::accuse::{Accusation, Answered, Peers};
@@ -10,6 +12,7 @@ use super::calls::Calls;
 use super::config::FusionConfig;
 use super::costs::Costs;
 use super::finding::{Finding, FindingKind};
+use super::fleet::Reading;
 use super::flows::Flows;
 use super::load::{self, Arriving, Askers};
 use super::place::{Placement, is_machine};
@@ -76,6 +79,8 @@ pub(super) struct Metrics<'a> {
     /// Interquartile ranges by which any metric of an entity that varies lies out, whatever it means (the robust scorer of BARO,
     /// either way).
     pub(super) furthest: BTreeMap<&'a EntityId, f64>,
+    /// What devices show.
+    pub(super) readings: Vec<Reading<'a>>,
 }
 
 /// What metrics are read with.
@@ -101,6 +106,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
     let mut copies_of = Copies::before(&normal, placement);
     let mut furthest: BTreeMap<&EntityId, f64> = BTreeMap::new();
     let mut all = Vec::new();
+    let mut readings = Vec::new();
     let mut costs = Costs::new(symptom);
     let mut flows = Flows::default();
     // By entity and resource: how much of it is used.
@@ -119,6 +125,14 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         }
         let now = sorted(track.now.iter().map(|p| p.1));
         let was = sorted(track.before.iter().map(|p| p.1));
+        if series.entity().kind() == EntityKind::Gpu {
+            // What a device shows is mostly what works on it; its peers tell what is its own.
+            let shift = shift(&track.before, &now, fault.range.start(), (kind, 0.0), config);
+            let z = shift.map_or(0.0, |s| s.z);
+            let last = track.now.last().map(|p| p.1);
+            readings.extend(Reading::of(series, class, z, (&was, &now), last));
+            continue;
+        }
         if kind == FindingKind::Traffic
             && let Some(asker) = load::asker(series.key(), &known)
             && let Some(arriving) = Arriving::of(&was, &now, config)
@@ -266,7 +280,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
     }
     let load = load::findings(&arriving, &askers, calls, config);
     let answered = arriving.iter().map(|(entity, a)| (*entity, a.was, a.is)).collect();
-    Metrics { findings: copies(found), accusations, furthest, load, answered, slow, pushed }
+    Metrics { findings: copies(found), accusations, furthest, load, answered, slow, pushed, readings }
 }
 
 /// The same for shifts of one observation: as many standard deviations, whatever the unit. From nothing every rise is as many,

@@ -8,6 +8,7 @@ mod costs;
 mod explain;
 mod fault;
 mod finding;
+mod fleet;
 mod flows;
 mod load;
 mod logs;
@@ -43,13 +44,14 @@ use crate::robust::{count, sorted};
 use crate::roles::{MetricRole, MetricRoles, MetricRolesConfig, Polarity, RoleRule};
 use accuse::Peers;
 use calls::Calls;
+use fleet::Fleet;
 use metrics::Metrics;
 use place::Placement;
 use spans::Operations;
 use summary::Summary;
 
 /// Raised whenever the same telemetry would be given other scores.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -71,6 +73,10 @@ const VERSION: u32 = 2;
 /// **Fusion.** An entity's score is the sum over symptoms (slowness, failures, other work, each resource) of the strongest finding that
 /// nobody else explains, in whatever modality, the others of the symptom adding a little. Those of whom little is known are ordered
 /// by how far any of their metrics lies out. A modality that is missing adds nothing and is named in [`Ranking::unseen`].
+///
+/// **Fleets.** Devices are compared with their peers, and what is their own (errors they count, a clock that falls while they work) weighs at
+/// them and their machine; ranks of a job wait for the slowest, so that one sick member explains the whole job, a program's own errors
+/// are the job's, and what devices of several machines show since a change of what they have in common is that change's.
 ///
 /// **Time.** [`rank_near`](Self::rank_near) and the seam take the time of the fault as good to a minute and look for the
 /// [`onset`](crate::onset()).
@@ -211,7 +217,7 @@ impl FusedLocalizer {
             peers: &peers,
             placement: &placement,
         };
-        let Metrics { mut findings, mut accusations, furthest, load, mut answered, slow, pushed } =
+        let Metrics { mut findings, mut accusations, furthest, load, mut answered, slow, pushed, readings } =
             metrics::findings(&scope, &self.config);
         let role = symptom.map(|(_, key)| self.roles.classify(key, MetricKind::Gauge, &Unit::default()).role);
         for finding in &mut findings {
@@ -240,6 +246,8 @@ impl FusedLocalizer {
         for finding in &mut findings {
             finding.strength *= self.weight(finding);
         }
+        let fleet = Fleet::of([reference, fault], &placement);
+        findings.extend(fleet.findings(&readings, [reference, fault], &self.config));
         placement.roll_up(&mut findings, &self.config);
         findings.extend(accuse::findings(
             accusations,
@@ -253,6 +261,7 @@ impl FusedLocalizer {
         let number = |e: &EntityId| placement.whole(e).and_then(|whole| calls.number(whole));
         load::explain(&mut findings, &pushed, &calls, number, &self.config);
         placement.explain(&mut findings, &self.config);
+        fleet.explain(&mut findings, &readings, [reference, fault], &self.config);
         let felt: BTreeSet<u32> = findings
             .iter()
             .filter(|f| f.kind.family() != finding::Family::Own)

@@ -156,6 +156,16 @@ impl<'a> Placement<'a> {
         }
     }
 
+    /// What runs on a machine, and what that is part of.
+    pub(super) fn residents(&self, machine: &EntityId) -> impl Iterator<Item = &'a EntityId> + '_ {
+        self.residents.get(machine).into_iter().flatten().copied()
+    }
+
+    /// Every machine something runs on.
+    pub(super) fn machines(&self) -> impl Iterator<Item = &'a EntityId> + '_ {
+        self.residents.keys().copied().filter(|m| is_machine(m))
+    }
+
     /// What it is part of.
     pub(super) fn whole(&self, entity: &EntityId) -> Option<&'a EntityId> {
         self.whole.get(entity).copied()

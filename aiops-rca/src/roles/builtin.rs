@@ -5,7 +5,8 @@ use aiops_core::model::{MetricKind, Unit};
 use super::words::Words;
 use super::{MetricClass, MetricRole, Polarity, RoleRule, Side};
 use crate::rule::{
-    AUTHENTICATION, CLOCK, COLLECTIVE, ECC, INTRUSION, NVLINK, POWER, THERMAL, UTILISATION, XID,
+    ACTIVITY, AUTHENTICATION, CLOCK, COLLECTIVE, ECC, FABRIC, INTRUSION, NVLINK, POWER, THERMAL, UTILISATION,
+    XID,
 };
 
 use MetricKind::{Counter, Gauge, Quantile, Rate, Ratio};
@@ -87,6 +88,12 @@ fn devices() -> Vec<RoleRule> {
             Either,
         )
         .about(UTILISATION),
+        RoleRule::new(["fabric manager status", "fabric status", "fabric state"], Liveness, LowerIsWorse)
+            .about(FABRIC),
+        RoleRule::new(["sm active", "tensor active", "dram active"], Efficiency, Either).about(ACTIVITY),
+        // Of a port: 4 is active, 1 is down (InfiniBand Architecture Specification, PortInfo).
+        RoleRule::new(["infiniband state", "infiniband physical state"], Liveness, LowerIsWorse)
+            .about("network"),
         RoleRule::new(["nccl", "collective"], Saturation, HigherIsWorse).about(COLLECTIVE),
     ]
 }

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use aiops_core::Case;
 use aiops_core::model::{
-    Diagnosis, DiagnosisStatus, EntityId, EntityKind, EvidenceKind, NullFinding, Signal, TelemetryWindow,
-    mechanism, time,
+    Diagnosis, DiagnosisStatus, EdgeKind, EntityId, EntityKind, EvidenceKind, NullFinding, Signal,
+    TelemetryWindow, mechanism, time,
 };
 
 use super::Scene;
 use super::claim::Claim;
+use crate::fusion::{FindingKind, kind_of};
 use crate::picture::Symptom;
 
 /// What each signal would tell of a cause.
@@ -77,6 +78,9 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
     if let Some(accused) = first.and_then(|c| c.system.as_ref()).filter(|s| is_blind(scene, s)) {
         return Some(everything(scene, accused));
     }
+    if let Some(missing) = unread_devices(scene) {
+        return Some(missing);
+    }
     // It answers late or wrongly, that is all that is known; and the reason may lie with those it needs, of whom nothing is.
     let only_felt = claims.iter().filter(|c| c.support > 0.0).all(|c| {
         let word = c.mechanism.as_deref();
@@ -94,6 +98,37 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
         missing.extend(gaps(scene, callee));
     }
     Some(missing)
+}
+
+/// Kinds of observations that tell why a job is slow, whatever its devices do.
+const TELLING: [FindingKind; 4] =
+    [FindingKind::Program, FindingKind::OutOfStep, FindingKind::LogErrors, FindingKind::Memory];
+
+/// What to read of the devices a job works on, where nothing is read of any of them and nothing else tells why it is slow.
+fn unread_devices(scene: &Scene<'_>) -> Option<Vec<String>> {
+    let window = scene.case.window().filter(|_| scene.system.kind() == EntityKind::Job)?;
+    if scene.seen.iter().any(|o| kind_of(&o.aspect).is_some_and(|kind| TELLING.contains(&kind))) {
+        return None;
+    }
+    let edges = |kind: EdgeKind| window.topology.edges().filter(move |e| e.kind == kind);
+    let its_own = |e: &EntityId| scene.picture.whole(e) == scene.system;
+    let machines: BTreeSet<&EntityId> =
+        edges(EdgeKind::RunsOn).filter(|e| its_own(&e.from)).map(|e| &e.to).collect();
+    let devices: BTreeSet<&EntityId> = edges(EdgeKind::PartOf)
+        .filter(|e| e.from.kind() == EntityKind::Gpu && machines.contains(&e.to))
+        .map(|e| &e.from)
+        .collect();
+    let since = time::before(window.range.end(), STALE);
+    let told = window
+        .metrics
+        .iter()
+        .filter(|s| devices.contains(s.entity()))
+        .any(|s| s.points().next_back().is_some_and(|(at, _)| at >= since));
+    let read = window.observed.contains(Signal::Metrics) || !window.metrics.is_empty();
+    if told || devices.is_empty() || !read {
+        return None;
+    }
+    Some(machines.into_iter().map(|m| format!("temperature, clock and errors of the GPUs of {m}")).collect())
 }
 
 /// Telemetry that is older than this, by the end of the window, tells nothing of what is the matter now.

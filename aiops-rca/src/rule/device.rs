@@ -7,6 +7,7 @@ use super::claim::Claim;
 use super::mechanisms::told;
 use crate::picture::{Group, Symptom};
 use crate::roles::MetricRole;
+use crate::xid::Xid;
 
 /// Mechanisms of this module; what they say of a device, its neighbours' rules need not.
 pub(crate) const XID: &str = "gpu xid";
@@ -17,35 +18,13 @@ pub(crate) const POWER: &str = "power";
 pub(crate) const CLOCK: &str = "gpu clock";
 pub(crate) const UTILISATION: &str = "gpu utilisation";
 pub(crate) const COLLECTIVE: &str = "collective";
+/// Registration with the fabric between GPUs.
+pub(crate) const FABRIC: &str = "gpu fabric";
+/// How much of the time it computes, which utilisation does not tell: a kernel that waits counts as running.
+pub(crate) const ACTIVITY: &str = "gpu activity";
 
-pub(crate) const MECHANISMS: [&str; 8] = [XID, ECC, THERMAL, NVLINK, POWER, CLOCK, UTILISATION, COLLECTIVE];
-
-/// What an XID error of NVIDIA's driver says (NVIDIA, "XID Errors", driver documentation, table of codes).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Xid {
-    /// A program did what it must not: out-of-range address, illegal instruction, reset channel.
-    Application,
-    /// Memory lost its contents.
-    Memory,
-    /// A link between GPUs failed.
-    Link,
-    /// The device no longer answers.
-    Lost,
-    /// The device's own firmware or driver failed.
-    Driver,
-    Other,
-}
-
-fn xid(code: u32) -> Xid {
-    match code {
-        13 | 31 | 43 | 45 | 68 | 69 => Xid::Application,
-        48 | 63 | 64 | 92 | 94 | 95 => Xid::Memory,
-        74 => Xid::Link,
-        79 => Xid::Lost,
-        38 | 61 | 62 | 119 | 120 => Xid::Driver,
-        _ => Xid::Other,
-    }
-}
+pub(crate) const MECHANISMS: [&str; 10] =
+    [XID, ECC, THERMAL, NVLINK, POWER, CLOCK, UTILISATION, COLLECTIVE, FABRIC, ACTIVITY];
 
 /// The code of an XID symptom: a label, or the value of the gauge that holds the last code (`DCGM_FI_DEV_XID_ERRORS`).
 fn code(s: &Symptom<'_>) -> Option<u32> {
@@ -108,7 +87,7 @@ fn by_xid(device: &Device<'_, '_>) -> Option<Claim> {
     let seen = ids(&[s]);
     let code = code(s);
     let name = code.map_or_else(|| "XID errors".to_owned(), |c| format!("XID {c}"));
-    let claim = match code.map_or(Xid::Other, xid) {
+    let claim = match code.map_or(Xid::Other, Xid::of) {
         Xid::Application => device
             .claim(FaultType::Code, "gpu program", &format!("{name} (a program's own error)"), s, 0.9)
             .apart(

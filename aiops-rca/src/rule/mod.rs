@@ -27,7 +27,8 @@ use async_trait::async_trait;
 
 pub use config::{ChangeConfig, ObservedConfig, RuleRcaConfig};
 pub(crate) use {
-    device::CLOCK, device::COLLECTIVE, device::ECC, device::NVLINK, device::POWER, device::THERMAL,
+    device::ACTIVITY, device::CLOCK, device::COLLECTIVE, device::ECC, device::FABRIC, device::NVLINK,
+    device::POWER, device::THERMAL,
 };
 pub(crate) use {device::UTILISATION, device::XID, security::AUTHENTICATION, security::INTRUSION};
 

@@ -170,6 +170,8 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             spoken.push((cause, (Effect::Answers, *seen)));
         } else if seen.aspect == LOAD {
             spoken.push((asked_for(scene), (Effect::Traffic, *seen)));
+        } else if let Some((kind, cause)) = of_fleet(scene, seen) {
+            spoken.push((cause, (kind.effect(), *seen)));
         } else if takes_longer(scene, seen) {
             let cause = Cause { system: None, fault: FaultType::Hardware, mechanism: "disk".to_owned() };
             spoken.push((cause, (Effect::Usage, *seen)));
@@ -351,6 +353,21 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) 
     claim.by_effect = by_effect;
     claim.system = cause.system;
     Some(claim)
+}
+
+/// What the localiser saw of devices, of those who work on them in step, and of those who wait for them.
+fn of_fleet(scene: &Scene<'_>, seen: &Observation) -> Option<(FindingKind, Cause)> {
+    let kind = kind_of(&seen.aspect)?;
+    let (fault, mechanism) = match kind {
+        FindingKind::Device => (FaultType::Hardware, "gpu"),
+        FindingKind::Program => (FaultType::Code, "gpu program"),
+        // Whoever is waited for on a machine that is well hangs in its program.
+        FindingKind::OutOfStep if mechanisms::is_machine(scene) => (FaultType::Hardware, "gpu"),
+        FindingKind::OutOfStep => (FaultType::Code, "collective hang"),
+        FindingKind::Starvation => (FaultType::Code, "scheduling"),
+        _ => return None,
+    };
+    Some((kind, Cause { system: None, fault, mechanism: mechanism.to_owned() }))
 }
 
 /// A disk of a machine that is busy for longer, whatever it is asked: it fails, and nothing ran out.

@@ -20,14 +20,14 @@ const BEFORE: u64 = 60;
 const SINCE: u64 = 12;
 
 /// Two windows, one before the fault and one since.
-struct Scene {
-    reference: TelemetryWindow,
-    fault: TelemetryWindow,
+pub(crate) struct Scene {
+    pub(crate) reference: TelemetryWindow,
+    pub(crate) fault: TelemetryWindow,
     drawn: u64,
 }
 
 impl Scene {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let window = |from: i64, n: u64| {
             let end = from + i64::try_from(n).unwrap() * 60;
             TelemetryWindow::new(TimeRange::new(at(from), at(end)).unwrap())
@@ -42,7 +42,7 @@ impl Scene {
         self
     }
 
-    fn connect(mut self, from: &EntityId, to: &EntityId, kind: EdgeKind) -> Self {
+    pub(crate) fn connect(mut self, from: &EntityId, to: &EntityId, kind: EdgeKind) -> Self {
         for window in [&mut self.reference, &mut self.fault] {
             window.topology.connect(from.clone(), to.clone(), kind);
         }
@@ -50,7 +50,14 @@ impl Scene {
     }
 
     /// Samples about `was`, and since the fault about `is`, 2 % of each off.
-    fn metric(mut self, entity: &EntityId, key: SeriesKey, kind: MetricKind, was: f64, is: f64) -> Self {
+    pub(crate) fn metric(
+        mut self,
+        entity: &EntityId,
+        key: SeriesKey,
+        kind: MetricKind,
+        was: f64,
+        is: f64,
+    ) -> Self {
         self.drawn += 1;
         for (window, n, level) in [(&mut self.reference, BEFORE, was), (&mut self.fault, SINCE, is)] {
             let axis =
@@ -86,7 +93,14 @@ impl Scene {
     }
 
     /// `was` lines before the fault and `is` since, spread evenly.
-    fn lines(mut self, entity: &EntityId, severity: LogSeverity, text: &str, was: u64, is: u64) -> Self {
+    pub(crate) fn lines(
+        mut self,
+        entity: &EntityId,
+        severity: LogSeverity,
+        text: &str,
+        was: u64,
+        is: u64,
+    ) -> Self {
         for (window, n) in [(&mut self.reference, was), (&mut self.fault, is)] {
             let whole = window.range.end().duration_since(window.range.start()).unsigned_abs();
             for i in 0..n {
@@ -107,7 +121,7 @@ impl Scene {
         self
     }
 
-    fn rank(&self) -> FusedRanking {
+    pub(crate) fn rank(&self) -> FusedRanking {
         FusedLocalizer::default().rank(&self.reference, &self.fault)
     }
 }

@@ -17,6 +17,7 @@ mod dark;
 mod devices;
 mod fused;
 mod fused_causes;
+mod fused_fleet;
 mod fused_properties;
 mod gather;
 mod kinds;
