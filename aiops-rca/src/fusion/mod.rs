@@ -142,6 +142,13 @@ impl Default for FusedLocalizer {
 fn default_roles() -> MetricRolesConfig {
     let time = ["second", "duration", "latency", "time", "delay"];
     let rules = vec![
+        // What a scheduler holds back.
+        RoleRule::new(
+            ["pending workload", "pending pod", "pending job", "job pending", "pod group pending"],
+            MetricRole::Saturation,
+            Polarity::HigherIsWorse,
+        )
+        .about("queue"),
         RoleRule::new(["availability", "success"], MetricRole::Errors, Polarity::LowerIsWorse).without(time),
         RoleRule::new(["net", "syscall"], MetricRole::Other, Polarity::Either),
         RoleRule::new(["request", "op", "workload"], MetricRole::Traffic, Polarity::Either)

@@ -96,7 +96,9 @@ impl<'a> Fleet<'a> {
                 if !devices && !theirs && !its_own {
                     continue;
                 }
-                worst = worst.max(finding.strength * finding.own);
+                if finding.strength >= config.strength(config.least_z) {
+                    worst = worst.max(finding.strength * finding.own);
+                }
                 // What it suffers itself stays its own.
                 if !its_own {
                     finding.own *= 1.0 - config.explained * near;

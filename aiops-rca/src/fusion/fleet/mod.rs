@@ -23,8 +23,10 @@ use crate::xid::Bus;
 
 /// Labels that name the machine of a device: of dcgm-exporter, OpenTelemetry and Prometheus.
 const MACHINES: [&str; 5] = ["Hostname", "k8s.node.name", "host.name", "node", "hostname"];
-/// Labels that name who holds a device. `job` is not among them: it names what Prometheus scrapes.
-const HOLDERS: [&str; 6] = ["exported_pod", "pod", "k8s.pod.name", "hpc_job", "k8s.job.name", "job.name"];
+/// Labels that name who holds a device, whether it is known or not. `job` is not among them: it names what Prometheus scrapes.
+const HOLDERS: [&str; 4] = ["exported_pod", "hpc_job", "k8s.job.name", "job.name"];
+/// Labels that name who holds a device, or else the exporter that reads it.
+const PODS: [&str; 2] = ["pod", "k8s.pod.name"];
 const ADDRESS: &str = "pci_bus_id";
 
 /// A series of a device, before and since.
@@ -128,14 +130,20 @@ impl<'a> Fleet<'a> {
             .filter(|e| e.kind() != EntityKind::Gpu && !is_machine(e))
             .map(|e| (e.name(), e))
             .collect();
-        let mut named: BTreeMap<&EntityId, &EntityId> = BTreeMap::new();
+        let mut named: BTreeMap<&EntityId, Option<&EntityId>> = BTreeMap::new();
         for series in windows.into_iter().flat_map(|w| &w.metrics) {
             let Some(device) = fleet.devices.get_mut(series.entity()) else { continue };
             let label = |names: &[&str]| names.iter().find_map(|n| series.key().labels.get(n));
             device.machine = device.machine.or_else(|| machines.get(label(&MACHINES)?).copied());
             device.bus = device.bus.or_else(|| Bus::of(label(&[ADDRESS])?));
-            if let Some(holder) = label(&HOLDERS).and_then(|name| holders.get(name).copied()) {
-                named.insert(series.entity(), placement.whole(holder).unwrap_or(holder));
+            let job_of = |name: &str| {
+                let holder = holders.get(name).copied()?;
+                Some(placement.whole(holder).unwrap_or(holder)).filter(|h| is_job(h))
+            };
+            if let Some(name) = label(&HOLDERS) {
+                named.insert(series.entity(), job_of(name));
+            } else if let Some(job) = label(&PODS).and_then(job_of) {
+                named.insert(series.entity(), Some(job));
             }
         }
         let with_devices: BTreeSet<&EntityId> = fleet.devices.values().filter_map(|d| d.machine).collect();
@@ -145,7 +153,7 @@ impl<'a> Fleet<'a> {
         for (gpu, device) in &mut fleet.devices {
             // Who is named holds it; where nobody is, the job whose copies run on its machine.
             device.job = match named.get(*gpu) {
-                Some(holder) => Some(*holder).filter(|h| is_job(h)),
+                Some(holder) => *holder,
                 None => {
                     let here = device.machine.and_then(|m| fleet.residents.get(m));
                     here.into_iter().flatten().copied().find(|r| is_job(r))
