@@ -132,7 +132,7 @@ fn capacity() {
     // Values stay in the unit of the series, so that they can be read again.
     assert!(soon.value > 0.6e12 && (0.3e12..0.5e12).contains(&soon.baseline.center), "{soon:?}");
     assert!(
-        soon.evidence.contains("full in 60 min") && soon.severity == Severity::Critical,
+        soon.evidence.contains("full in 62 min") && soon.severity == Severity::Critical,
         "{}",
         soon.evidence
     );
