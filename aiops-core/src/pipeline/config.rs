@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Anomaly, Direction, Selector, Severity, TokenBudget};
+use crate::model::{Anomaly, DetectorId, Direction, Selector, Severity, TokenBudget};
 
 /// Which findings open a case and must be back to normal at its end: symptoms that users feel, not every signal that moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,20 @@ pub struct Trigger {
     pub direction: Option<Direction>,
     /// Only what goes on at the end of the window; default true. What was over before anybody looked opens nothing.
     pub ongoing: bool,
+    /// Detectors whose findings open a case as well, whatever the signal and its direction: what they find is going to be felt, such as memory that will soon
+    /// be full. Default none. Severity and `ongoing` hold for them too.
+    pub foretold_by: BTreeSet<DetectorId>,
 }
 
 impl Default for Trigger {
     fn default() -> Self {
-        Self { severity: Severity::Warning, selector: Selector::all(), direction: None, ongoing: true }
+        Self {
+            severity: Severity::Warning,
+            selector: Selector::all(),
+            direction: None,
+            ongoing: true,
+            foretold_by: BTreeSet::new(),
+        }
     }
 }
 
@@ -40,13 +50,23 @@ impl Trigger {
         self
     }
 
+    /// And whatever `detector` finds, before anybody feels it.
+    #[must_use]
+    pub fn or_foretold_by(mut self, detector: impl Into<String>) -> Self {
+        self.foretold_by.insert(DetectorId(detector.into()));
+        self
+    }
+
     /// Whether `anomaly` is such a symptom.
     #[must_use]
     pub fn matches(&self, anomaly: &Anomaly) -> bool {
+        let felt = || {
+            self.direction.is_none_or(|d| anomaly.direction() == d)
+                && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
+        };
         anomaly.severity >= self.severity
             && (anomaly.ongoing || !self.ongoing)
-            && self.direction.is_none_or(|d| anomaly.direction() == d)
-            && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
+            && (self.foretold_by.contains(&anomaly.detector) || felt())
     }
 }
 

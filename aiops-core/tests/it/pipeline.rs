@@ -14,11 +14,11 @@ use aiops_core::fake::{
 };
 use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
 use aiops_core::model::{
-    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest, FittedHash,
-    Hypothesis, Ranking, Recovery, RecoveryReport, SeriesKey, Shape, SignalCheck, Suspect, TelemetryWindow,
-    TimeRange,
+    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, Direction, EntityId, FaultType, FetchRequest,
+    FittedHash, Hypothesis, Ranking, Recovery, RecoveryReport, Selector, SeriesKey, Severity, Shape,
+    SignalCheck, Suspect, TelemetryWindow, TimeRange,
 };
-use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig};
+use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Journal, Notification, NotificationKind};
 use aiops_core::{Cancellation, Case, CaseEntry, CasePart, CaseStatus, Context, ManualClock};
 use futures_lite::future::block_on;
@@ -168,6 +168,25 @@ pub(crate) fn escalation(case: &Case) -> &str {
         Some(CaseStatus::Escalated { reason }) => reason,
         other => panic!("expected an escalation, saw {other:?}"),
     }
+}
+
+#[test]
+fn what_is_foretold_opens_a_case_whatever_the_signal() {
+    let felt = Selector::all().with_metric("error_ratio");
+    let trigger = Trigger::on(felt).going(Direction::Down);
+    let mut full_soon = slow_orders();
+    assert!(!trigger.matches(&full_soon));
+    let trigger = trigger.or_foretold_by("capacity");
+    assert!(!trigger.matches(&full_soon), "found by another detector");
+    full_soon.detector = DetectorId("capacity".into());
+    assert!(trigger.matches(&full_soon));
+    full_soon.severity = Severity::Info;
+    assert!(!trigger.matches(&full_soon), "too little of it");
+    full_soon.severity = Severity::Warning;
+    full_soon.ongoing = false;
+    assert!(!trigger.matches(&full_soon), "over before anybody looked");
+    let stored = serde_json::to_string(&trigger).unwrap();
+    assert_eq!(serde_json::from_str::<Trigger>(&stored).unwrap(), trigger);
 }
 
 #[test]

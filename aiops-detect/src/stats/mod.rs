@@ -8,12 +8,14 @@ mod autocorrelation;
 mod distribution;
 mod multiple;
 mod rank;
+mod rise;
 mod trend;
 
 pub use autocorrelation::effective_size;
 pub use distribution::{binomial_sf, chi_squared_sf, kolmogorov_sf, normal_quantile, normal_sf};
 pub use multiple::{Correction, adjust};
 pub use rank::{RankTest, hodges_lehmann, mann_whitney, pseudo_median, signed_rank};
+pub(crate) use rise::{RiseTest, latest_rise};
 pub use trend::{Trend, mann_kendall};
 
 use aiops_compact::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};

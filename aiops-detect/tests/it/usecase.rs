@@ -119,6 +119,9 @@ fn capacity() {
     disk(&mut fine, "burst", &|t| if (0.93..0.95).contains(&t) { 0.99 } else { 0.5 }, 4);
     disk(&mut fine, "falls", &|t| 0.9 - 0.3 * t, 5);
     disk(&mut fine, "slowly", &|t| 0.3 + 0.01 * t, 6);
+    disk(&mut fine, "jump", &|t| if t > 0.97 { 0.7 } else { 0.4 }, 7);
+    disk(&mut fine, "cleaned", &|t| if t < 0.96 { 0.4 + 0.5 * t } else { 0.4 }, 8);
+    disk(&mut fine, "saw", &|t| 0.3 + 0.3 * (12.4 * t).fract(), 9);
     keeps_its_contract::<Capacity>(&fault, &fine);
     let found = explain::<Capacity>(&fault);
     assert_eq!(found.len(), 4, "{found:?}");
@@ -129,13 +132,40 @@ fn capacity() {
     // Values stay in the unit of the series, so that they can be read again.
     assert!(soon.value > 0.6e12 && (0.3e12..0.5e12).contains(&soon.baseline.center), "{soon:?}");
     assert!(
-        soon.evidence.contains("full in 1.0 h") && soon.severity == Severity::Critical,
+        soon.evidence.contains("full in 62 min") && soon.severity == Severity::Critical,
         "{}",
         soon.evidence
     );
     assert_eq!(of("full", "system.filesystem.utilization").severity, Severity::Critical);
     let bad = CapacityOptions { critical: Duration::from_secs(1_000_000), ..Default::default() };
     assert_eq!(bad.validate().unwrap_err().field(), "critical");
+    let bad = CapacityOptions { slack: 3.0, ..Default::default() };
+    assert_eq!(bad.validate().unwrap_err().field(), "cut");
+}
+
+#[test]
+fn what_began_to_fill_lately_is_told_before_it_is_full() {
+    let filling = |rows: usize| {
+        let (mut window, mut noise) = (empty(ROWS), rng(1));
+        let began = ROWS - rows;
+        let share =
+            |row: usize| 0.1 + 0.1 * (row as f64 - began as f64).max(0.0) + 0.002 * normal(&mut noise);
+        window.metrics.push(series(
+            &EntityId::instance("a"),
+            "k8s.pod.memory_limit_utilization",
+            ROWS,
+            share,
+        ));
+        explain::<Capacity>(&window)
+    };
+    assert_eq!(filling(4), []);
+    let found = filling(6);
+    assert_eq!(
+        (found.len(), found[0].severity, found[0].onset),
+        (1, Severity::Critical, at(ROWS - 6)),
+        "{found:?}"
+    );
+    assert!((0.09..0.11).contains(&found[0].baseline.center), "{found:?}");
 }
 
 /// Four pods on one node, two on another; from row 190 on those of `risen` use six times as much and those of `hurt` are

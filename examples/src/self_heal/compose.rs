@@ -10,15 +10,17 @@ use aiops_compact::briefing::MetricCompactor;
 use aiops_core::action::{DecisionOutcome, DecisionRecord, Mode};
 use aiops_core::model::{Direction, MatchOp, Selector};
 use aiops_core::pipeline::{CaseListener, Pipeline, PipelineConfig, Trigger};
-use aiops_core::seam::{Detector, TelemetrySource};
+use aiops_core::seam::TelemetrySource;
 use aiops_core::{Case, CaseEntry, CasePart, CaseStatus};
+use aiops_detect::RollingDetector;
+use aiops_detect::usecase::CapacityDetector;
 use aiops_rca::{Calibrator, LocalizerConfig, MetricRoles, RuleRca, RuleRcaConfig, TopologyLocalizer};
 
 use super::operator::Pager;
 use super::plant::Plant;
 use super::safety::Safety;
 use super::watch::{ERRORS, LATENCY, REQUESTS, SCRAPE, SERVICE};
-use super::{Options, PipelineChoice, RunError, View, baseline, stage};
+use super::{Options, PipelineChoice, RunError, View, baseline, detection, stage};
 
 /// What is read and judged each second.
 const WINDOW: Duration = Duration::from_secs(40);
@@ -30,7 +32,7 @@ pub(super) fn pipeline<S>(
     safety: &Safety,
     plant: Plant,
     source: S,
-    detector: impl Detector,
+    detector: RollingDetector,
     view: &View,
 ) -> Result<Pipeline, RunError>
 where
@@ -58,15 +60,16 @@ where
             .rca(baseline::BlameTheLastChange)
             .planner(RemedyPlanner::new(planning())?),
     };
-    let pipeline = planned
-        .guards(guards)
-        .mitigator(safety.mitigator(plant))
-        .verifier(verifier)
+    let mut pipeline = planned.guards(guards).mitigator(safety.mitigator(plant)).verifier(verifier);
+    if !options.felt_only {
+        pipeline = pipeline.another_detector(detection::foretelling()?);
+    }
+    let pipeline = pipeline
         .compactor(MetricCompactor::default())
         .listener(Reporter { view: Arc::clone(view), cases: safety.cases().clone() })
         .notifier(Pager(Arc::clone(view)))
         .audit(safety.audit().clone())
-        .config(looking())
+        .config(looking(options.felt_only))
         .build()?;
     Ok(pipeline)
 }
@@ -119,8 +122,8 @@ fn verification() -> VerifierConfig {
     }
 }
 
-/// Users meet the gateway: its errors and its latency open a case.
-fn looking() -> PipelineConfig {
+/// Users meet the gateway: its errors and its latency open a case, and so does memory that they are about to feel.
+fn looking(felt_only: bool) -> PipelineConfig {
     let felt = Selector::all().with_metric(ERRORS).with_metric(LATENCY).with_matcher(
         SERVICE,
         MatchOp::Equal,
@@ -131,6 +134,9 @@ fn looking() -> PipelineConfig {
     config.step = SCRAPE;
     config.interval = SCRAPE;
     config.trigger = Trigger::on(felt).going(Direction::Up);
+    if !felt_only {
+        config.trigger = config.trigger.or_foretold_by(CapacityDetector::ID);
+    }
     config.confirmations = 2;
     config.rounds = 3;
     config.stage_timeout = Duration::from_secs(5);

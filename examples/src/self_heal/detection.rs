@@ -1,4 +1,4 @@
-//! What is normal: learned from healthy telemetry, registered, and taken up again after a restart.
+//! What is normal, learned from healthy telemetry, registered, and taken up again after a restart; and what will be full before it hurts.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,8 @@ use aiops_core::model::time::elapsed;
 use aiops_core::model::{FetchRequest, Signal, TimeRange};
 use aiops_core::seam::{Fit, TelemetrySource};
 use aiops_detect::rolling::FITTED_VERSION;
-use aiops_detect::{FittedRolling, RollingDetector, RollingFit};
+use aiops_detect::usecase::{CapacityDetector, CapacityOptions, Resource};
+use aiops_detect::{Checked, FittedRolling, RollingDetector, RollingFit};
 
 use super::RunError;
 use super::watch::SCRAPE;
@@ -20,6 +21,8 @@ use super::watch::SCRAPE;
 const LEARNED_FROM: Duration = Duration::from_secs(16);
 /// What was learned so lately is taken up; older, it is learned anew. The shop of a former run is another one.
 const LATELY: Duration = Duration::from_secs(120);
+/// What is full within this time, users are about to feel.
+const SOON: Duration = Duration::from_secs(20);
 /// Its kind in the registry.
 const KIND: &str = "rolling-baseline";
 
@@ -61,4 +64,19 @@ pub(super) async fn learned(
     // Nobody labelled the last quarter of a minute: the registry keeps in writing that it was not tried on other data.
     registry.promote_untried(KIND, &hash, by, "the only norm of this shop", ctx).await?;
     Ok(RollingDetector::new(fitted)?)
+}
+
+/// Memory that will be full within seconds, from the way it grows.
+pub(super) fn foretelling() -> Result<CapacityDetector, RunError> {
+    let memory = Resource {
+        used: "process_resident_memory_bytes".to_owned(),
+        capacity: Some("process_memory_limit_bytes".to_owned()),
+    };
+    let options = CapacityOptions {
+        resources: vec![memory],
+        horizon: SOON,
+        critical: SOON,
+        ..CapacityOptions::default()
+    };
+    Ok(CapacityDetector::new(Checked::new(options)?)?)
 }

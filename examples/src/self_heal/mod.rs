@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use aiops_core::jiff::Timestamp;
+use aiops_core::model::time::elapsed;
 use aiops_core::{Case, Clock, Context, SystemClock};
 
 use self::healer::{Healer, Parts};
@@ -171,6 +172,11 @@ async fn watched(
         }
     };
     let traffic = shop.traffic().last(Duration::from_secs(3));
+    let since_fault = truth
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .as_ref()
+        .map(|truth| shop.traffic().last(elapsed(truth.began, ctx.now())));
     daily_life.abort();
     injected.abort();
     if let Some(recorder) = recorder {
@@ -191,6 +197,7 @@ async fn watched(
         return Err("the fault was not injected to its end, so this run proves nothing".into());
     }
     let mut record = record::of(options, seed, truth.as_ref(), &cases, traffic);
+    record.since_fault = since_fault;
     record.operations = operations;
     Ok((record, cases))
 }

@@ -66,6 +66,9 @@ pub struct Options {
     /// Which pipeline decides: ours, or one of two foolish ones to compare with.
     #[arg(long, value_enum, default_value_t)]
     pub pipeline: PipelineChoice,
+    /// Wait until users feel it: what is foretold opens no case.
+    #[arg(long)]
+    pub felt_only: bool,
     /// Leave the calibration aside, as when it is being fitted: every action then needs consent.
     #[arg(long)]
     pub uncalibrated: bool,

@@ -60,6 +60,9 @@ pub struct RunRecord {
     pub endings: Vec<String>,
     /// What customers saw at the end.
     pub traffic: TrafficWindow,
+    /// What customers saw from the fault to the end of the run.
+    #[serde(default)]
+    pub since_fault: Option<TrafficWindow>,
     /// What the pipeline did, undoings included, as the shop's own change log tells it, in order.
     #[serde(default)]
     pub operations: Vec<String>,
@@ -125,6 +128,7 @@ pub(super) fn of(
         seconds_to_recover: since(recovered, |c| c.entries().last().map(|e| e.at)),
         endings: cases.iter().filter_map(|c| c.status()).map(|s| format!("{s:?}")).collect(),
         traffic,
+        since_fault: None,
         operations: Vec::new(),
     }
 }

@@ -129,8 +129,8 @@ pub fn markdown(records: &[RunRecord]) -> String {
 }
 
 fn table(out: &mut String, records: &[&RunRecord]) {
-    let head = "| fault | runs | healed | wrong first suspect | wrong action | median s to detect | median s to recovery |";
-    let _ = writeln!(out, "{head}\n|---|---|---|---|---|---|---|");
+    let head = "| fault | runs | healed | wrong first suspect | wrong action | median s to detect | median s to recovery | median requests failed |";
+    let _ = writeln!(out, "{head}\n|---|---|---|---|---|---|---|---|");
     let mut faults: BTreeMap<_, Vec<&RunRecord>> = BTreeMap::new();
     for record in records.iter().copied() {
         if let Some(truth) = &record.truth {
@@ -165,11 +165,15 @@ fn row(out: &mut String, name: &str, records: &[&RunRecord]) {
     let wrong: usize = records.iter().map(|r| r.actions.iter().filter(|a| !a.right).count()).sum();
     let _ = writeln!(
         out,
-        "| {name} | {} | {} | {wrong_suspect}/{suspects} | {wrong}/{actions} | {} | {} |",
+        "| {name} | {} | {} | {wrong_suspect}/{suspects} | {wrong}/{actions} | {} | {} | {} |",
         records.len(),
         count(&|r| r.healed),
         median(records.iter().filter_map(|r| r.seconds_to_detect)),
         median(records.iter().filter_map(|r| r.seconds_to_recover)),
+        median(records.iter().filter_map(|r| {
+            #[allow(clippy::cast_precision_loss, reason = "some thousands of requests at most")]
+            r.since_fault.map(|seen| seen.errors as f64)
+        })),
     );
 }
 

@@ -124,6 +124,8 @@ impl Process {
     pub(crate) async fn serve(self, routes: Router, memory_limit_mb: u64) -> Result<(), ShopError> {
         let stopping = Arc::new(AtomicBool::new(false));
         let guard = Arc::new(MemoryGuard::new(memory_limit_mb));
+        let limit = self.metrics.gauge("process_memory_limit_bytes", "Memory from which work is refused.")?;
+        limit.set(i64::try_from(guard.limit_bytes).unwrap_or(i64::MAX));
         tokio::spawn(Arc::clone(&guard).watch(self.metrics.clone()));
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).await?;
         let server = Server { process: self, guard, stopping: Arc::clone(&stopping) };
