@@ -21,13 +21,19 @@ pub(crate) fn first(anomalies: &[CitedAnomaly]) -> Option<&CitedAnomaly> {
 /// The anomaly that began first among those that tell when the trouble began: those under way at the end (all, where none is) whose strength is
 /// at least `share` of the strongest one's, on the scale ln(1 + |σ| / `unit`) up to `most` σ. Of many signals some always left their
 /// norm a little a while ago; what began weeks ago and is loud, as a leak, counts.
-pub(crate) fn leading(anomalies: &[CitedAnomaly], share: f64, unit: f64, most: f64) -> Option<&CitedAnomaly> {
+pub(crate) fn leading<'a>(
+    anomalies: impl IntoIterator<Item = &'a CitedAnomaly>,
+    share: f64,
+    unit: f64,
+    most: f64,
+) -> Option<&'a CitedAnomaly> {
+    let anomalies: Vec<&CitedAnomaly> = anomalies.into_iter().collect();
     let strength = |a: &CitedAnomaly| {
         let sigma = a.anomaly.sigma.abs();
         if sigma.is_nan() { 0.0 } else { (sigma.min(most) / unit).ln_1p() }
     };
-    let lasting: Vec<&CitedAnomaly> = anomalies.iter().filter(|a| a.anomaly.ongoing).collect();
-    let among = if lasting.is_empty() { anomalies.iter().collect() } else { lasting };
+    let lasting: Vec<&CitedAnomaly> = anomalies.iter().copied().filter(|a| a.anomaly.ongoing).collect();
+    let among = if lasting.is_empty() { anomalies } else { lasting };
     let loudest = among.iter().map(|a| strength(a)).fold(0.0, f64::max);
     let loud = among.into_iter().filter(|a| strength(a) >= share * loudest);
     loud.min_by_key(|a| (a.anomaly.onset, &a.id))

@@ -1,12 +1,13 @@
 //! From a diagnosed case to typed proposals. // ACT-01, VER-02
 
+mod doubt;
 mod remedies;
 
 use std::time::Duration;
 
 use aiops_core::action::{
     Action, ActionKind, ActionOutcome, BlastRadius, Operation, Precondition, Principal, Proposal, ProposalId,
-    RollbackPlan, Share,
+    Risk, RollbackPlan, Share,
 };
 use aiops_core::model::{
     Change, DiagnosisStatus, EdgeKind, EntityId, EntityKind, Hypothesis, MetricKind, MetricSeries, Standing,
@@ -17,6 +18,7 @@ use aiops_core::{Case, CasePart, Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use self::doubt::doubt;
 use self::remedies::{Remedy, remedies};
 use crate::config::require;
 
@@ -42,6 +44,9 @@ pub struct PlannerConfig {
     /// Shortest time between two actions of one kind on one target; default 5 min.
     #[serde(with = "aiops_core::model::duration")]
     pub cooldown: Duration,
+    /// Risk that is declared for remedies of a doubtful cause, however low that of their kind: one that fails a causal test, or that
+    /// another look at the case since the last attempt did not name. Default medium, so that a person is asked; `low` declares none.
+    pub doubtful: Risk,
     /// As whom it proposes.
     pub principal: Principal,
 }
@@ -56,6 +61,7 @@ impl Default for PlannerConfig {
             throttle_least: 0.02,
             max_unavailable: 1,
             cooldown: Duration::from_secs(300),
+            doubtful: Risk::Medium,
             principal: Principal::new("remedy-planner"),
         }
     }
@@ -82,6 +88,8 @@ impl Default for PlannerConfig {
 /// action that was tried on a target in this case is not proposed for it again. What the pipeline did to undo an attempt is no
 /// attempt. A database is restarted or rolled back only while its replication is healthy. The last machine that is known is never
 /// drained, and users are never throttled as a whole: that turns away whom it should serve.
+///
+/// Remedies of a doubtful cause ([`PlannerConfig::doubtful`]) are proposed as what a person decides, and [`Proposal::reason`] says why.
 #[derive(Debug, Clone, Default)]
 pub struct RemedyPlanner {
     config: PlannerConfig,
@@ -295,7 +303,13 @@ impl Planner for RemedyPlanner {
         let round = case.attempts().count().max(planned.count()) + 1;
         let mut proposals: Vec<Proposal> = Vec::new();
         for cause in diagnosis.hypotheses.iter().filter(|h| h.standing() == Standing::Finding) {
-            for action in self.remedies(case, cause)? {
+            let doubt = doubt(case, cause).filter(|_| self.config.doubtful > Risk::Low);
+            let reason = match &doubt {
+                Some(doubt) => format!("{}; a person decides: {doubt}", cause.statement),
+                None => cause.statement.clone(),
+            };
+            for mut action in self.remedies(case, cause)? {
+                action.raised_risk = doubt.is_some().then_some(self.config.doubtful);
                 let again = |t: &&Action| t.kind() == action.kind() && t.target == action.target;
                 let repeated = tried.iter().any(again)
                     || proposals
@@ -311,7 +325,7 @@ impl Planner for RemedyPlanner {
                     action,
                     self.config.principal.clone(),
                     cause.confidence.clone(),
-                    cause.statement.clone(),
+                    reason.clone(),
                 );
                 proposals.push(proposal.with_evidence(cause.citations.clone()));
             }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use aiops_act::{PlannerConfig, RemedyPlanner};
 use aiops_core::action::{
-    Action, IncidentId, Mode, Operation, Precondition, Principal, Proposal, ReceiptRecord, RollbackPlan,
-    Share,
+    Action, IncidentId, Mode, Operation, Precondition, Principal, Proposal, ReceiptRecord, Risk,
+    RollbackPlan, Share,
 };
 use aiops_core::model::{
-    Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EdgeKind, EntityId, EntityKind, EvidenceId,
-    FaultType, Hypothesis, MetricKind, MetricSeries, Ranking, Recovery, RecoveryReport, Revision, SeriesKey,
-    Suspect, TelemetryWindow, TimeAxis, TimeRange, mechanism,
+    CausalGround, CausalTest, Change, ChangeId, ChangeKind, Diagnosis, DiagnosisStatus, EdgeKind, EntityId,
+    EntityKind, EvidenceId, FaultType, Hypothesis, MetricKind, MetricSeries, Ranking, Recovery,
+    RecoveryReport, Revision, SeriesKey, Suspect, TelemetryWindow, TimeAxis, TimeRange, mechanism,
 };
 use aiops_core::seam::Planner;
 use aiops_core::{Cancellation, Case, CasePart, Context, ErrorKind, ManualClock};
@@ -563,4 +563,70 @@ fn a_least_share_is_above_none_and_not_above_the_most() {
         let config = PlannerConfig { throttle_least: least, ..config() };
         assert_eq!(RemedyPlanner::new(config).unwrap_err().kind(), ErrorKind::Invalid, "{least}");
     }
+}
+
+fn tested(tests: &[(CausalGround, bool)]) -> Hypothesis {
+    let mut cause = cause(FaultType::Unknown, Some(mechanism::LOCK));
+    cause.causal_tests =
+        tests.iter().map(|(ground, passed)| CausalTest::new(*ground, *passed, "2 of 9")).collect();
+    cause
+}
+
+#[test]
+fn what_does_not_stand_its_causal_tests_is_for_a_person() {
+    use CausalGround::{Intervention, Order, Topology};
+    for (tests, failed) in [
+        (vec![(Order, true), (Topology, false)], Some("topology")),
+        (vec![(Order, false), (Topology, true)], Some("order")),
+        (vec![(Order, true), (Topology, true)], None),
+        // What was tried and did not help is weighed in the confidence, and another remedy may help.
+        (vec![(Topology, true), (Intervention, false)], None),
+        (vec![], None),
+    ] {
+        let case = case(vec![], vec![], vec![tested(&tests)]);
+        let proposals = plan(&case);
+        assert_eq!(operations(&proposals), [restart()], "it is proposed all the same");
+        let Proposal { action, reason, .. } = &proposals[0];
+        match failed {
+            Some(ground) => {
+                assert_eq!(action.risk(), Risk::Medium, "{tests:?}");
+                assert!(reason.starts_with("because; a person decides: "), "{reason}");
+                assert!(reason.contains(ground) && reason.ends_with("2 of 9"), "{reason}");
+            }
+            None => assert_eq!((action.risk(), reason.as_str()), (Risk::Low, "because"), "{tests:?}"),
+        }
+        let alone = plan_as(PlannerConfig { doubtful: Risk::Low, ..config() }, &case);
+        assert_eq!((alone[0].action.raised_risk, alone[0].reason.as_str()), (None, "because"));
+        let always = plan_as(PlannerConfig { doubtful: Risk::High, ..config() }, &case);
+        assert_eq!(always[0].action.risk(), if failed.is_some() { Risk::High } else { Risk::Low });
+    }
+}
+
+#[test]
+fn what_another_look_did_not_name_is_for_a_person() {
+    let said = |system: &str| {
+        let mut cause = cause(FaultType::Unknown, Some(mechanism::LOCK));
+        cause.system = EntityId::service(system);
+        CasePart::Diagnosed(Diagnosis::new(vec![cause]))
+    };
+    let risk = |case: &Case| plan(case)[0].action.risk();
+    let mut case = case(vec![], vec![], vec![tested(&[])]);
+    case.push(start(), said("orders"));
+    assert_eq!(risk(&case), Risk::Low, "two looks agree");
+    case.push(start(), said("gateway"));
+    let proposals = plan(&case);
+    assert_eq!(proposals[0].action.risk(), Risk::Medium);
+    assert!(proposals[0].reason.contains("service/orders"), "{}", proposals[0].reason);
+    // Who names nobody contradicts nobody.
+    let mut unclear = Diagnosis::new(vec![tested(&[])]);
+    unclear.status = DiagnosisStatus::Inconclusive;
+    let mut other = Case::open(IncidentId::new("inc"), start(), Mode::Auto);
+    other.observe(start(), TelemetryWindow::new(TimeRange::ending_at(start(), secs(600))));
+    other.push(start(), CasePart::Diagnosed(unclear));
+    other.push(start(), said("gateway"));
+    assert_eq!(risk(&other), Risk::Low);
+    // What an attempt leaves over may be another cause.
+    case.act(completed(&action(restart(), orders())));
+    case.push(start(), said("gateway"));
+    assert_eq!(risk(&case), Risk::Low);
 }

@@ -239,28 +239,35 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
             }
             _ => {}
         }
-        if certainty * weight < config.least_strength {
+        let peer = class.peer.as_deref().filter(|_| class.side == Side::Client);
+        let callee = peer.and_then(|p| peers.named(entity, p)).filter(|_| harm >= 1.0);
+        let accuses = match kind {
+            FindingKind::Errors => Some((FindingKind::CallErrors, certainty * config.errors)),
+            FindingKind::Latency => Some((FindingKind::CallTime, certainty * config.latency)),
+            _ => None,
+        };
+        // However little of what a client measures is its own, of whom it names it tells in full.
+        let accuses = accuses.filter(|(_, strength)| *strength >= config.least_strength);
+        let accuses = callee.and_then(|of| accuses.map(|(kind, strength)| (of, kind, strength)));
+        if accuses.is_none() && certainty * weight < config.least_strength {
             continue;
         }
         let way = if up { "rose" } else { "fell" };
         let (name, from, to, z) = (series.key(), shift.from, shift.to, shift.z);
         let statement = format!("{name} {way} from {from:.4} to {to:.4} ({z:+.1} σ)");
-        let peer = class.peer.as_deref().filter(|_| class.side == Side::Client);
-        let callee = peer.and_then(|p| peers.named(entity, p)).filter(|_| harm >= 1.0);
-        if let (Some(of), FindingKind::Errors | FindingKind::Latency) = (callee, kind) {
-            let (kind, factor) = if kind == FindingKind::Errors {
-                (FindingKind::CallErrors, config.errors)
-            } else {
-                (FindingKind::CallTime, config.latency)
-            };
+        if let Some((of, kind, strength)) = accuses {
+            let statement = statement.clone();
             accusations.push(Accusation {
                 by: entity,
                 of,
                 kind,
                 signal: Signal::Metrics,
-                strength: certainty * factor,
-                statement: statement.clone(),
+                strength,
+                statement,
             });
+        }
+        if certainty * weight < config.least_strength {
+            continue;
         }
         let mut finding = Finding::new(entity, kind, certainty * weight, statement);
         finding.shared = shared;

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use aiops_core::model::{
     EntityId, EntityKind, FaultType, FittedHash, MetricKind, Ranking, SeriesKey, Signal, TelemetryWindow,
-    Unit,
+    Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context, Result};
@@ -263,7 +263,8 @@ impl FusedLocalizer {
             &calls,
             &self.config,
         ));
-        explain::explain(&mut findings, &calls, &self.config);
+        let traced: BTreeSet<&EntityId> = fault.spans.iter().map(|s| &s.entity).collect();
+        explain::explain(&mut findings, &calls, &traced, &self.config);
         findings.extend(load);
         let number = |e: &EntityId| placement.whole(e).and_then(|whole| calls.number(whole));
         load::explain(&mut findings, &pushed, &calls, number, &self.config);
@@ -313,6 +314,22 @@ impl FusedLocalizer {
         let mut answer = self.rank_for(&reference, &fault, symptom);
         answer.onset = Some(onset);
         answer
+    }
+
+    /// Anomalies before which enough was recorded to compare with; all, where there are none, or where what is normal is known. What began
+    /// before it was looked at, as a leak does, tells when the trouble began only to who knows how it was before.
+    fn comparable<'a>(
+        &self,
+        window: &TelemetryWindow,
+        anomalies: &'a [CitedAnomaly],
+    ) -> Vec<&'a CitedAnomaly> {
+        let known = |a: &&CitedAnomaly| {
+            let samples = u32::try_from(self.config.least_samples).unwrap_or(u32::MAX);
+            let enough = a.anomaly.reread.step.saturating_mul(samples).saturating_add(self.config.guard);
+            self.reference.is_some() || a.anomaly.onset >= time::after(window.range.start(), enough)
+        };
+        let some: Vec<&CitedAnomaly> = anomalies.iter().filter(known).collect();
+        if some.is_empty() { anomalies.iter().collect() } else { some }
     }
 
     fn weight(&self, finding: &Finding) -> f64 {
@@ -430,7 +447,8 @@ impl Localizer for FusedLocalizer {
     ) -> Result<Ranking> {
         ctx.check()?;
         let c = &self.config;
-        let Some(first) = leading(anomalies, c.onset.leading, c.unit, c.most_z) else {
+        let told = self.comparable(window, anomalies);
+        let Some(first) = leading(told, c.onset.leading, c.unit, c.most_z) else {
             return Ok(Ranking::default());
         };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);

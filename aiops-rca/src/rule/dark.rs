@@ -12,6 +12,7 @@ use super::Scene;
 use super::claim::Claim;
 use crate::fusion::{FindingKind, kind_of};
 use crate::picture::Symptom;
+use crate::roles::MetricRole;
 
 /// What each signal would tell of a cause.
 const TELLS: [(Signal, &str); 4] = [
@@ -70,7 +71,7 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
     let group = scene.picture.groups.get(system);
     let unheard = !group.is_some_and(|g| g.has_metrics) && scene.seen.is_empty();
     // Only callers speak of it, and what they say tells that it fails and not why.
-    if (unheard && system.kind() != EntityKind::Tenant) || is_blind(scene, system) {
+    if ((unheard && system.kind() != EntityKind::Tenant) || is_blind(scene, system)) && !is_down(scene) {
         return Some(everything(scene, system));
     }
     // The most likely cause is somebody the suspect needs and of whom nothing is seen.
@@ -129,6 +130,18 @@ fn unread_devices(scene: &Scene<'_>) -> Option<Vec<String>> {
         return None;
     }
     Some(machines.into_iter().map(|m| format!("temperature, clock and errors of the GPUs of {m}")).collect())
+}
+
+/// Whether those who watch over it say that it is not there: then that is why it tells nothing.
+fn is_down(scene: &Scene<'_>) -> bool {
+    let group = scene.picture.groups.get(&scene.system).into_iter();
+    let gone = |s: &Symptom<'_>| {
+        s.class.role == MetricRole::Liveness
+            && s.anomaly().ongoing
+            && s.anomaly().value <= 0.0
+            && s.anomaly().entity == scene.system
+    };
+    group.flat_map(|g| g.harmful()).any(gone)
 }
 
 /// Telemetry that is older than this, by the end of the window, tells nothing of what is the matter now.

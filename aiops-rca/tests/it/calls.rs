@@ -5,7 +5,7 @@ use std::time::Duration;
 use aiops_core::Case;
 use aiops_core::model::{
     Change, ChangeKind, Diagnosis, DiagnosisStatus, EdgeKind, EntityId, EntityKind, FaultType, Hypothesis,
-    Observation, Ranking, Revision, Signal, Suspect, mechanism,
+    MetricKind, Observation, Ranking, Revision, SeriesKey, Shape, Signal, Suspect, mechanism,
 };
 
 use crate::world::{World, at, rca, service};
@@ -208,6 +208,22 @@ fn somebody_of_ours_who_tells_nothing_is_dark_whoever_is_suspected() {
     world.series(&mute, "rate(http_server_requests_total)", aiops_core::model::MetricKind::Rate, 0..60);
     let diagnosis = diagnosed(&world, vec![(mute, accused)]);
     assert_eq!(diagnosis.status, DiagnosisStatus::Diagnosed);
+}
+
+#[test]
+fn a_machine_that_is_gone_tells_nothing_because_it_is_gone() {
+    let told = |up: f64, what: &str| {
+        let mut world = World::shop();
+        let node = EntityId::new(EntityKind::Node, "node-a");
+        world.node("orders-1", "node-a");
+        world.deviates(&node, SeriesKey::new(what), MetricKind::Gauge, Shape::LevelShiftDown, 40, 1.0, up);
+        diagnosed(&world, vec![(node, vec![seen("liveness", 3.0, "up fell from 1 to 0")])])
+    };
+    let gone = told(0.0, "up");
+    assert_eq!((gone.status.clone(), first(&gone).fault), (DiagnosisStatus::Diagnosed, FaultType::Hardware));
+    for dark in [told(0.5, "up"), told(0.0, "kube_node_spec_pods")] {
+        assert!(matches!(dark.status, DiagnosisStatus::ObservabilityDark { .. }), "{dark:#?}");
+    }
 }
 
 #[test]

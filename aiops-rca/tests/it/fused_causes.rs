@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aiops_core::model::{
     Anomaly, Baseline, DetectorId, EdgeKind, Entity, EntityId, EntityKind, FetchRequest, FittedHash,
-    LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Shape, Signal, TelemetryWindow, TimeAxis,
-    TimeRange, Unit, time,
+    LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Shape, Signal, Span, SpanId,
+    TelemetryWindow, TimeAxis, TimeRange, TraceId, Unit, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{CitedAnomaly, Context};
@@ -90,6 +90,29 @@ impl Scene {
 
     fn machine(self, name: &EntityId, was: f64, is: f64) -> Self {
         self.metric(name, SeriesKey::new("node_cpu_utilization"), MetricKind::Ratio, was, is)
+    }
+
+    /// What `entity` measures of its calls to `peer`.
+    fn calls_take(self, entity: &EntityId, peer: &EntityId, was: f64, is: f64) -> Self {
+        let key =
+            SeriesKey::new("p95(http_client_request_duration_seconds)").with("peer_service", peer.name());
+        self.metric(entity, key, MetricKind::Quantile, was, is)
+    }
+
+    /// A request in ten seconds, `was` long before the fault and `is` since, about 10 % of each off.
+    fn spans(mut self, entity: &EntityId, was: Duration, is: Duration) -> Self {
+        self.drawn += 1;
+        for (window, long) in [(&mut self.reference, was), (&mut self.fault, is)] {
+            let whole = window.range.end().duration_since(window.range.start()).unsigned_abs();
+            for i in 0..whole.as_secs() / 10 {
+                let number = self.drawn << 32 | i + 1;
+                let start = time::after(window.range.start(), Duration::from_secs(10 * i));
+                let took = long.mul_f64(1.0 + 0.1 * noise(self.drawn, i));
+                let trace = TraceId(u128::from(number));
+                window.spans.push(Span::new(trace, SpanId(number), entity.clone(), "serve", start, took));
+            }
+        }
+        self
     }
 
     /// `was` lines before the fault and `is` since, spread evenly.
@@ -180,6 +203,46 @@ fn whom_nobody_else_accuses_and_who_answers_as_ever_is_well() {
     let silent =
         silent.lines(&order, LogSeverity::Error, "call to http://store:8080/v1 timed out", 0, 90).rank();
     assert_eq!(first(&silent).entity, store, "{silent:#?}");
+}
+
+/// front → cart → store ← order ← front. Few requests of cart and order need the store, which tells of itself where `seen`.
+fn waiting_for_a_store(seen: bool) -> FusedRanking {
+    let (front, cart, order, store) = (service("front"), service("cart"), service("order"), service("store"));
+    let millis = Duration::from_millis;
+    let pairs = [(&front, &cart), (&front, &order), (&cart, &store), (&order, &store)];
+    let mut scene = Scene::new().calls(&pairs);
+    for caller in [&cart, &order] {
+        let p50 = SeriesKey::new("p50(http_server_request_duration_seconds)");
+        scene = scene
+            .served(caller, 20.0, 20.0)
+            .metric(caller, p50, MetricKind::Quantile, 0.01, 0.0101)
+            .p95(caller, 0.02, 0.08)
+            .calls_take(caller, &store, 0.01, 0.07)
+            .spans(caller, millis(20), millis(26));
+    }
+    if seen {
+        scene =
+            scene.served(&store, 40.0, 40.0).p95(&store, 0.005, 0.005).spans(&store, millis(5), millis(5));
+    }
+    scene.rank()
+}
+
+#[test]
+fn who_tells_nothing_is_suspected_of_the_time_that_all_its_callers_wait_for_it() {
+    let (cart, store) = (service("cart"), service("store"));
+    let own_time = |answer: &FusedRanking| {
+        let own = of(answer, &cart).findings.iter().find(|f| f.kind == FindingKind::SelfTime);
+        own.unwrap_or_else(|| panic!("{answer:#?}")).own
+    };
+    let dark = waiting_for_a_store(false);
+    assert_eq!(first(&dark).entity, store, "{dark:#?}");
+    let finding = &first(&dark).findings[0];
+    assert_eq!((finding.kind, finding.signal), (FindingKind::CallTime, Signal::Metrics), "{finding:?}");
+    // What spans of the callers show as their own time is the store's, who writes none.
+    assert!(own_time(&dark) < 0.5, "{dark:#?}");
+    let seen = waiting_for_a_store(true);
+    assert!(own_time(&seen) >= 1.0, "{seen:#?}");
+    assert!(of(&seen, &store).score < of(&seen, &cart).score);
 }
 
 #[test]
@@ -490,6 +553,8 @@ fn the_time_is_that_of_what_is_loud_and_lasts() {
     // Where nothing lasts, what was loud.
     assert_eq!(since(&blips[1..]), -7);
     // What is no number is no reason.
-    let odd = [anomaly(&store, -9, f64::NAN, true), anomaly(&store, -9, f64::INFINITY, false), felt];
+    let odd = [anomaly(&store, -9, f64::NAN, true), anomaly(&store, -9, f64::INFINITY, false), felt.clone()];
     assert_eq!(since(&odd), 2);
+    // What began when recording did leaves nothing to compare with.
+    assert_eq!(since(&[anomaly(&store, -60, 90.0, true), felt]), 2);
 }

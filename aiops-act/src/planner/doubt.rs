@@ -1,0 +1,36 @@
+//! What speaks against acting on a cause without a person, whatever its confidence. // ACT-02, RCA-01
+
+use aiops_core::model::{CausalGround, Hypothesis};
+use aiops_core::{Case, CasePart};
+
+/// Why a person decides about the remedies of `cause`; `None` where nothing speaks against acting alone.
+///
+/// Confidence says how often answers that looked so strong were right. It does not know of the two ways in which an answer looks strong
+/// and stands alone: it leaves most of what is seen unaccounted for, or it is the one look of several that says so.
+pub(super) fn doubt(case: &Case, cause: &Hypothesis) -> Option<String> {
+    // What was tried and did not help is in the confidence already, and another remedy may.
+    let mut tests = cause.causal_tests.iter().filter(|t| t.ground != CausalGround::Intervention);
+    if let Some(failed) = tests.find(|t| !t.passed) {
+        return Some(format!(
+            "it does not stand the test of {}: {}",
+            ground(failed.ground),
+            failed.statement
+        ));
+    }
+    let mut named = looks(case).filter(|h| h.system != cause.system);
+    named.next().map(|other| format!("another look at this case named {}", other.system))
+}
+
+fn ground(ground: CausalGround) -> &'static str {
+    match ground {
+        CausalGround::Order => "order",
+        CausalGround::Topology => "topology",
+        _ => "intervention",
+    }
+}
+
+/// The first answer of each look since the last attempt; what an attempt left over may well be another cause.
+fn looks(case: &Case) -> impl Iterator<Item = &Hypothesis> {
+    let since = case.entries().iter().rev().take_while(|e| !matches!(e.part, CasePart::Acted(_)));
+    since.filter_map(|e| if let CasePart::Diagnosed(d) = &e.part { d.cause() } else { None })
+}
