@@ -75,7 +75,7 @@ pub struct Trial {
 }
 
 /// How one action ended.
-enum Done {
+enum Attempt {
     NotDone(String),
     InDoubt(IdempotencyKey, String),
     Ran(Box<ReceiptRecord>),
@@ -105,9 +105,9 @@ impl Trial {
     /// Those of the journal. What was intended then stays in doubt.
     pub async fn run(&self, proposal: &Proposal, watched: &[Anomaly], ctx: &Context) -> Result<Trialled> {
         let receipt = match self.carry_out(proposal, ctx).await? {
-            Done::NotDone(reason) => return Ok(Trialled::NotDone { reason }),
-            Done::InDoubt(key, reason) => return Ok(Trialled::Stuck { key, reason }),
-            Done::Ran(receipt) => receipt,
+            Attempt::NotDone(reason) => return Ok(Trialled::NotDone { reason }),
+            Attempt::InDoubt(key, reason) => return Ok(Trialled::Stuck { key, reason }),
+            Attempt::Ran(receipt) => receipt,
         };
         let key = receipt.key.clone();
         if let ActionOutcome::Failed { reason } = &receipt.outcome {
@@ -125,23 +125,23 @@ impl Trial {
         let stuck =
             |key, reason: String| Trialled::Stuck { key, reason: format!("it had no effect; {reason}") };
         Ok(match self.carry_out(&revert, ctx).await? {
-            Done::NotDone(reason) | Done::InDoubt(_, reason) => stuck(key, reason),
-            Done::Ran(back) => match back.outcome {
+            Attempt::NotDone(reason) | Attempt::InDoubt(_, reason) => stuck(key, reason),
+            Attempt::Ran(back) => match back.outcome {
                 ActionOutcome::Completed => Trialled::Reverted { key, by: back.key },
                 other => stuck(key, format!("taking it back: {other:?}")),
             },
         })
     }
 
-    async fn carry_out(&self, proposal: &Proposal, ctx: &Context) -> Result<Done> {
+    async fn carry_out(&self, proposal: &Proposal, ctx: &Context) -> Result<Attempt> {
         let authorized = match self.chain.authorize(proposal.clone(), &*self.mitigator, ctx).await {
             Ok(authorized) => authorized,
-            Err(denied) => return Ok(Done::NotDone(denied.reason().to_owned())),
+            Err(denied) => return Ok(Attempt::NotDone(denied.reason().to_owned())),
         };
         let intended = match authorized.record(ctx).await {
             Ok(intended) => intended,
             // Something came in between; the forecast is made again soon.
-            Err(e) if e.kind() == ErrorKind::Conflict => return Ok(Done::NotDone(e.to_string())),
+            Err(e) if e.kind() == ErrorKind::Conflict => return Ok(Attempt::NotDone(e.to_string())),
             Err(e) => return Err(e),
         };
         let key = intended.key().clone();
@@ -159,20 +159,20 @@ impl Trial {
         };
         self.write_outcome(key, receipt.outcome.clone(), ctx).await?;
         Ok(match &receipt.outcome {
-            ActionOutcome::NotStarted { reason } => Done::NotDone(reason.clone()),
-            ActionOutcome::Completed | ActionOutcome::Failed { .. } => Done::Ran(Box::new(receipt)),
+            ActionOutcome::NotStarted { reason } => Attempt::NotDone(reason.clone()),
+            ActionOutcome::Completed | ActionOutcome::Failed { .. } => Attempt::Ran(Box::new(receipt)),
         })
     }
 
     /// What was surely not begun is written down as such. Everything else without a receipt stays in doubt.
-    async fn unless_begun(&self, key: IdempotencyKey, why: String, ctx: &Context) -> Result<Done> {
+    async fn unless_begun(&self, key: IdempotencyKey, why: String, ctx: &Context) -> Result<Attempt> {
         let late = ctx.detached(self.config.action);
         let status = late.bound(self.mitigator.status(&key, &late)).await;
         if !matches!(status, Ok(ActionStatus::NotStarted)) {
-            return Ok(Done::InDoubt(key, format!("nobody saw how it ended: {why}")));
+            return Ok(Attempt::InDoubt(key, format!("nobody saw how it ended: {why}")));
         }
         self.write_outcome(key, ActionOutcome::NotStarted { reason: why.clone() }, ctx).await?;
-        Ok(Done::NotDone(why))
+        Ok(Attempt::NotDone(why))
     }
 
     /// What was done is written down although the caller gave up meanwhile.

@@ -340,22 +340,23 @@ fn it_holds_in_a_chain() {
 
 #[test]
 fn settings_out_of_range_are_refused_and_named() {
+    type Slip = fn(&mut LearnedConfig);
     let folder = tempfile::tempdir().unwrap();
-    let of = |change: &dyn Fn(&mut LearnedConfig)| {
+    let of = |change: fn(&mut LearnedConfig)| {
         let mut config = LearnedConfig::default();
         change(&mut config);
         Learned::open(folder.path().join("learned"), config).map(drop).unwrap_err()
     };
-    let wrong: [(&str, &dyn Fn(&mut LearnedConfig)); 9] = [
-        ("base", &|c| c.base = f64::NAN),
-        ("base", &|c| c.base = -0.1),
-        ("most", &|c| c.most = 0.6),
-        ("target", &|c| c.target = 0.0),
-        ("target", &|c| c.target = 1.0),
-        ("rate", &|c| c.rate = f64::INFINITY),
-        ("record", &|c| c.record = 0),
-        ("prior", &|c| c.prior.helped = 0.0),
-        ("prior", &|c| {
+    let wrong: [(&str, Slip); 9] = [
+        ("base", |c| c.base = f64::NAN),
+        ("base", |c| c.base = -0.1),
+        ("most", |c| c.most = 0.6),
+        ("target", |c| c.target = 0.0),
+        ("target", |c| c.target = 1.0),
+        ("rate", |c| c.rate = f64::INFINITY),
+        ("record", |c| c.record = 0),
+        ("prior", |c| c.prior.helped = 0.0),
+        ("prior", |c| {
             c.prior_by_kind.insert(ActionKind::Scale, HarmBelief { harmed: f64::NAN, helped: 1.0 });
         }),
     ];

@@ -461,9 +461,9 @@ impl CaseListener for Plant {
                     inner.cases.insert(id, case.clone());
                 }
                 let acted = matches!(part, CasePart::Acted(_));
-                let waited = case.entries().iter().filter(|e| matches!(e.part, CasePart::Planned(_)));
-                let none = |e: &&CaseEntry| matches!(&e.part, CasePart::Planned(p) if p.is_empty());
-                if acted && case.attempts().count() == 1 && waited.filter(none).next().is_some() {
+                let mut waited = case.entries().iter().filter(|e| matches!(e.part, CasePart::Planned(_)));
+                let none = |e: &CaseEntry| matches!(&e.part, CasePart::Planned(p) if p.is_empty());
+                if acted && case.attempts().count() == 1 && waited.any(none) {
                     *inner.seen.entry("acted after it was looked at again").or_default() += 1;
                 }
             }
