@@ -164,6 +164,22 @@ pub enum Unmet {
 }
 
 /// Finds the cheapest number of units that keeps an objective.
+///
+/// ```
+/// use aiops_act::capacity::{Demand, Lever, Objective, Serving, Sizing, SizingConfig, Unmet};
+/// use std::time::Duration;
+/// // Copies that serve four requests at once, 50 ms each; 99 % are to be answered within 300 ms.
+/// let work = Duration::from_millis(50);
+/// let serving = Serving { lever: Lever::Copies, work, slots: 4, least: 2, most: 50, unit_cost: 0.5 };
+/// let objective = Objective { within: Duration::from_millis(300), share: 0.99 };
+/// let sizing = Sizing::new(serving, objective, SizingConfig::default())?;
+///
+/// let plan = sizing.plan(Demand::new(300.0, 500.0)?, 1.0)?;
+/// assert!(plan.at_upper >= 0.99 && plan.units < 10);
+/// let too_much = sizing.plan(Demand::new(300.0, 5_000.0)?, 1.0);
+/// assert!(matches!(too_much, Err(Unmet::Units { most: 50, .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Sizing {
     serving: Serving,

@@ -7,11 +7,14 @@ use aiops_act::capacity::{
     Queue, Serving, Sizing, SizingConfig, Trial, TrialConfig, Trialled, Unmet,
 };
 use aiops_act::guards::BudgetBoard;
-use aiops_core::action::{ActionKind, Mode, Operation, RollbackPlan, Verdict};
-use aiops_core::fake::{FixedGuard, InMemoryMitigator, ScriptedVerifier};
-use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
+use aiops_core::action::{
+    Action, ActionKind, ActionStatus, IdempotencyKey, Mode, Operation, Preview, Principal, RollbackPlan,
+    Verdict,
+};
+use aiops_core::fake::{FixedGuard, InMemoryMitigator, Mishap, ScriptedVerifier};
+use aiops_core::guard::{ChainConfig, GuardChain, Intended, KillSwitch, Receipt};
 use aiops_core::model::{Confidence, EntityId, Recovery, RecoveryReport, SignalCheck};
-use aiops_core::seam::Planner;
+use aiops_core::seam::{Mitigator, MitigatorCapability, Planner};
 use aiops_core::{Context, ErrorKind};
 use async_trait::async_trait;
 use futures_lite::future::block_on;
@@ -353,7 +356,7 @@ impl Rig {
         Self { world: World::new(), switch: KillSwitch::new() }
     }
 
-    fn trial(&self, verdict: &Verdict, recoveries: &[Recovery], mitigator: InMemoryMitigator) -> Trial {
+    fn trial(&self, verdict: &Verdict, recoveries: &[Recovery], mitigator: impl Mitigator) -> Trial {
         let chain = GuardChain::builder(self.world.journal.clone())
             .guard(FixedGuard::new("fixed", verdict.clone()))
             .kill_switch(self.switch.clone())
@@ -400,10 +403,61 @@ fn guards_and_the_kill_switch_hold_for_trials() {
     let rig = Rig::new();
     let refused = rig.run(&rig.trial(&Verdict::deny("no"), &[], rig.world.mitigator.clone()));
     assert!(matches!(refused, Trialled::NotDone { .. }), "{refused:?}");
-    rig.switch.engage(&aiops_core::action::Principal::new("operator"), "stop");
+    rig.switch.engage(&Principal::new("operator"), "stop");
     let stopped = rig.run(&rig.trial(&Verdict::allow("fine"), &[], rig.world.mitigator.clone()));
     assert!(matches!(stopped, Trialled::NotDone { .. }), "{stopped:?}");
     assert_eq!((rig.copies(), rig.world.history().actions().count()), (4, 0));
+}
+
+#[test]
+fn what_nobody_saw_the_end_of_is_for_a_person_and_holds_its_target() {
+    let fine = Verdict::allow("fine");
+    for (mishap, in_doubt) in [(Mishap::LostReply, 1), (Mishap::Crash, 1), (Mishap::Failure, 0)] {
+        let rig = Rig::new();
+        rig.world.mitigator.set_mishap(Some(mishap));
+        let trial = rig.trial(&fine, &[Recovery::Recovered], rig.world.mitigator.clone());
+        let ended = rig.run(&trial);
+        assert!(matches!(ended, Trialled::Stuck { .. }), "{mishap:?}: {ended:?}");
+        assert_eq!(rig.world.history().in_doubt().count(), in_doubt, "{mishap:?}");
+        // The same again finds the target held, or its key used: nothing is repeated.
+        rig.world.go_to(1);
+        let executed = rig.world.mitigator.executed().len();
+        if in_doubt > 0 {
+            assert!(matches!(rig.run(&trial), Trialled::NotDone { .. }), "{mishap:?}");
+            assert_eq!(rig.world.mitigator.executed().len(), executed, "{mishap:?}");
+        }
+    }
+}
+
+#[test]
+fn a_right_that_is_stopped_before_it_is_spent_holds_nothing() {
+    /// Engages the kill switch when it is asked to act.
+    #[derive(Debug)]
+    struct Late(InMemoryMitigator, KillSwitch);
+
+    #[async_trait]
+    impl Mitigator for Late {
+        fn capability(&self) -> MitigatorCapability {
+            self.0.capability()
+        }
+        async fn preview(&self, action: &Action, ctx: &Context) -> aiops_core::Result<Preview> {
+            self.0.preview(action, ctx).await
+        }
+        async fn execute(&self, action: Intended<Action>, ctx: &Context) -> aiops_core::Result<Receipt> {
+            self.1.engage(&Principal::new("operator"), "stop");
+            self.0.execute(action, ctx).await
+        }
+        async fn status(&self, key: &IdempotencyKey, ctx: &Context) -> aiops_core::Result<ActionStatus> {
+            self.0.status(key, ctx).await
+        }
+    }
+
+    let rig = Rig::new();
+    let late = Late(rig.world.mitigator.clone(), rig.switch.clone());
+    let ended = rig.run(&rig.trial(&Verdict::allow("fine"), &[Recovery::Recovered], late));
+    assert!(matches!(ended, Trialled::NotDone { .. }), "{ended:?}");
+    let history = rig.world.history();
+    assert_eq!((rig.copies(), history.in_doubt().count(), history.actions().count()), (4, 0, 1));
 }
 
 #[test]

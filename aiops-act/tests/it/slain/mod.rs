@@ -106,9 +106,10 @@ impl Pool<'_> {
         command
     }
 
-    fn fill(&mut self) {
+    fn fill(&mut self, plant: &Plant) {
         while self.living.len() < 2 {
             let child = self.command().spawn().unwrap();
+            plant.born(child.id());
             self.living.push(child);
         }
     }
@@ -264,7 +265,7 @@ fn killed_while_it_acts() {
     let mut pool = Pool { folder, living: Vec::new() };
     let mut random = fastrand::Rng::with_seed(9);
     let begin = Instant::now();
-    pool.fill();
+    pool.fill(&plant);
     // How long one action takes here, from the first look to the verdict: kills are spread over two of them.
     pool.leader(&plant);
     let warm = Instant::now();
@@ -275,7 +276,7 @@ fn killed_while_it_acts() {
     let action = (warm.elapsed() / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
     let mut places = BTreeMap::from(EVERYWHERE.map(|at| (at, 0_u64)));
     for n in 0..kills {
-        pool.fill();
+        pool.fill(&plant);
         let leader = pool.leader(&plant);
         std::thread::sleep(action.mul_f64(2.0 * random.f64()));
         let standby = pool.living.iter().map(Child::id).find(|pid| *pid != leader);
@@ -298,7 +299,7 @@ fn killed_while_it_acts() {
     let (effects, unknown) = judge(folder, &plant);
     let late = plant.state().late;
     println!("{kills} kills in {:.0?}, an action takes {action:.0?}: {places:?}", begin.elapsed());
-    let cases = CaseFolder::open(folder.join("cases"), 10_000).unwrap().closed().unwrap();
+    let cases = CaseFolder::open(folder.join("cases"), 2_000).unwrap().closed().unwrap();
     let told =
         |case: &&Case| case.attempts().any(|(receipt, _)| receipt.detail.starts_with("as the journal tells"));
     let resumed = cases.iter().filter(told).count();

@@ -218,7 +218,7 @@ impl Replica {
         Self {
             line: Line::open(socket),
             careless,
-            cases: CaseFolder::open(folder.join("cases"), 10_000).unwrap(),
+            cases: CaseFolder::open(folder.join("cases"), 2_000).unwrap(),
             lease: FileLease::open(folder.join("lease"), config).unwrap(),
             journal: FileJournal::open(folder.join("journal")).unwrap(),
             audit: FileAudit::open(folder.join("audit"), often).unwrap(),
