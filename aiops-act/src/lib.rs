@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`approval`] | what people are asked and answer, kept |
 //! | [`audit`] | what was seen, decided and done, so that nobody can change it unseen |
+//! | [`capacity`] | how much capacity is wanted, what it will do and what it costs |
 //! | [`case_folder`] | open cases on disk, for whoever takes them up |
 //! | [`fitted`] | which fitted state was made of what, and which decides |
 //! | [`graduation`] | which classes of action may run alone, and why |
@@ -11,6 +12,7 @@
 //! | [`incident`] | where every incident stands, after a restart |
 //! | [`journal`] | what was done, written down before it is done |
 //! | [`kill`] | a switch that is a file |
+//! | [`learned`] | what closed cases taught: belief in harm, and how sure is sure enough |
 //! | [`learning`] | what follows from a closed case |
 //! | [`lease`] | which of several replicas may act |
 //! | [`ledger`] | the files behind journal, audit log and the rest |
@@ -22,6 +24,7 @@
 
 pub mod approval;
 pub mod audit;
+pub mod capacity;
 pub mod case_folder;
 mod config;
 pub mod fitted;
@@ -30,6 +33,7 @@ pub mod guards;
 pub mod incident;
 pub mod journal;
 pub mod kill;
+pub mod learned;
 pub mod learning;
 pub mod lease;
 pub mod ledger;
@@ -42,11 +46,13 @@ pub mod verifier;
 
 pub use approval::{ApprovalConfig, ApprovalDesk};
 pub use audit::{AuditConfig, FileAudit};
+pub use capacity::{CapacityPlanner, Sizing};
 pub use case_folder::CaseFolder;
 pub use fitted::FittedRegistry;
 pub use graduation::{Graduation, GraduationConfig};
 pub use journal::FileJournal;
 pub use kill::KillFile;
+pub use learned::{Learned, LearnedConfig};
 pub use learning::{Learning, Lessons};
 pub use lease::{FileLease, Lease};
 pub use planner::{PlannerConfig, RemedyPlanner};

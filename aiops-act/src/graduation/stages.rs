@@ -27,7 +27,7 @@ impl ActionClass {
         Self { action: action.kind(), target: action.target.kind() }
     }
 
-    pub(super) fn has(&self, action: &Action) -> bool {
+    pub(crate) fn has(&self, action: &Action) -> bool {
         *self == Self::of(action)
     }
 

@@ -18,6 +18,9 @@
 //! | [`ChangeCalendar`] | acting in a freeze, or outside maintenance | ACT-07 |
 //! | [`ErrorBudgetGuard`] | acting boldly on little error budget | ACT-12 |
 //!
+//! Guards of their own modules: [`PolicyTable`](crate::PolicyTable) (ACT-06), [`Graduation`](crate::Graduation) (ACT-08),
+//! [`Learned`](crate::Learned) (VER-04) and [`CriticalLast`](crate::capacity::CriticalLast) (ACT-13).
+//!
 //! Undoing an action of ours was authorised together with it ([`Review::reverts_own_action`]), so the guards that
 //! ask for consent or ration remedies let it pass; the others do not.
 

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
+use aiops_act::capacity::{CriticalLast, CriticalLastConfig, SizingConfig, TrialConfig};
 use aiops_act::guards::{
     ActionCap, BandsConfig, BlastRadiusCap, BlastRadiusConfig, BreakerConfig, CapConfig, CircuitBreaker,
     ConfidenceBands, RateSpike, RiskTiers, SpikeConfig, TiersConfig,
 };
 use aiops_act::{
-    LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
+    Learned, LearnedConfig, LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck,
+    VerifierConfig,
 };
 use aiops_core::action::{ActionKind, Risk};
 use aiops_core::fake::InMemorySource;
@@ -104,6 +106,28 @@ fn bands() {
         let error = ConfidenceBands::new(BandsConfig::default(), by_kind).unwrap_err();
         assert!(error.to_string().contains("kind: scale"), "{error}");
     }
+}
+
+#[test]
+fn what_is_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = [
+        ("base", json!(1.1)),
+        ("most", json!(0.5)),
+        ("target", json!(0.0)),
+        ("rate", json!(0.6)),
+        ("record", json!(0)),
+    ];
+    let build = |config| Learned::open(folder.path().join("learned"), config);
+    refuses(build, &defaults::<LearnedConfig>(), &bad);
+}
+
+#[test]
+fn capacity() {
+    let bad = [("record", json!(0)), ("success", json!(1.1)), ("z", json!(-1.0))];
+    refuses(CriticalLast::new, &defaults::<CriticalLastConfig>(), &bad);
+    defaults::<SizingConfig>();
+    defaults::<TrialConfig>();
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aiops_act::learned::ByRecord;
 use aiops_act::{
     CaseFolder, LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
 };
@@ -50,7 +51,7 @@ where
         PipelineChoice::Real => observed
             .localizer(localizer()?)
             .rca(root_cause(options.uncalibrated)?)
-            .planner(RemedyPlanner::new(planning())?),
+            .planner(ByRecord::new(RemedyPlanner::new(planning())?, safety.learned().clone())),
         PipelineChoice::RestartTheLoudest => observed
             .localizer(baseline::Loudest)
             .rca(baseline::BlameTheFirst)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use aiops_act::incident::{NextStep, incidents};
+use aiops_act::learned::Change;
 use aiops_core::guard::KillSwitch;
 use aiops_core::pipeline::{Look, Pipeline};
 use aiops_core::seam::{Journal, TelemetrySource};
@@ -166,6 +167,18 @@ impl Healer {
         let lessons = self.safety.after(case, ctx).await?;
         for change in &lessons.demoted {
             stage(&self.view, "demoted", &format!("{} asks again: {}", change.class, change.reason));
+        }
+        for change in &lessons.taught {
+            if let Change::Learned(lesson) = change
+                && lesson.floor.to > lesson.floor.from
+            {
+                let (class, percent) = (lesson.outcome.class, lesson.floor.to * 100.0);
+                stage(
+                    &self.view,
+                    "careful",
+                    &format!("{class} asks a person below {percent:.0} % from now on"),
+                );
+            }
         }
         for class in lessons.ready() {
             stage(

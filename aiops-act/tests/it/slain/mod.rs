@@ -6,6 +6,7 @@
 //! - no key runs twice, none without an intent that was authorised, on record and open at that instant, and no two at once on one target;
 //! - nothing is intended whose decision is not in the audit log;
 //! - in the end every intent is settled as the plant knows it, but for what the plant itself does not know: that stays held, and people are told;
+//! - cases that a dead replica left open are taken up by the next (`Pipeline::resume`), and nothing of theirs is repeated;
 //! - journal, lease and audit log open after every kill, and the audit log verifies.
 
 mod plant;
@@ -19,10 +20,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use aiops_act::{FileJournal, audit};
+use aiops_act::{CaseFolder, FileJournal, audit};
 use aiops_core::action::{ActionOutcome, History};
 use aiops_core::seam::Journal;
-use aiops_core::{Context, Result};
+use aiops_core::{Case, Context, Result};
 use futures_lite::future::block_on;
 
 use self::plant::{Plant, Work};
@@ -105,9 +106,10 @@ impl Pool<'_> {
         command
     }
 
-    fn fill(&mut self) {
+    fn fill(&mut self, plant: &Plant) {
         while self.living.len() < 2 {
             let child = self.command().spawn().unwrap();
+            plant.born(child.id());
             self.living.push(child);
         }
     }
@@ -263,7 +265,7 @@ fn killed_while_it_acts() {
     let mut pool = Pool { folder, living: Vec::new() };
     let mut random = fastrand::Rng::with_seed(9);
     let begin = Instant::now();
-    pool.fill();
+    pool.fill(&plant);
     // How long one action takes here, from the first look to the verdict: kills are spread over two of them.
     pool.leader(&plant);
     let warm = Instant::now();
@@ -274,7 +276,7 @@ fn killed_while_it_acts() {
     let action = (warm.elapsed() / 8).clamp(Duration::from_millis(10), Duration::from_secs(1));
     let mut places = BTreeMap::from(EVERYWHERE.map(|at| (at, 0_u64)));
     for n in 0..kills {
-        pool.fill();
+        pool.fill(&plant);
         let leader = pool.leader(&plant);
         std::thread::sleep(action.mul_f64(2.0 * random.f64()));
         let standby = pool.living.iter().map(Child::id).find(|pid| *pid != leader);
@@ -297,6 +299,11 @@ fn killed_while_it_acts() {
     let (effects, unknown) = judge(folder, &plant);
     let late = plant.state().late;
     println!("{kills} kills in {:.0?}, an action takes {action:.0?}: {places:?}", begin.elapsed());
+    let cases = CaseFolder::open(folder.join("cases"), 2_000).unwrap().closed().unwrap();
+    let told =
+        |case: &&Case| case.attempts().any(|(receipt, _)| receipt.detail.starts_with("as the journal tells"));
+    let resumed = cases.iter().filter(told).count();
+    println!("{} cases closed, {resumed} of them taken up after their action had run", cases.len());
     println!(
         "{effects} effects, none twice; {unknown} unknown and told; {late} refused because they were settled before"
     );
@@ -304,6 +311,7 @@ fn killed_while_it_acts() {
     if kills >= 500 {
         let missed: Vec<_> = places.iter().filter(|(_, hits)| **hits == 0).collect();
         assert!(missed.is_empty(), "never killed there: {missed:?}");
+        assert!(resumed > 0, "no case was ever taken up");
         assert!(late > 0, "no call ever arrived after it had been settled as not begun");
     }
 }

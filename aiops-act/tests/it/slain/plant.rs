@@ -97,6 +97,11 @@ impl Plant {
         living.iter().find(leads).copied()
     }
 
+    /// A process began. It may have the number of one that was killed: numbers are used again.
+    pub(super) fn born(&self, pid: u32) {
+        self.state().dead.remove(&pid);
+    }
+
     /// Has `kill` end the process `pid` between two steps of the plant, and tells what had become of every job by then.
     pub(super) fn while_still(&self, pid: u32, kill: impl FnOnce()) -> BTreeMap<String, Work> {
         let mut state = self.state();

@@ -9,17 +9,20 @@ use aiops_act::guards::{
     ActionCap, AllowList, BlastRadiusCap, ConfidenceBands, Cooldown, HardRules, RiskTiers, RollbackRequired,
 };
 use aiops_act::lease::{FileLease, Lease, LeaseConfig, Term, hold};
-use aiops_act::{FileJournal, Policy, PolicyTable};
+use aiops_act::{CaseFolder, FileJournal, Policy, PolicyTable};
 use aiops_core::action::{
-    Action, ActionKind, ActionOutcome, ActionStatus, ActionTrace, History, IdempotencyKey, IncidentId,
-    JournalEntry, Mode, Preview, Principal, Proposal, ProposalId, Sequence, TargetState,
+    Action, ActionKind, ActionOutcome, ActionStatus, ActionTrace, History, IdempotencyKey, JournalEntry,
+    Mode, Preview, Principal, Proposal, ProposalId, Sequence, TargetState,
 };
-use aiops_core::fake::{InMemorySource, ScriptedDetector, ScriptedLocalizer, ScriptedRca, ScriptedVerifier};
+use aiops_core::fake::{InMemorySource, ScriptedLocalizer, ScriptedRca, ScriptedVerifier};
 use aiops_core::guard::{ChainConfig, GuardChain, Intended, Receipt};
-use aiops_core::model::{EntityId, Recovery, RecoveryReport, SignalCheck};
+use aiops_core::model::{
+    Anomaly, DetectorId, EntityId, FittedHash, Recovery, RecoveryReport, SeriesKey, SignalCheck,
+    TelemetryWindow,
+};
 use aiops_core::pipeline::{Pipeline, PipelineConfig};
 use aiops_core::seam::{
-    Journal, Mitigator, MitigatorCapability, Notification, NotificationKind, Notifier, Planner,
+    Detector, Journal, Mitigator, MitigatorCapability, Notification, NotificationKind, Notifier, Planner,
 };
 use aiops_core::{BoxFuture, Cancellation, Case, Clock, Context, Error, ErrorKind, Result, SystemClock};
 use aiops_testkit::sample;
@@ -156,14 +159,14 @@ struct Endless {
 
 #[async_trait]
 impl Planner for Endless {
-    async fn plan(&self, _: &Case, ctx: &Context) -> Result<Vec<Proposal>> {
+    async fn plan(&self, case: &Case, ctx: &Context) -> Result<Vec<Proposal>> {
         self.line.say(Phase::Decides);
         let history = self.journal.history(ctx).await?;
         let head = history.head().0;
         let held = |target: &EntityId| history.in_doubt().any(|a| a.intent.proposal.action.target == *target);
         let targets = (head % 5..).map(|n| EntityId::service(format!("service-{n}")));
         let free = targets.filter(|target| !held(target)).take(1);
-        let (id, incident) = (ProposalId::new(format!("p{head}")), IncidentId::new(format!("inc-{head}")));
+        let (id, incident) = (ProposalId::new(format!("p{head}")), case.id().clone());
         let propose = |target| {
             let action = restart_of(target).with_cooldown(Duration::from_millis(100));
             let who = Principal::new("planner");
@@ -173,9 +176,33 @@ impl Planner for Endless {
     }
 }
 
+/// Sees the same trouble whenever it looks, each time a new one: every case has an id of its own.
+#[derive(Debug)]
+struct Always;
+
+#[async_trait]
+impl Detector for Always {
+    fn id(&self) -> DetectorId {
+        slow().detector
+    }
+
+    fn fitted(&self) -> FittedHash {
+        slow().fitted
+    }
+
+    async fn detect(&self, _: &TelemetryWindow, ctx: &Context) -> Result<Vec<Anomaly>> {
+        let mut slow = slow();
+        slow.onset = ctx.now();
+        // Ids are of minutes, and a case is over in less.
+        slow.series = SeriesKey::new(format!("latency_{}", ctx.now().as_millisecond()));
+        Ok(vec![slow])
+    }
+}
+
 pub(super) struct Replica {
     line: Line,
     careless: bool,
+    cases: CaseFolder,
     lease: FileLease,
     journal: FileJournal,
     audit: FileAudit,
@@ -191,6 +218,7 @@ impl Replica {
         Self {
             line: Line::open(socket),
             careless,
+            cases: CaseFolder::open(folder.join("cases"), 2_000).unwrap(),
             lease: FileLease::open(folder.join("lease"), config).unwrap(),
             journal: FileJournal::open(folder.join("journal")).unwrap(),
             audit: FileAudit::open(folder.join("audit"), often).unwrap(),
@@ -221,7 +249,7 @@ impl Replica {
         let mut config = PipelineConfig::default();
         (config.confirmations, config.rounds) = (1, 1);
         (config.interval, config.hold_off) = (Duration::from_millis(20), Duration::ZERO);
-        config.action_timeout = ACTION;
+        (config.action_timeout, config.look_again) = (ACTION, secs(1));
         let case = sample::case();
         let over = SignalCheck {
             entity: EntityId::service("service"),
@@ -231,7 +259,7 @@ impl Replica {
         };
         Pipeline::builder()
             .source(InMemorySource::holding(sample::window()))
-            .detector(ScriptedDetector::of([vec![slow()]]))
+            .detector(Always)
             .localizer(ScriptedLocalizer::of([sample::ranking(&case)]))
             .rca(ScriptedRca::of([sample::diagnosis(&case).unwrap()]))
             .planner(Endless { journal, line: self.line.clone() })
@@ -240,6 +268,7 @@ impl Replica {
             .verifier(ScriptedVerifier::of([RecoveryReport::from_checks(at(0), vec![over])]))
             .audit(self.audit.clone())
             .notifier(self.line.clone())
+            .listener(self.cases.clone())
             .config(config)
             .build()
             .unwrap()
@@ -265,12 +294,28 @@ impl Replica {
             self.line.say(Phase::Waits);
             let term = self.lead();
             let (pipeline, lost) = (self.pipeline(&term), Cancellation::new());
-            self.line.say(Phase::Decides);
             std::thread::scope(|scope| {
                 // A thread of its own, as the lease must be renewed whatever the pipeline is at.
                 scope.spawn(|| block_on(hold(&self.lease, &term, TERM / 3, &lost, &self.ctx)));
+                block_on(self.take_up(&pipeline, &lost));
                 block_on(pipeline.run(&self.ctx, &lost)).unwrap();
             });
+        }
+    }
+
+    /// Brings to their end the cases that whoever led before left open.
+    async fn take_up(&self, pipeline: &Pipeline, lost: &Cancellation) {
+        let ctx = self.ctx.clone().with_cancellation(lost.clone());
+        let left = self.cases.left_open().unwrap();
+        if self.journal.history(&self.ctx).await.unwrap().in_doubt().next().is_some() {
+            // Younger actions are not asked about yet.
+            drop(ctx.sleep(ACTION).await);
+        }
+        // A term that ends meanwhile ends this too; the next leader goes on.
+        drop(pipeline.recover(&ctx).await);
+        self.line.say(Phase::Decides);
+        for case in left {
+            drop(pipeline.resume(case, &ctx).await);
         }
     }
 

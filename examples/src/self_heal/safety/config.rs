@@ -11,7 +11,7 @@ use aiops_act::guards::{
 };
 use aiops_act::lease::LeaseConfig;
 use aiops_act::policy::Targets;
-use aiops_act::{ApprovalConfig, GraduationConfig, Policy};
+use aiops_act::{ApprovalConfig, GraduationConfig, LearnedConfig, Policy};
 use aiops_core::action::{ActionKind, Principal};
 use serde::Deserialize;
 
@@ -48,6 +48,8 @@ pub(in crate::self_heal) struct SafetyConfig {
     pub(super) approvals: ApprovalConfig,
     #[serde(default)]
     pub(super) graduation: GraduationConfig,
+    #[serde(default)]
+    pub(super) learned: LearnedConfig,
     pub(super) promotion: Promotion,
     pub(super) grant: GrantConfig,
     #[serde(default)]

@@ -4,9 +4,11 @@
 //! | file in the state folder | what |
 //! |---|---|
 //! | `journal` | what is done, written down before it is done |
-//! | `audit`, `audit.key`, `anchor` | what was seen, decided and done; the key that signs it; its checkpoints, which belong on another machine |
+//! | `audit`, `audit.key`, `anchor` | what was seen, decided and done, secrets masked; the key that signs it; its checkpoints, which belong on another machine |
+//! | `mask.key` | the key under which equal secrets become equal tokens |
 //! | `approvals` | what people were asked, and what they answered |
 //! | `graduation` | which classes of action act alone, and since when |
+//! | `learned` | what remedies of a class were worth, and how sure one must be for them |
 //! | `lease` | which replica acts |
 //! | `fitted/` | what was learned to be normal, and which of it decides |
 //! | `cases/` | open cases, for whoever takes them up; closed ones |
@@ -19,6 +21,7 @@ mod credentials;
 mod rehearsal;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aiops_act::audit::CheckpointSigner as _;
@@ -31,11 +34,13 @@ use aiops_act::guards::{
 use aiops_act::lease::{self, Term};
 use aiops_act::{
     ApprovalDesk, CaseFolder, FileAudit, FileJournal, FileLease, FittedRegistry, Graduation, KillFile,
-    Learning, Lease as _, Lessons, PolicyTable, PostMortem,
+    Learned, Learning, Lease as _, Lessons, PolicyTable, PostMortem,
 };
 use aiops_biscuit::{CredentialedMitigator, Wallet};
+use aiops_compact::mask::{MaskConfig, MaskKey, Masker};
 use aiops_core::action::{Mode, Principal};
 use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
+use aiops_core::layer::{LayerExt as _, Masked};
 use aiops_core::seam::{AuditEvent, AuditSink as _, Mitigator, TelemetrySource};
 use aiops_core::{Cancellation, Case, Context, ErrorKind};
 use serde_json::json;
@@ -58,6 +63,14 @@ const LATE: Duration = Duration::from_secs(10);
 /// Whoever acts, by name. The lease tells processes of one name apart.
 const REPLICA: &str = "self_heal";
 
+/// Through which everything is written to the audit log: no secret reaches the file.
+pub(super) type AuditLog = Arc<Masked<Masker, FileAudit>>;
+
+fn masked(audit: &FileAudit, key: [u8; 32]) -> Result<AuditLog, RunError> {
+    let masker = Masker::new(&MaskConfig::default(), MaskKey::new(key))?;
+    Ok(Arc::new(audit.clone().masked(masker)))
+}
+
 /// Where everything is kept that outlives a process.
 #[derive(Debug, Clone)]
 pub(super) struct StateFolder {
@@ -79,9 +92,12 @@ pub(super) struct Safety {
     folder: StateFolder,
     switch: KillSwitch,
     journal: FileJournal,
+    /// For checkpoints; events go through `log`.
     audit: FileAudit,
+    log: AuditLog,
     desk: ApprovalDesk,
     graduation: Graduation,
+    learned: Learned,
     registry: FittedRegistry,
     cases: CaseFolder,
     wallet: Wallet,
@@ -107,10 +123,11 @@ impl Safety {
         let signer = Ed25519Signer::from_secret(&credentials::secret(&folder.file("audit.key"))?);
         let audit = FileAudit::open_signed(folder.file("audit"), config.audit.clone(), signer)?
             .with_anchor(FileAnchor::open(&folder.anchor)?);
+        let log = masked(&audit, credentials::secret(&folder.file("mask.key"))?)?;
         let graduation = Graduation::open(folder.file("graduation"), config.graduation)?;
         let told = rehearsal::promote(&graduation, &config.promotion, ctx).await?;
         for what in &told {
-            audit.append(&AuditEvent::new(ctx.now(), None, "promoted", json!(what)), ctx).await?;
+            log.append(&AuditEvent::new(ctx.now(), None, "promoted", json!(what)), ctx).await?;
         }
         let lost = Cancellation::new();
         let renewing = {
@@ -123,6 +140,7 @@ impl Safety {
         };
         Ok(Self {
             desk: ApprovalDesk::open(folder.file("approvals"), config.approvals.clone())?,
+            learned: Learned::open(folder.file("learned"), config.learned.clone())?,
             registry: FittedRegistry::open(folder.file("fitted").join("registry"))?,
             cases: CaseFolder::open(folder.file("cases"), CASES)?,
             wallet: credentials::wallet(&folder, &Principal::new(REPLICA))?,
@@ -131,6 +149,7 @@ impl Safety {
             switch,
             journal,
             audit,
+            log,
             graduation,
             lease,
             term,
@@ -164,6 +183,7 @@ impl Safety {
             .guard(RiskTiers::new(tiers.clone())?)
             .guard(ConfidenceBands::new(*bands, [].into())?)
             .guard(self.graduation.clone())
+            .guard(self.learned.clone())
             // How much of it.
             .guard(BlastRadiusCap::new(self.config.blast_radius)?)
             .guard(NodeCap::new(self.config.nodes)?)
@@ -192,8 +212,12 @@ impl Safety {
         &self.wallet
     }
 
-    pub(super) fn audit(&self) -> &FileAudit {
-        &self.audit
+    pub(super) fn audit(&self) -> &AuditLog {
+        &self.log
+    }
+
+    pub(super) fn learned(&self) -> &Learned {
+        &self.learned
     }
 
     pub(super) fn desk(&self) -> &ApprovalDesk {
@@ -217,11 +241,12 @@ impl Safety {
         &self.lost
     }
 
-    /// What follows from a case that was closed: stages of classes, a post-mortem, and a checkpoint that vouches for all of it.
+    /// What follows from a case that was closed: stages of classes, what they taught, a post-mortem, and a checkpoint that vouches for all of it.
     pub(super) async fn after(&self, case: &Case, ctx: &Context) -> Result<Lessons, RunError> {
         let learning = Learning::new(self.graduation.clone(), self.journal.clone())
+            .with_learned(self.learned.clone())
             .with_desk(self.desk.clone())
-            .with_audit(self.audit.clone());
+            .with_audit(self.log.clone());
         let lessons = learning.learn(case, ctx).await?;
         let page = PostMortem::of_with(case, LATE)?.to_markdown();
         std::fs::write(self.folder.file("post-mortems").join(format!("{}.md", case.id())), page)?;
@@ -271,4 +296,55 @@ pub(super) fn kill_switch(file: Option<&PathBuf>) -> Result<KillSwitch, RunError
         }
     });
     Ok(switch)
+}
+
+#[cfg(test)]
+mod tests {
+    use aiops_act::AuditConfig;
+    use aiops_act::audit::events;
+
+    use super::*;
+
+    fn log(folder: &std::path::Path) -> (PathBuf, AuditLog) {
+        let path = folder.join("audit");
+        let audit = FileAudit::open(&path, AuditConfig::default()).unwrap();
+        (path, masked(&audit, [7; 32]).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_the_detail_of_an_action_does_not_reach_the_file() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), Context::system());
+        let (path, log) = log(folder.path());
+        let secrets = ["hunter2hunter2", "AKIAIOSFODNN7EXAMPLE", "ada@example.org"];
+        let detail = json!({
+            "outcome": "completed",
+            "detail": format!("restarted with --password={} for {}", secrets[0], secrets[2]),
+            "environment": { "aws_access_key_id": secrets[1] },
+        });
+        let told = format!("acted, by {}", secrets[2]);
+        log.append(&AuditEvent::new(ctx.now(), None, &told, detail), &ctx).await.unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for secret in secrets {
+            assert!(!text.contains(secret), "{secret}: {text}");
+        }
+        assert!(text.contains("restarted with --password="), "{text}");
+    }
+
+    /// What people and programs read in the log is there as it was.
+    #[tokio::test]
+    async fn what_is_no_secret_reaches_it_unchanged() {
+        let (folder, ctx) = (tempfile::tempdir().unwrap(), Context::system());
+        let (path, log) = log(folder.path());
+        let mut details = Vec::new();
+        for action in rehearsal::played().await.unwrap().actions() {
+            let detail =
+                json!({ "decision": action.intent.decision, "action": action.intent.proposal.action });
+            log.append(&AuditEvent::new(ctx.now(), None, "decided", detail.clone()), &ctx).await.unwrap();
+            details.push(detail);
+        }
+        let mut read = Vec::new();
+        events(&path, |event, _| read.push(event.detail)).unwrap();
+        assert!(read.len() > 100);
+        assert_eq!(read, details);
+    }
 }

@@ -70,6 +70,12 @@ pub(super) async fn promote(
     Ok(told)
 }
 
+/// What was rehearsed, as it is shipped.
+#[cfg(test)]
+pub(super) async fn played() -> Result<Arc<History>, RunError> {
+    history(&serde_json::from_str::<Vec<Rehearsed>>(SHIPPED)?).await
+}
+
 /// The rehearsals as a journal has them: played again on fakes, at their own times.
 async fn history(rehearsed: &[Rehearsed]) -> Result<Arc<History>, RunError> {
     let journal = InMemoryJournal::new();
