@@ -107,9 +107,10 @@ impl<'a> Fleet<'a> {
             readings.iter().filter(|r| r.is_of(mechanism)).map(|r| (r.entity, r)).collect()
         };
         let (clocks, busy) = (of(CLOCK), of(UTILISATION));
-        let at_work = |e: &EntityId| busy.get(e).is_none_or(|u| u.is.min(u.was) >= config.device_busy);
+        let at_work =
+            |e: &EntityId| busy.get(e).is_none_or(|u| u.is.min(u.was).min(u.lately.0) >= config.device_busy);
         let slowed = |e: &EntityId| {
-            at_work(e) && clocks.get(e).is_some_and(|c| c.is <= (1.0 - config.clock_lost) * c.was)
+            at_work(e) && clocks.get(e).is_some_and(|c| c.now() <= (1.0 - config.clock_lost) * c.was)
         };
         let mut found = Vec::new();
         for reading in readings.iter().filter(|r| r.harm >= config.least_z) {
@@ -149,16 +150,15 @@ impl<'a> Fleet<'a> {
         for job in self.jobs.keys() {
             let members: Vec<&&Reading<'_>> =
                 clocks.values().filter(|c| self.job(c.entity) == Some(*job) && at_work(c.entity)).collect();
-            let Some((middle, scale)) = peers(members.iter().map(|c| c.is), config) else { continue };
+            let Some((middle, scale)) = peers(members.iter().map(|c| c.now()), config) else { continue };
             for clock in members {
-                let z = (middle - clock.is) / scale;
-                if z < config.least_z || clock.is > (1.0 - config.clock_lost) * clock.was {
+                let now = clock.now();
+                let z = (middle - now) / scale;
+                if z < config.least_z || now > (1.0 - config.clock_lost) * clock.was {
                     continue;
                 }
-                let statement = format!(
-                    "{}: clock at {:.0} where those of {job} are at {middle:.0}",
-                    clock.entity, clock.is
-                );
+                let statement =
+                    format!("{}: clock at {now:.0} where those of {job} are at {middle:.0}", clock.entity);
                 let strength = config.strength(z) * config.device;
                 let finding = Finding::new(clock.entity, FindingKind::Device, strength, statement);
                 found.push(Finding { about: CLOCK.to_owned(), ..finding });
@@ -213,19 +213,18 @@ impl<'a> Fleet<'a> {
                 readings.iter().filter(|r| r.is_of(mechanism) && self.job(r.entity) == Some(*job)).collect()
             };
             let busy = of(UTILISATION);
-            let middle = quantile(&sorted(busy.iter().map(|r| r.is)), 0.5).unwrap_or(0.0);
+            // A hang lasts: what ranks do now tells it, whenever it began.
+            let middle = quantile(&sorted(busy.iter().map(|r| r.lately.0)), 0.5).unwrap_or(0.0);
             let idle: Vec<&&Reading<'_>> = busy
                 .iter()
-                .filter(|r| {
-                    r.last < config.device_free && r.is < config.device_free && r.was >= config.device_busy
-                })
+                .filter(|r| r.lately.1 < config.device_free && r.was >= config.device_busy)
                 .collect();
             let odd = |n: usize, of: usize| n > 0 && count(n) <= config.odd_ranks * count(of);
             if middle >= config.device_busy && odd(idle.len(), busy.len()) {
-                let Some((_, scale)) = peers(busy.iter().map(|r| r.is), config) else { continue };
+                let Some((_, scale)) = peers(busy.iter().map(|r| r.lately.0), config) else { continue };
                 for rank in idle {
                     let statement = format!("{} of {job} idles while the others wait at work", rank.entity);
-                    let strength = config.strength((middle - rank.is) / scale) * config.out_of_step;
+                    let strength = config.strength((middle - rank.lately.1) / scale) * config.out_of_step;
                     let well = !ill.contains(rank.entity);
                     // Nothing tells whether the device or its process stopped; processes stop more often.
                     if well {
