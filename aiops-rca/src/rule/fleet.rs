@@ -34,9 +34,12 @@ pub(super) fn explains(scene: &Scene<'_>, kind: FindingKind) -> bool {
     of_step.contains(&kind) && sees(scene, &[FindingKind::OutOfStep, FindingKind::Program])
 }
 
-/// That jobs wait is no queue that ran out where there is room for them.
+/// That jobs wait is no queue that ran out where there is room for them. What hangs or is stuck, a fresh process would be free of.
 pub(super) fn explain(scene: &Scene<'_>, claims: &mut [Claim]) {
     let of = |claim: &Claim, word: &str| claim.mechanism.as_deref() == Some(word) && claim.system.is_none();
+    for claim in claims.iter_mut().filter(|c| of(c, HANG) || of(c, SCHEDULING)) {
+        claim.transient = true;
+    }
     let starves = claims.iter().filter(|c| of(c, SCHEDULING)).map(|c| c.support).fold(0.0, f64::max);
     for claim in claims.iter_mut().filter(|c| of(c, QUEUE)) {
         claim.support *= 1.0 - scene.config.coincidence * starves;

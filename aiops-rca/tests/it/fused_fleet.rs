@@ -367,10 +367,11 @@ fn long_steps(window: &TelemetryWindow) -> Anomaly {
 
 /// What rules say of a scene, with what its users feel.
 pub(crate) fn diagnosis(scene: Scene) -> Diagnosis {
-    diagnosis_of(scene, long_steps)
+    analyze(&ranked(scene, long_steps))
 }
 
-pub(crate) fn diagnosis_of(scene: Scene, felt: impl Fn(&TelemetryWindow) -> Anomaly) -> Diagnosis {
+/// A scene as far as its ranking, with what is felt of it.
+pub(crate) fn ranked(scene: Scene, felt: impl Fn(&TelemetryWindow) -> Anomaly) -> Case {
     let mut window = scene.reference;
     window.merge(scene.fault);
     window.observed = SignalSet::all();
@@ -383,8 +384,11 @@ pub(crate) fn diagnosis_of(scene: Scene, felt: impl Fn(&TelemetryWindow) -> Anom
     let ranking =
         block_on(localizer.localize(case.window().unwrap(), case.anomalies(), &Context::system())).unwrap();
     case.localize(end, ranking);
-    let rca = RuleRca::new(MetricRoles::default(), RuleRcaConfig::default()).unwrap();
-    rca.analyze(&case).unwrap()
+    case
+}
+
+pub(crate) fn analyze(case: &Case) -> Diagnosis {
+    RuleRca::new(MetricRoles::default(), RuleRcaConfig::default()).unwrap().analyze(case).unwrap()
 }
 
 fn cause(scene: Scene) -> (EntityId, FaultType) {

@@ -4,16 +4,18 @@ use std::time::Duration;
 
 use aiops_core::model::{
     Anomaly, Baseline, Change, ChangeKind, DetectorId, EntityId, FaultType, FetchRequest, FittedHash,
-    Hypothesis, MetricKind, MetricSeries, SeriesKey, Shape, TelemetryWindow, TimeAxis, Unit, time,
+    Hypothesis, LogSeverity, MetricKind, MetricSeries, Recovery, SeriesKey, Shape, TelemetryWindow, TimeAxis,
+    Unit, time,
 };
 use aiops_rca::FindingKind;
 use jiff::Timestamp;
 
+use crate::attempts::{restart, tried};
 use crate::fused::{FAULT, at, service};
 use crate::fused_causes::Scene;
 use crate::fused_fleet::{
-    CLOCK, FREE, Shows, UTILISATION, WAITS, WELL, as_ever, changed, diagnosis, diagnosis_of, driver, first,
-    fleet, gpu, job, shows,
+    CLOCK, FREE, Shows, UTILISATION, WAITS, WELL, analyze, as_ever, changed, diagnosis, driver, first, fleet,
+    gpu, job, node, ranked, shows,
 };
 
 const CAPPED: &str = "rate(DCGM_FI_DEV_POWER_VIOLATION)";
@@ -103,6 +105,17 @@ fn a_clock_that_fell_lately_is_slow_now() {
     );
 }
 
+#[test]
+fn the_first_error_of_a_machine_is_its_devices_where_it_has_any() {
+    let writes = |machine: &str| {
+        let line = "mce: [Hardware Error]: CPU 3: Machine Check: 0 Bank 5";
+        let answer = fleet(as_ever, 5.0).lines(&node(machine), LogSeverity::Error, line, 0, 3).rank();
+        shows(&answer, &node(machine), FindingKind::Device)
+    };
+    assert!(writes("b"));
+    assert!(!writes("plain"));
+}
+
 fn scheduler() -> EntityId {
     service("batch")
 }
@@ -138,7 +151,7 @@ fn waiting(age: f64, unit: &'static str) -> (Scene, impl Fn(&TelemetryWindow) ->
 }
 
 fn cause(scene: Scene, felt: impl Fn(&TelemetryWindow) -> Anomaly) -> Hypothesis {
-    let diagnosis = diagnosis_of(scene, felt);
+    let diagnosis = analyze(&ranked(scene, felt));
     diagnosis.hypotheses.first().cloned().unwrap_or_else(|| panic!("no cause: {diagnosis:#?}"))
 }
 
@@ -154,7 +167,7 @@ fn jobs_that_starve_wait_for_the_scheduler_and_for_what_it_was_set_to() {
     assert!(set.change.is_some());
     // The queue is full of those whom nothing is given to: it did not run out.
     let (scene, felt) = waiting(900.0, "s");
-    let all = diagnosis_of(scene, felt).hypotheses;
+    let all = analyze(&ranked(scene, felt)).hypotheses;
     let queue = all.iter().filter(|h| h.mechanism.as_deref() == Some("queue"));
     assert!(queue.into_iter().all(|h| 3.0 * h.confidence.probability() < all[0].confidence.probability()));
 }
@@ -165,7 +178,7 @@ fn how_long_the_oldest_waits_tells_since_when() {
     let blamed = |unit| {
         let (scene, felt) = waiting(720.0 + 600.0, unit);
         let changed = changed(scene, &scheduler(), ChangeKind::ConfigRollout, 660);
-        let found = diagnosis_of(changed, felt).hypotheses;
+        let found = analyze(&ranked(changed, felt)).hypotheses;
         found.iter().find(|h| h.change.is_some()).map_or(0.0, |h| h.confidence.probability())
     };
     assert!(blamed("s") > 1.3 * blamed("1"), "{} {}", blamed("s"), blamed("1"));
@@ -187,4 +200,15 @@ fn a_job_that_is_slow_says_nothing_of_a_path() {
     let slow = |h: &&Hypothesis| h.mechanism.as_deref() == Some(aiops_core::model::mechanism::SLOW_WORK);
     let slow = rest.iter().filter(slow).map(|h| h.confidence.probability()).fold(0.0, f64::max);
     assert!(10.0 * slow < first.confidence.probability(), "{hung:#?}");
+}
+
+#[test]
+fn a_scheduler_that_a_restart_did_not_free_was_set_wrongly() {
+    let (scene, felt) = waiting(720.0, "s");
+    let mut case = ranked(changed(scene, &scheduler(), ChangeKind::ConfigRollout, 700), felt);
+    let before = analyze(&case);
+    assert_eq!(before.hypotheses[0].mechanism.as_deref(), Some("scheduling"), "{before:#?}");
+    tried(&mut case, restart(), scheduler(), Recovery::NotRecovered);
+    let after = analyze(&case);
+    assert_eq!(after.hypotheses[0].fault, FaultType::Config, "{after:#?}");
 }

@@ -36,7 +36,7 @@ impl<'a> Fleet<'a> {
         let mut found = self.errors(readings, windows, config);
         found.extend(self.counters(readings, config));
         found.extend(self.lost(readings, windows, config));
-        found.extend(first_lines(windows, config));
+        found.extend(self.first_lines(windows, config));
         let ill: BTreeSet<EntityId> =
             found.iter().filter(|f| f.kind == FindingKind::Device).map(|f| f.entity.clone()).collect();
         found.extend(self.out_of_step(readings, &ill, config));
@@ -167,6 +167,29 @@ impl<'a> Fleet<'a> {
         found
     }
 
+    /// Errors of a machine with devices that wrote none before: a kernel does not complain by chance.
+    fn first_lines(&self, [reference, fault]: [&TelemetryWindow; 2], config: &FusionConfig) -> Vec<Finding> {
+        let machines: BTreeSet<&EntityId> = self.devices.values().filter_map(|d| d.machine).collect();
+        let severe = |l: &&aiops_core::model::LogRecord| {
+            machines.contains(&l.entity)
+                && l.severity >= Some(LogSeverity::Error)
+                && logged(&l.body).is_none()
+        };
+        let wrote: BTreeSet<&EntityId> = reference.logs.iter().filter(severe).map(|l| &l.entity).collect();
+        let mut first: BTreeMap<&EntityId, &str> = BTreeMap::new();
+        for line in fault.logs.iter().filter(severe).filter(|l| !wrote.contains(&l.entity)) {
+            first.entry(&line.entity).or_insert(&line.body);
+        }
+        let found = first.into_iter().map(|(machine, body)| {
+            let begin: String = body.chars().take(160).collect();
+            // As sure as nine standard errors.
+            let strength = config.strength(3.0 * config.least_z) * config.device;
+            let finding = Finding::new(machine, FindingKind::Device, strength, begin);
+            Finding { about: "line".to_owned(), signal: Signal::Logs, ..finding }
+        });
+        found.collect()
+    }
+
     /// Devices that tell nothing any more while the others of their machine do.
     fn lost(
         &self,
@@ -268,26 +291,6 @@ fn peers(values: impl Iterator<Item = f64>, config: &FusionConfig) -> Option<(f6
     let off = sorted(values.iter().map(|v| (v - middle).abs()));
     let scale = 1.4826 * quantile(&off, 0.5)?;
     Some((middle, scale.max(config.relative_floor * middle.abs()).max(f64::MIN_POSITIVE)))
-}
-
-/// Errors of a machine that wrote none before: a kernel does not complain by chance.
-fn first_lines([reference, fault]: [&TelemetryWindow; 2], config: &FusionConfig) -> Vec<Finding> {
-    let severe = |l: &&aiops_core::model::LogRecord| {
-        is_machine(&l.entity) && l.severity >= Some(LogSeverity::Error) && logged(&l.body).is_none()
-    };
-    let wrote: BTreeSet<&EntityId> = reference.logs.iter().filter(severe).map(|l| &l.entity).collect();
-    let mut first: BTreeMap<&EntityId, &str> = BTreeMap::new();
-    for line in fault.logs.iter().filter(severe).filter(|l| !wrote.contains(&l.entity)) {
-        first.entry(&line.entity).or_insert(&line.body);
-    }
-    let found = first.into_iter().map(|(machine, body)| {
-        let begin: String = body.chars().take(160).collect();
-        // As sure as nine standard errors.
-        let strength = config.strength(3.0 * config.least_z) * config.device;
-        let finding = Finding::new(machine, FindingKind::Device, strength, begin);
-        Finding { about: "line".to_owned(), signal: Signal::Logs, ..finding }
-    });
-    found.collect()
 }
 
 fn is_corrected(name: &str) -> bool {
