@@ -77,6 +77,8 @@ impl Default for PlannerConfig {
 /// | cache | it ran out, starts over and over, or does not serve | purge, else rolling restart | not needed: a cache fills again |
 /// | workload | memory, connection pool, lock, slow work, any other resource that ran out | rolling restart | not needed: the same revision starts anew |
 /// | workload | crash loop | purge the cache the process starts from, else restart | not needed: a cache fills again |
+/// | job | a rank that its others wait for | rolling restart, from its last checkpoint; of one that is only slow nothing | not needed: as above |
+/// | workload | jobs that wait though there is room | rolling restart of the scheduler | not needed: as above |
 /// | tenant, or a service that others call as well | load of one tenant, attack of a tenant | throttle it | its revision before |
 /// | workload | load | one copy more | one copy less |
 /// | service where users arrive | load | one copy more of those below that suffer, most suspected first; else of itself | one copy less |

@@ -7,6 +7,10 @@ use aiops_core::model::{EdgeKind, EntityId, EntityKind, FaultType, Hypothesis, T
 const DISK: &str = "disk";
 /// What it calls a busy processor.
 const CPU: &str = "cpu";
+/// What it calls ranks that wait for one that never arrives.
+const HANG: &str = "collective hang";
+/// What it calls jobs that wait though there is room for them.
+const SCHEDULING: &str = "scheduling";
 
 /// A remedy for the system of a cause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,8 +108,14 @@ fn restart_frees(cause: &Hypothesis) -> bool {
         mechanism::LOCK,
         mechanism::SLOW_WORK,
         mechanism::FAILING_RESPONSES,
+        // All ranks start from their last checkpoint; while they wait for each other nothing is lost by that.
+        HANG,
+        // Whoever waits in its queue is kept outside of its process.
+        SCHEDULING,
     ];
-    transient.iter().any(|m| is(cause, m))
+    // A job that is slow, and not stuck, would only lose what it did since its checkpoint.
+    let only_slow = cause.system.kind() == EntityKind::Job && is(cause, mechanism::SLOW_WORK);
+    !only_slow && transient.iter().any(|m| is(cause, m))
 }
 
 fn is(cause: &Hypothesis, mechanism: &str) -> bool {

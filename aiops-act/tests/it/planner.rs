@@ -107,6 +107,18 @@ fn what_ran_out_is_restarted() {
 }
 
 #[test]
+fn a_job_that_hangs_starts_anew_and_one_that_is_slow_goes_on() {
+    let of_job = |mechanism: &str| {
+        let job = EntityId::new(EntityKind::Job, "pretrain");
+        operations(&plan(&case(vec![], vec![], vec![of(job, FaultType::Code, Some(mechanism))])))
+    };
+    assert_eq!(of_job("collective hang"), [restart()]);
+    assert_eq!(of_job(mechanism::SLOW_WORK), []);
+    let starves = cause(FaultType::Code, Some("scheduling"));
+    assert_eq!(operations(&plan(&case(vec![], vec![], vec![starves]))), [restart()]);
+}
+
+#[test]
 fn a_crash_loop_gets_its_cache_purged_else_a_restart() {
     let proposals = plan(&case(vec![], vec![], vec![cause(FaultType::Unknown, Some(mechanism::CRASH_LOOP))]));
     assert_eq!(operations(&proposals), [Operation::CachePurge, restart()]);

@@ -63,6 +63,8 @@ settings! {
     counts {
         /// Fewest samples to compare with lately or the reference alone; default 8, 1 or more.
         least_samples = 8;
+        /// Last samples that tell what a device does now; default 4, 1 or more.
+        lately = 4;
         /// Fewest spans of a call type on either side; default 3, 1 or more.
         least_spans = 3;
         /// Fewest spans of an operation on either side to compare how many children they have; default 20, 1 or more.

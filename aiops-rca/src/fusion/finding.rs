@@ -1,6 +1,7 @@
 //! What was seen of an entity.
 
 use aiops_core::model::{EntityId, Signal};
+use jiff::Timestamp;
 
 /// What a finding says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -191,6 +192,9 @@ pub struct Finding {
     pub own: f64,
     /// The observation in a sentence.
     pub statement: String,
+    /// When it began, where that is known better than when the fault did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
     /// Whether `strength` is without what callees account for.
     #[serde(skip)]
     pub(super) shared: bool,
@@ -221,6 +225,7 @@ impl Finding {
             strength,
             own: 1.0,
             statement,
+            since: None,
             shared: false,
             mark: (0, 0),
             about: String::new(),

@@ -129,8 +129,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
             // What a device shows is mostly what works on it; its peers tell what is its own.
             let shift = shift(&track.before, &now, fault.range.start(), (kind, 0.0), config);
             let z = shift.map_or(0.0, |s| s.z);
-            let last = track.now.last().map(|p| p.1);
-            readings.extend(Reading::of(series, class, z, (&was, &now), last));
+            readings.extend(Reading::of(series, class, z, (&was, &now), &track.now, config));
             continue;
         }
         if kind == FindingKind::Traffic

@@ -28,7 +28,7 @@ fn suspect(of: &FusedSuspect, since: Option<Timestamp>) -> Suspect {
     suspect.path.clone_from(&of.path);
     let seen = of.findings.iter().filter(|f| f.strength * f.own > 0.0).map(|f| {
         let mut seen = Observation::new(f.signal, word_of(f.kind), f.strength * f.own, f.statement.clone());
-        seen.since = since;
+        seen.since = f.since.or(since);
         seen
     });
     suspect.observations = seen.collect();

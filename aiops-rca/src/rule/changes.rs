@@ -47,7 +47,11 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let (superseded, until) = later.entry(entity.clone()).or_insert((0, scene.case.opened_at()));
         let bound = deviating.and_then(|g| lowered(g, change.time, *until, config.lowered));
         // Work that is another than before is what code does, and lines about a setting what settings do.
-        let observed = if hops == 0 { cited_fault(scene, fault_of(change.kind)) } else { Vec::new() };
+        let mut observed = Vec::new();
+        if hops == 0 {
+            observed = cited_fault(scene, fault_of(change.kind));
+            observed.extend(super::fleet::shows_change(scene));
+        }
         let relation = match fit(change, deviating) {
             _ if is_new(change.kind) && !observed.is_empty() => Fit::Fits,
             // A bound that was lowered, or a callee given up on while it is well, is what settings do.

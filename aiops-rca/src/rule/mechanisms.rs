@@ -10,7 +10,7 @@ use aiops_core::model::{
 use jiff::Timestamp;
 
 use super::claim::Claim;
-use super::{Scene, dark, device, null, observed, security};
+use super::{Scene, dark, device, fleet, null, observed, security};
 use crate::fusion::Effect;
 use crate::picture::{Group, Picture, Symptom};
 use crate::roles::{MetricRole, Side, Words};
@@ -57,6 +57,7 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         }
     }
     because_of_its_own(scene, &mut claims);
+    fleet::explain(scene, &mut claims);
     let own = claims.iter().map(|c| c.support).fold(0.0, f64::max);
     claims.extend(slow(scene, group, own));
     claims.extend(dependency_without_telemetry(scene));

@@ -9,6 +9,7 @@ mod config;
 mod dark;
 mod device;
 mod distinguish;
+mod fleet;
 mod mechanisms;
 mod observed;
 mod security;

@@ -7,9 +7,8 @@ use aiops_core::model::{
 };
 
 use super::Scene;
-use super::calls;
 use super::claim::{Claim, corroborated};
-use super::mechanisms;
+use super::{calls, fleet, mechanisms};
 use crate::fusion::{Effect, FindingKind, fault_of, kind_of};
 use crate::roles::Words;
 
@@ -170,7 +169,8 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
             spoken.push((cause, (Effect::Answers, *seen)));
         } else if seen.aspect == LOAD {
             spoken.push((asked_for(scene), (Effect::Traffic, *seen)));
-        } else if let Some((kind, cause)) = of_fleet(scene, seen) {
+        } else if let Some((kind, fault, mechanism)) = fleet::cause(scene, seen) {
+            let cause = Cause { system: None, fault, mechanism: mechanism.to_owned() };
             spoken.push((cause, (kind.effect(), *seen)));
         } else if takes_longer(scene, seen) {
             let cause = Cause { system: None, fault: FaultType::Hardware, mechanism: "disk".to_owned() };
@@ -183,6 +183,7 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         }
         // Anything else is the word of another localiser: evidence of trouble, and of nothing in particular.
     }
+    silent.retain(|(kind, _)| !fleet::explains(scene, *kind));
     // Who names a failure tells what others only count: failures no stronger than the one that is named are that one.
     let loudest = spoken.iter().map(|(_, (_, seen))| seen.strength).fold(0.0, f64::max);
     silent.retain(|(kind, seen)| !FAILURES.contains(kind) || seen.strength > loudest);
@@ -258,6 +259,8 @@ fn by_nature(system: EntityKind, fault: FaultType, decided: FindingKind) -> Caus
             cause(FaultType::Hardware, "hardware")
         }
         (EntityKind::Node | EntityKind::Host, FaultType::Code) => cause(FaultType::Hardware, "hardware"),
+        // How long a step of it takes says nothing of a path: nobody calls it.
+        (EntityKind::Job, FaultType::Network) if !between => cause(FaultType::Unknown, word::SLOW_WORK),
         _ => cause(fault, mechanism(decided)),
     }
 }
@@ -353,21 +356,6 @@ fn claim(scene: &Scene<'_>, cause: Cause, share: f64, mut seen: Vec<Sight<'_>>) 
     claim.by_effect = by_effect;
     claim.system = cause.system;
     Some(claim)
-}
-
-/// What the localiser saw of devices, of those who work on them in step, and of those who wait for them.
-fn of_fleet(scene: &Scene<'_>, seen: &Observation) -> Option<(FindingKind, Cause)> {
-    let kind = kind_of(&seen.aspect)?;
-    let (fault, mechanism) = match kind {
-        FindingKind::Device => (FaultType::Hardware, "gpu"),
-        FindingKind::Program => (FaultType::Code, "gpu program"),
-        // Whoever is waited for on a machine that is well hangs in its program.
-        FindingKind::OutOfStep if mechanisms::is_machine(scene) => (FaultType::Hardware, "gpu"),
-        FindingKind::OutOfStep => (FaultType::Code, "collective hang"),
-        FindingKind::Starvation => (FaultType::Code, "scheduling"),
-        _ => return None,
-    };
-    Some((kind, Cause { system: None, fault, mechanism: mechanism.to_owned() }))
 }
 
 /// A disk of a machine that is busy for longer, whatever it is asked: it fails, and nothing ran out.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use aiops_core::model::{EntityId, Observation, SeriesKey, time};
 use jiff::Timestamp;
 
-use crate::picture::Group;
+use crate::picture::{Group, Symptom};
+use crate::roles::{MetricRole, Words};
 
 /// Onsets and strengths of a system's harmful symptoms, over all rounds of a case: a later round may see a symptom begin later
 /// than it did, or only then see what the case was opened too early for.
@@ -32,8 +33,9 @@ impl Trouble {
                 continue;
             }
             let key = (anomaly.entity.clone(), anomaly.series.clone());
-            let (onset, strength) = self.0.entry(key).or_insert((anomaly.onset, symptom.strength));
-            *onset = anomaly.onset.min(*onset);
+            let began = waiting_since(symptom).unwrap_or(anomaly.onset).min(anomaly.onset);
+            let (onset, strength) = self.0.entry(key).or_insert((began, symptom.strength));
+            *onset = began.min(*onset);
             *strength = symptom.strength.max(*strength);
         }
     }
@@ -66,4 +68,17 @@ impl Trouble {
         let onset = later().map(|(onset, _)| *onset).min()?;
         (sum > 0.0).then_some(Explained { share: sum / all, onset })
     }
+}
+
+/// Since when whoever waits longest has waited, where the symptom is an age in seconds: how long somebody waits is felt only after a
+/// while, and the age itself dates its beginning.
+fn waiting_since(symptom: &Symptom<'_>) -> Option<Timestamp> {
+    let anomaly = symptom.anomaly();
+    let waits = symptom.class.role == MetricRole::Saturation && anomaly.unit.0 == "s";
+    if !waits || !Words::of(&anomaly.series.name).contain(&Words::of("age")) {
+        return None;
+    }
+    let age = Duration::try_from_secs_f64(anomaly.value).ok()?;
+    // The greatest age is the last where it only grows.
+    anomaly.ongoing.then(|| time::before(anomaly.last, age))
 }

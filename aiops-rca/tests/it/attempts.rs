@@ -23,7 +23,7 @@ fn receipt(operation: Operation, target: EntityId) -> ReceiptRecord {
     serde_json::from_value(json).unwrap()
 }
 
-fn tried(case: &mut Case, operation: Operation, target: EntityId, recovery: Recovery) {
+pub(crate) fn tried(case: &mut Case, operation: Operation, target: EntityId, recovery: Recovery) {
     case.act(receipt(operation, target));
     let mut report = RecoveryReport::from_checks(at(90), Vec::new());
     report.recovery = recovery;
@@ -56,7 +56,7 @@ fn crashing() -> World {
     world
 }
 
-fn restart() -> Operation {
+pub(crate) fn restart() -> Operation {
     Operation::RollingRestart { max_unavailable: 1, max_surge: 0 }
 }
 

@@ -6,7 +6,7 @@ use aiops_core::action::{IncidentId, Mode};
 use aiops_core::model::{
     Anomaly, Baseline, Change, ChangeKind, DetectorId, Diagnosis, DiagnosisStatus, EdgeKind, EntityId,
     EntityKind, FaultType, FetchRequest, FittedHash, LogSeverity, MetricKind, SeriesKey, Shape, SignalSet,
-    time,
+    TelemetryWindow, time,
 };
 use aiops_core::seam::Localizer;
 use aiops_core::{Case, Context};
@@ -16,41 +16,41 @@ use futures_lite::future::block_on;
 use crate::fused::{FAULT, at, service};
 use crate::fused_causes::Scene;
 
-const UTILISATION: &str = "DCGM_FI_DEV_GPU_UTIL";
-const CLOCK: &str = "DCGM_FI_DEV_SM_CLOCK";
+pub(crate) const UTILISATION: &str = "DCGM_FI_DEV_GPU_UTIL";
+pub(crate) const CLOCK: &str = "DCGM_FI_DEV_SM_CLOCK";
 const TEMPERATURE: &str = "DCGM_FI_DEV_GPU_TEMP";
 const ACTIVITY: &str = "DCGM_FI_PROF_PIPE_TENSOR_ACTIVE";
-const STEP: &str = "training_step_duration_seconds";
+pub(crate) const STEP: &str = "training_step_duration_seconds";
 /// Machines of the job, and one for whoever comes.
 const MACHINES: [&str; 3] = ["a", "b", "spare"];
 
-fn job() -> EntityId {
+pub(crate) fn job() -> EntityId {
     EntityId::new(EntityKind::Job, "pretrain")
 }
 
-fn node(name: &str) -> EntityId {
+pub(crate) fn node(name: &str) -> EntityId {
     EntityId::new(EntityKind::Node, name)
 }
 
-fn gpu(machine: &str, slot: usize) -> EntityId {
+pub(crate) fn gpu(machine: &str, slot: usize) -> EntityId {
     EntityId::new(EntityKind::Gpu, format!("{machine}/0000:{slot}b:00"))
 }
 
-fn driver() -> EntityId {
+pub(crate) fn driver() -> EntityId {
     service("driver")
 }
 
 /// What one device shows, before and since.
 #[derive(Clone, Copy)]
-struct Shows {
-    utilisation: (f64, f64),
-    activity: (f64, f64),
-    clock: (f64, f64),
-    celsius: (f64, f64),
+pub(crate) struct Shows {
+    pub(crate) utilisation: (f64, f64),
+    pub(crate) activity: (f64, f64),
+    pub(crate) clock: (f64, f64),
+    pub(crate) celsius: (f64, f64),
 }
 
 /// At work as ever.
-const WELL: Shows = Shows {
+pub(crate) const WELL: Shows = Shows {
     utilisation: (100.0, 100.0),
     activity: (0.5, 0.5),
     clock: (1980.0, 1980.0),
@@ -58,14 +58,15 @@ const WELL: Shows = Shows {
 };
 
 /// In a collective that nobody leaves.
-const WAITS: Shows = Shows { activity: (0.5, 0.0), ..WELL };
+pub(crate) const WAITS: Shows = Shows { activity: (0.5, 0.0), ..WELL };
 
 /// Nothing to do.
-const FREE: Shows = Shows { utilisation: (0.0, 0.0), activity: (0.0, 0.0), clock: (345.0, 345.0), ..WELL };
+pub(crate) const FREE: Shows =
+    Shows { utilisation: (0.0, 0.0), activity: (0.0, 0.0), clock: (345.0, 345.0), ..WELL };
 
 /// A job over two machines of four devices and one that is spare; `shows` tells what each device shows, and a step takes `slower` times as
 /// long since the fault.
-fn fleet(shows: impl Fn(&str, usize) -> Shows, slower: f64) -> Scene {
+pub(crate) fn fleet(shows: impl Fn(&str, usize) -> Shows, slower: f64) -> Scene {
     let mut scene = Scene::new();
     for machine in MACHINES {
         for slot in 0..4 {
@@ -104,23 +105,23 @@ fn fleet(shows: impl Fn(&str, usize) -> Shows, slower: f64) -> Scene {
     )
 }
 
-fn as_ever(machine: &str, _: usize) -> Shows {
+pub(crate) fn as_ever(machine: &str, _: usize) -> Shows {
     if machine == "spare" { FREE } else { WELL }
 }
 
-fn xid(scene: Scene, machine: &str, slot: usize, code: u32, times: u64) -> Scene {
+pub(crate) fn xid(scene: Scene, machine: &str, slot: usize, code: u32, times: u64) -> Scene {
     let line = format!("NVRM: Xid (PCI:0000:{slot}b:00): {code}, pid=4711, name=python3, Ch 00000008");
     scene.lines(&node(machine), LogSeverity::Error, &line, 0, times)
 }
 
 /// Changed so many seconds before the fault.
-fn changed(mut scene: Scene, who: &EntityId, kind: ChangeKind, before: u64) -> Scene {
+pub(crate) fn changed(mut scene: Scene, who: &EntityId, kind: ChangeKind, before: u64) -> Scene {
     let when = time::before(at(FAULT), Duration::from_secs(before));
     scene.reference.changes.push(Change::new("chg-1", when, kind, who.clone(), "routine"));
     scene
 }
 
-fn first(answer: &FusedRanking) -> &EntityId {
+pub(crate) fn first(answer: &FusedRanking) -> &EntityId {
     &answer.suspects[0].entity
 }
 
@@ -128,7 +129,7 @@ fn score(answer: &FusedRanking, who: &EntityId) -> f64 {
     answer.suspects.iter().find(|s| s.entity == *who).map_or(0.0, |s| s.supported)
 }
 
-fn shows(answer: &FusedRanking, who: &EntityId, kind: FindingKind) -> bool {
+pub(crate) fn shows(answer: &FusedRanking, who: &EntityId, kind: FindingKind) -> bool {
     let of = answer.suspects.iter().filter(|s| s.entity == *who);
     of.flat_map(|s| &s.findings).any(|f| f.kind == kind && f.strength * f.own > 0.0)
 }
@@ -349,13 +350,9 @@ fn without_devices_nothing_is_of_a_fleet() {
     assert!(score(&plain, &job()) > 0.0);
 }
 
-/// What rules say of a scene, with what its users feel.
-fn diagnosis(scene: Scene) -> Diagnosis {
-    let mut window = scene.reference;
-    window.merge(scene.fault);
-    window.observed = SignalSet::all();
-    let reread = FetchRequest::new(window.range).with_step(Duration::from_secs(60));
-    let anomaly = Anomaly::new(
+/// What users of the job feel.
+fn long_steps(window: &TelemetryWindow) -> Anomaly {
+    Anomaly::new(
         DetectorId("test".into()),
         FittedHash::of(b"test"),
         job(),
@@ -364,8 +361,21 @@ fn diagnosis(scene: Scene) -> Diagnosis {
         at(FAULT),
         20.0,
         Baseline { center: 2.0, scale: 0.05, samples: 60 },
-        reread,
-    );
+        FetchRequest::new(window.range).with_step(Duration::from_secs(60)),
+    )
+}
+
+/// What rules say of a scene, with what its users feel.
+pub(crate) fn diagnosis(scene: Scene) -> Diagnosis {
+    analyze(&ranked(scene, long_steps))
+}
+
+/// A scene as far as its ranking, with what is felt of it.
+pub(crate) fn ranked(scene: Scene, felt: impl Fn(&TelemetryWindow) -> Anomaly) -> Case {
+    let mut window = scene.reference;
+    window.merge(scene.fault);
+    window.observed = SignalSet::all();
+    let anomaly = felt(&window);
     let end = window.range.end();
     let mut case = Case::open(IncidentId::new("inc-1"), end, Mode::Auto);
     case.observe(end, window);
@@ -374,8 +384,11 @@ fn diagnosis(scene: Scene) -> Diagnosis {
     let ranking =
         block_on(localizer.localize(case.window().unwrap(), case.anomalies(), &Context::system())).unwrap();
     case.localize(end, ranking);
-    let rca = RuleRca::new(MetricRoles::default(), RuleRcaConfig::default()).unwrap();
-    rca.analyze(&case).unwrap()
+    case
+}
+
+pub(crate) fn analyze(case: &Case) -> Diagnosis {
+    RuleRca::new(MetricRoles::default(), RuleRcaConfig::default()).unwrap().analyze(case).unwrap()
 }
 
 fn cause(scene: Scene) -> (EntityId, FaultType) {

@@ -18,6 +18,7 @@ mod devices;
 mod fused;
 mod fused_causes;
 mod fused_fleet;
+mod fused_fleet_now;
 mod fused_properties;
 mod gather;
 mod kinds;

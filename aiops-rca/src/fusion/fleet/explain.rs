@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{ChangeKind, EntityId, EntityKind, TelemetryWindow};
+use aiops_core::model::{ChangeKind, EntityId, EntityKind, LogRecord, TelemetryWindow};
 use jiff::Timestamp;
 
 use super::signs::OF_SOFTWARE;
@@ -12,7 +12,8 @@ use crate::fusion::finding::{Family, Finding, FindingKind};
 use crate::fusion::place::is_machine;
 use crate::robust::count;
 use crate::roles::Words;
-use crate::rule::UTILISATION;
+use crate::rule::{POWER, UTILISATION};
+use crate::xid::{Xid, logged};
 
 impl<'a> Fleet<'a> {
     /// Sets [`Finding::own`] and adds what changes explain. O((findings + changes) · log entities).
@@ -27,7 +28,8 @@ impl<'a> Fleet<'a> {
             return;
         }
         self.starvation(findings, readings, config);
-        let rolled_out = self.rolled_out(findings, windows, config);
+        let began = self.began(readings, windows, config);
+        let rolled_out = self.rolled_out(findings, &began, windows, config);
         findings.extend(rolled_out);
         self.collectives(findings, config);
     }
@@ -59,28 +61,33 @@ impl<'a> Fleet<'a> {
     fn rolled_out(
         &self,
         findings: &mut [Finding],
+        began: &BTreeMap<&'a EntityId, Timestamp>,
         [reference, fault]: [&'a TelemetryWindow; 2],
         config: &FusionConfig,
     ) -> Vec<Finding> {
         let onset = fault.range.start();
-        let mut changed: BTreeMap<&EntityId, f64> = BTreeMap::new();
+        let mut changed: BTreeMap<&EntityId, (f64, Timestamp)> = BTreeMap::new();
         for change in reference.changes.iter().chain(&fault.changes).filter(|c| is_new(c.kind)) {
-            let near = near(change.time, onset, config);
-            let most = changed.entry(self.whole(&change.entity)).or_default();
-            *most = near.max(*most);
+            let who = self.whole(&change.entity);
+            // Devices tell to the sample when it began with them.
+            let begins = began.iter().filter(|(machine, _)| self.runs_on(who, machine)).map(|(_, at)| *at);
+            let begins = begins.min().map_or(onset, |at| at.max(onset));
+            let near = near(change.time, begins, config);
+            let most = changed.entry(who).or_insert((near, begins));
+            if near > most.0 {
+                *most = (near, begins);
+            }
         }
         let suffers = |f: &Finding, whole: &EntityId| self.whole(&f.entity) == whole && is_trouble(f);
         let mut found = Vec::new();
-        for (entity, near) in changed.into_iter().filter(|(_, near)| *near > config.weak * config.weak) {
-            let runs: BTreeSet<&EntityId> =
-                self.residents.iter().filter(|(_, r)| r.contains(entity)).map(|(m, _)| *m).collect();
+        for (entity, (near, begins)) in changed.into_iter().filter(|(_, c)| c.0 > config.weak * config.weak) {
             let users: BTreeSet<&EntityId> =
                 self.needs.iter().filter(|(_, n)| n.contains(entity)).map(|(user, _)| *user).collect();
             let of_devices = |f: &Finding| {
                 let machine = self.machine(&f.entity).unwrap_or(&f.entity);
                 f.kind == FindingKind::Device
                     && OF_SOFTWARE.contains(&f.about.as_str())
-                    && runs.contains(machine)
+                    && self.runs_on(entity, machine)
             };
             let on_devices = self.jobs.contains_key(entity) || !users.is_empty();
             let queues = findings.iter().any(|f| f.kind == FindingKind::Starvation && f.entity == *entity);
@@ -107,10 +114,35 @@ impl<'a> Fleet<'a> {
             let strength = config.rolled_out * near * worst;
             if strength >= config.least_strength {
                 let statement = format!("{entity} was changed right before");
-                found.push(Finding::new(entity, FindingKind::RolledOut, strength, statement));
+                let finding = Finding::new(entity, FindingKind::RolledOut, strength, statement);
+                found.push(Finding { since: (begins > onset).then_some(begins), ..finding });
             }
         }
         found
+    }
+
+    /// By machine: when its devices began to show what software may do to them.
+    fn began(
+        &self,
+        readings: &[Reading<'a>],
+        [_, fault]: [&'a TelemetryWindow; 2],
+        config: &FusionConfig,
+    ) -> BTreeMap<&'a EntityId, Timestamp> {
+        let capped = readings.iter().filter(|r| r.is_of(POWER) && r.harm >= config.least_z);
+        let capped = capped.filter_map(|r| Some((self.machine(r.entity)?, r.apart?)));
+        let driver = |l: &&LogRecord| logged(&l.body).is_some_and(|(_, code)| Xid::of(code) == Xid::Driver);
+        let failed = fault.logs.iter().filter(driver).map(|l| (&l.entity, l.time));
+        let mut began: BTreeMap<&EntityId, Timestamp> = BTreeMap::new();
+        for (machine, at) in capped.chain(failed) {
+            let first = began.entry(machine).or_insert(at);
+            *first = at.min(*first);
+        }
+        began
+    }
+
+    /// Whether it, or a part of it, runs on a machine with devices.
+    fn runs_on(&self, who: &EntityId, machine: &EntityId) -> bool {
+        self.residents.get(machine).is_some_and(|r| r.contains(who))
     }
 
     /// A step ends when the slowest rank arrives: one member that is ill explains what its job suffers, on every machine.

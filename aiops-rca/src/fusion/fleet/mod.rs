@@ -15,7 +15,9 @@ mod signs;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{EdgeKind, EntityId, EntityKind, MetricSeries, SeriesKey, TelemetryWindow};
+use jiff::Timestamp;
 
+use super::config::FusionConfig;
 use super::place::{Placement, is_machine};
 use crate::robust::quantile;
 use crate::roles::{MetricClass, MetricRole, Polarity};
@@ -42,19 +44,27 @@ pub(super) struct Reading<'a> {
     was: f64,
     is: f64,
     last: f64,
+    /// Least and most of the last few samples.
+    lately: (f64, f64),
+    /// From when on it was, without a break, above or below all it had been before.
+    apart: Option<Timestamp>,
     /// Samples since.
     samples: usize,
 }
 
 impl<'a> Reading<'a> {
-    /// Of values in order; `None` where nothing was before or since.
+    /// Of values in order of size, and since in order of time; `None` where nothing was before or since.
     pub(super) fn of(
         series: &'a MetricSeries,
         class: MetricClass,
         z: f64,
         (was, is): (&[f64], &[f64]),
-        last: Option<f64>,
+        now: &[(Timestamp, f64)],
+        config: &FusionConfig,
     ) -> Option<Self> {
+        let (least, most) = (was.first()?, was.last()?);
+        let out = now.iter().rev().take_while(|(_, v)| v < least || v > most);
+        let lately = || now.iter().rev().take(config.lately).map(|(_, v)| *v);
         Some(Self {
             entity: series.entity(),
             key: series.key(),
@@ -63,9 +73,16 @@ impl<'a> Reading<'a> {
             harm: if class.polarity == Polarity::LowerIsWorse { -z } else { z },
             was: quantile(was, 0.5)?,
             is: quantile(is, 0.5)?,
-            last: last?,
+            last: now.last()?.1,
+            lately: (lately().fold(f64::INFINITY, f64::min), lately().fold(f64::NEG_INFINITY, f64::max)),
+            apart: out.last().map(|(at, _)| *at),
             samples: is.len(),
         })
+    }
+
+    /// What it is at, were it lower than it should be: since the fault, or since later than that.
+    fn now(&self) -> f64 {
+        self.is.min(self.lately.1)
     }
 
     fn is_of(&self, mechanism: &str) -> bool {

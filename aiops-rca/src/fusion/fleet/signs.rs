@@ -36,7 +36,7 @@ impl<'a> Fleet<'a> {
         let mut found = self.errors(readings, windows, config);
         found.extend(self.counters(readings, config));
         found.extend(self.lost(readings, windows, config));
-        found.extend(first_lines(windows, config));
+        found.extend(self.first_lines(windows, config));
         let ill: BTreeSet<EntityId> =
             found.iter().filter(|f| f.kind == FindingKind::Device).map(|f| f.entity.clone()).collect();
         found.extend(self.out_of_step(readings, &ill, config));
@@ -107,9 +107,10 @@ impl<'a> Fleet<'a> {
             readings.iter().filter(|r| r.is_of(mechanism)).map(|r| (r.entity, r)).collect()
         };
         let (clocks, busy) = (of(CLOCK), of(UTILISATION));
-        let at_work = |e: &EntityId| busy.get(e).is_none_or(|u| u.is.min(u.was) >= config.device_busy);
+        let at_work =
+            |e: &EntityId| busy.get(e).is_none_or(|u| u.is.min(u.was).min(u.lately.0) >= config.device_busy);
         let slowed = |e: &EntityId| {
-            at_work(e) && clocks.get(e).is_some_and(|c| c.is <= (1.0 - config.clock_lost) * c.was)
+            at_work(e) && clocks.get(e).is_some_and(|c| c.now() <= (1.0 - config.clock_lost) * c.was)
         };
         let mut found = Vec::new();
         for reading in readings.iter().filter(|r| r.harm >= config.least_z) {
@@ -149,22 +150,44 @@ impl<'a> Fleet<'a> {
         for job in self.jobs.keys() {
             let members: Vec<&&Reading<'_>> =
                 clocks.values().filter(|c| self.job(c.entity) == Some(*job) && at_work(c.entity)).collect();
-            let Some((middle, scale)) = peers(members.iter().map(|c| c.is), config) else { continue };
+            let Some((middle, scale)) = peers(members.iter().map(|c| c.now()), config) else { continue };
             for clock in members {
-                let z = (middle - clock.is) / scale;
-                if z < config.least_z || clock.is > (1.0 - config.clock_lost) * clock.was {
+                let now = clock.now();
+                let z = (middle - now) / scale;
+                if z < config.least_z || now > (1.0 - config.clock_lost) * clock.was {
                     continue;
                 }
-                let statement = format!(
-                    "{}: clock at {:.0} where those of {job} are at {middle:.0}",
-                    clock.entity, clock.is
-                );
+                let statement =
+                    format!("{}: clock at {now:.0} where those of {job} are at {middle:.0}", clock.entity);
                 let strength = config.strength(z) * config.device;
                 let finding = Finding::new(clock.entity, FindingKind::Device, strength, statement);
                 found.push(Finding { about: CLOCK.to_owned(), ..finding });
             }
         }
         found
+    }
+
+    /// Errors of a machine with devices that wrote none before: a kernel does not complain by chance.
+    fn first_lines(&self, [reference, fault]: [&TelemetryWindow; 2], config: &FusionConfig) -> Vec<Finding> {
+        let machines: BTreeSet<&EntityId> = self.devices.values().filter_map(|d| d.machine).collect();
+        let severe = |l: &&aiops_core::model::LogRecord| {
+            machines.contains(&l.entity)
+                && l.severity >= Some(LogSeverity::Error)
+                && logged(&l.body).is_none()
+        };
+        let wrote: BTreeSet<&EntityId> = reference.logs.iter().filter(severe).map(|l| &l.entity).collect();
+        let mut first: BTreeMap<&EntityId, &str> = BTreeMap::new();
+        for line in fault.logs.iter().filter(severe).filter(|l| !wrote.contains(&l.entity)) {
+            first.entry(&line.entity).or_insert(&line.body);
+        }
+        let found = first.into_iter().map(|(machine, body)| {
+            let begin: String = body.chars().take(160).collect();
+            // As sure as nine standard errors.
+            let strength = config.strength(3.0 * config.least_z) * config.device;
+            let finding = Finding::new(machine, FindingKind::Device, strength, begin);
+            Finding { about: "line".to_owned(), signal: Signal::Logs, ..finding }
+        });
+        found.collect()
     }
 
     /// Devices that tell nothing any more while the others of their machine do.
@@ -213,19 +236,18 @@ impl<'a> Fleet<'a> {
                 readings.iter().filter(|r| r.is_of(mechanism) && self.job(r.entity) == Some(*job)).collect()
             };
             let busy = of(UTILISATION);
-            let middle = quantile(&sorted(busy.iter().map(|r| r.is)), 0.5).unwrap_or(0.0);
+            // A hang lasts: what ranks do now tells it, whenever it began.
+            let middle = quantile(&sorted(busy.iter().map(|r| r.lately.0)), 0.5).unwrap_or(0.0);
             let idle: Vec<&&Reading<'_>> = busy
                 .iter()
-                .filter(|r| {
-                    r.last < config.device_free && r.is < config.device_free && r.was >= config.device_busy
-                })
+                .filter(|r| r.lately.1 < config.device_free && r.was >= config.device_busy)
                 .collect();
             let odd = |n: usize, of: usize| n > 0 && count(n) <= config.odd_ranks * count(of);
             if middle >= config.device_busy && odd(idle.len(), busy.len()) {
-                let Some((_, scale)) = peers(busy.iter().map(|r| r.is), config) else { continue };
+                let Some((_, scale)) = peers(busy.iter().map(|r| r.lately.0), config) else { continue };
                 for rank in idle {
                     let statement = format!("{} of {job} idles while the others wait at work", rank.entity);
-                    let strength = config.strength((middle - rank.is) / scale) * config.out_of_step;
+                    let strength = config.strength((middle - rank.lately.1) / scale) * config.out_of_step;
                     let well = !ill.contains(rank.entity);
                     // Nothing tells whether the device or its process stopped; processes stop more often.
                     if well {
@@ -269,26 +291,6 @@ fn peers(values: impl Iterator<Item = f64>, config: &FusionConfig) -> Option<(f6
     let off = sorted(values.iter().map(|v| (v - middle).abs()));
     let scale = 1.4826 * quantile(&off, 0.5)?;
     Some((middle, scale.max(config.relative_floor * middle.abs()).max(f64::MIN_POSITIVE)))
-}
-
-/// Errors of a machine that wrote none before: a kernel does not complain by chance.
-fn first_lines([reference, fault]: [&TelemetryWindow; 2], config: &FusionConfig) -> Vec<Finding> {
-    let severe = |l: &&aiops_core::model::LogRecord| {
-        is_machine(&l.entity) && l.severity >= Some(LogSeverity::Error) && logged(&l.body).is_none()
-    };
-    let wrote: BTreeSet<&EntityId> = reference.logs.iter().filter(severe).map(|l| &l.entity).collect();
-    let mut first: BTreeMap<&EntityId, &str> = BTreeMap::new();
-    for line in fault.logs.iter().filter(severe).filter(|l| !wrote.contains(&l.entity)) {
-        first.entry(&line.entity).or_insert(&line.body);
-    }
-    let found = first.into_iter().map(|(machine, body)| {
-        let begin: String = body.chars().take(160).collect();
-        // As sure as nine standard errors.
-        let strength = config.strength(3.0 * config.least_z) * config.device;
-        let finding = Finding::new(machine, FindingKind::Device, strength, begin);
-        Finding { about: "line".to_owned(), signal: Signal::Logs, ..finding }
-    });
-    found.collect()
 }
 
 fn is_corrected(name: &str) -> bool {
