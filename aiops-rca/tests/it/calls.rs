@@ -227,6 +227,30 @@ fn a_machine_that_is_gone_tells_nothing_because_it_is_gone() {
 }
 
 #[test]
+fn what_several_on_one_machine_have_no_room_for_is_their_machines_disk() {
+    let node = EntityId::new(EntityKind::Node, "node-a");
+    let told = |full: bool, together: bool, both: bool| {
+        let mut world = World::shop();
+        for (copy, on) in
+            [("orders-1", "node-a"), ("inventory-1", if together { "node-a" } else { "node-b" })]
+        {
+            world.node(copy, on);
+        }
+        let (key, shape) = (SeriesKey::new("node_filesystem_avail_bytes"), Shape::LevelShiftDown);
+        world.deviates(&node, key, MetricKind::Gauge, shape, 40, 1.0, if full { 0.0 } else { 1.0 });
+        let line = || vec![seen("log_errors", 5.0, "write of * bytes failed: no space left on device")];
+        let other = if both { line() } else { vec![seen("log_errors", 5.0, "cannot reserve an item")] };
+        let diagnosis = diagnosed(&world, vec![(service("orders"), line()), (service("inventory"), other)]);
+        let h = first(&diagnosis);
+        (h.system.clone(), h.fault, h.mechanism.clone().unwrap_or_default())
+    };
+    assert_eq!(told(true, true, true), (node.clone(), FaultType::ResourceExhaustion, "disk".to_owned()));
+    for (full, together, both) in [(false, true, true), (true, false, true), (true, true, false)] {
+        assert_ne!(told(full, together, both).0, node, "{full} {together} {both}");
+    }
+}
+
+#[test]
 fn a_change_that_is_blamed_can_be_undone_without_seeing_what_it_broke() {
     let mut world = World::shop();
     let mute = service("mute");
@@ -338,4 +362,40 @@ fn that_callers_find_it_failing_is_the_effect_of_what_fails_within_it() {
         first(&diagnosis).confidence.probability()
     };
     assert!(complains(true) < complains(false));
+}
+
+#[test]
+fn a_caller_that_was_set_anew_moments_before_is_the_reason_of_its_own_refusals() {
+    let line = "inventory answered * to request *";
+    let told = |world: &World| {
+        let said = format!("service/orders says: {line}");
+        let suspects = vec![
+            (service("inventory"), vec![seen("call_errors", 5.0, &said)]),
+            (service("orders"), vec![seen("log_errors", 1.0, line)]),
+        ];
+        let diagnosis = diagnosed(world, suspects);
+        let h = first(&diagnosis);
+        (h.system.clone(), h.fault, h.change.is_some())
+    };
+    let changed = |second: i64| {
+        let mut world = World::shop();
+        let change = Change::new("d1", at(second), ChangeKind::ConfigRollout, service("orders"), "version 7");
+        world.changed(change.with_revision(Revision::new(Some("v6".into()), "v7")));
+        world
+    };
+    let accused = (service("inventory"), FaultType::Dependency, false);
+    assert_eq!(told(&World::shop()), accused, "nothing was changed");
+    assert_eq!(told(&changed(38)), (service("orders"), FaultType::Config, true));
+    assert_eq!(told(&changed(-1200)).0, accused.0, "long ago");
+    let mut unwell = changed(38);
+    unwell.slow("inventory", 41);
+    assert_eq!(told(&unwell).0, accused.0, "it is unwell by its own account");
+    // Somebody else is failed as well, and was not changed.
+    let mut others = changed(38);
+    others.calls("worker", "inventory");
+    let key = SeriesKey::new("rate(http_client_requests_total)").with("peer_service", "inventory");
+    let key = key.with("code", "500");
+    let copy = EntityId::instance("worker-1");
+    others.deviates(&copy, key, MetricKind::Rate, Shape::LevelShiftUp, 41, 0.0, 9.0);
+    assert_eq!(told(&others).0, accused.0, "it fails others too");
 }

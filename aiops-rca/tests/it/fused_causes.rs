@@ -201,7 +201,7 @@ fn waiting_for_a_store(seen: bool) -> FusedRanking {
         let p50 = SeriesKey::new("p50(http_server_request_duration_seconds)");
         scene = scene
             .served(caller, 20.0, 20.0)
-            .metric(caller, p50, MetricKind::Quantile, 0.01, 0.0101)
+            .metric(caller, p50, MetricKind::Quantile, 0.01, 0.0095)
             .p95(caller, 0.02, 0.08)
             .calls_take(caller, &store, 0.01, 0.07)
             .spans(caller, millis(20), millis(26));
