@@ -97,6 +97,11 @@ pub(super) fn verdict(scene: &Scene<'_>, claims: &[Claim]) -> Option<Vec<String>
     Some(missing)
 }
 
+/// What to instrument, where the answer is about somebody of whom nothing is seen.
+pub(super) fn of_answer(scene: &Scene<'_>) -> Option<Vec<String>> {
+    (is_blind(scene, &scene.system) && !is_down(scene)).then(|| everything(scene, &scene.system))
+}
+
 /// Whether those who watch over it say that it is not there: then that is why it tells nothing.
 fn is_down(scene: &Scene<'_>) -> bool {
     let group = scene.picture.groups.get(&scene.system).into_iter();

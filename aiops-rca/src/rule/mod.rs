@@ -40,7 +40,7 @@ use claim::Claim;
 use trouble::Trouble;
 
 /// Raised whenever the same case would be told other raw confidences.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///
@@ -150,6 +150,12 @@ impl RuleRca {
         scored.sort_by(|(a, x), (b, y)| {
             b.total_cmp(a).then_with(|| (&x.system, &x.statement).cmp(&(&y.system, &y.statement)))
         });
+        // The first answer may be about another than the first suspect.
+        if let Some((_, first)) = scored.first().filter(|(_, first)| dark.is_none() && first.system != leader)
+        {
+            let trouble = troubles.get(&first.system).unwrap_or(&untroubled);
+            dark = dark::of_answer(&Scene::of(case, picture, config, first.system.clone(), trouble));
+        }
         let status = self.status(&scored, dark);
         let hypotheses = scored.into_iter().map(|(_, h)| h).take(self.config.hypotheses).collect();
         let mut diagnosis = Diagnosis::new(hypotheses);

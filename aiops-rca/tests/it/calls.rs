@@ -211,6 +211,24 @@ fn somebody_of_ours_who_tells_nothing_is_dark_whoever_is_suspected() {
 }
 
 #[test]
+fn an_answer_about_somebody_who_tells_nothing_is_dark_whoever_is_suspected_more() {
+    let mut world = World::shop();
+    let mute = service("mute");
+    world.window.topology.connect(service("orders"), mute.clone(), EdgeKind::Calls);
+    let little =
+        ["cpu rose", "cpu of a copy rose", "cpu of another rose", "cpu rose a little", "cpu is higher"];
+    let busy = little.map(|text| seen("cpu", 0.3, text)).to_vec();
+    let waits = vec![seen("call_time", 1.4, "service/orders says: calls take 80 ms more")];
+    let diagnosis = diagnosed(&world, vec![(service("orders"), busy.clone()), (mute.clone(), waits.clone())]);
+    assert_eq!(first(&diagnosis).system, mute, "{diagnosis:#?}");
+    let DiagnosisStatus::ObservabilityDark { missing } = &diagnosis.status else { panic!("{diagnosis:#?}") };
+    assert!(missing.iter().any(|m| m.contains("service/mute")), "{missing:?}");
+    let diagnosis = diagnosed(&world, vec![(service("orders"), busy), (service("inventory"), waits)]);
+    assert_eq!(first(&diagnosis).system, service("inventory"));
+    assert!(!matches!(diagnosis.status, DiagnosisStatus::ObservabilityDark { .. }), "{diagnosis:#?}");
+}
+
+#[test]
 fn a_machine_that_is_gone_tells_nothing_because_it_is_gone() {
     let told = |up: f64, what: &str| {
         let mut world = World::shop();
