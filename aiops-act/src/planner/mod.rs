@@ -44,8 +44,8 @@ pub struct PlannerConfig {
     /// Shortest time between two actions of one kind on one target; default 5 min.
     #[serde(with = "aiops_core::model::duration")]
     pub cooldown: Duration,
-    /// Risk that is declared for doubtful remedies, however low that of their kind: of a cause that fails a causal test, or that another
-    /// look at the case since the last attempt did not name; and on somebody else than the cause's system, of whom no hypothesis
+    /// Risk that is declared for doubtful remedies, however low that of their kind: of a cause that fails a causal test, or that some
+    /// look at the case since the last attempt did not name first; and on somebody else than the cause's system, of whom no hypothesis
     /// tells. Default medium, so that a person is asked; `low` declares none.
     pub doubtful: Risk,
     /// As whom it proposes.
