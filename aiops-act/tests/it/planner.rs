@@ -603,7 +603,7 @@ fn what_does_not_stand_its_causal_tests_is_for_a_person() {
 }
 
 #[test]
-fn what_another_look_did_not_name_is_for_a_person() {
+fn what_a_look_did_not_name_first_is_for_a_person() {
     let said = |system: &str| {
         let mut cause = cause(FaultType::Unknown, Some(mechanism::LOCK));
         cause.system = EntityId::service(system);
