@@ -98,7 +98,7 @@ impl Scene {
         for (window, long) in [(&mut self.reference, was), (&mut self.fault, is)] {
             let whole = window.range.end().duration_since(window.range.start()).unsigned_abs();
             for i in 0..whole.as_secs() / 10 {
-                let number = self.drawn << 32 | i + 1;
+                let number = (self.drawn << 32) | (i + 1);
                 let start = time::after(window.range.start(), Duration::from_secs(10 * i));
                 let took = long.mul_f64(1.0 + 0.1 * noise(self.drawn, i));
                 let trace = TraceId(u128::from(number));
