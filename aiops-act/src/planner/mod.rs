@@ -18,7 +18,7 @@ use aiops_core::{Case, CasePart, Context, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use self::doubt::doubt;
+use self::doubt::{doubt, doubt_of};
 use self::remedies::{Remedy, remedies};
 use crate::config::require;
 
@@ -44,8 +44,9 @@ pub struct PlannerConfig {
     /// Shortest time between two actions of one kind on one target; default 5 min.
     #[serde(with = "aiops_core::model::duration")]
     pub cooldown: Duration,
-    /// Risk that is declared for remedies of a doubtful cause, however low that of their kind: one that fails a causal test, or that
-    /// another look at the case since the last attempt did not name. Default medium, so that a person is asked; `low` declares none.
+    /// Risk that is declared for doubtful remedies, however low that of their kind: of a cause that fails a causal test, or that some
+    /// look at the case since the last attempt did not name first; and on somebody else than the cause's system, of whom no hypothesis
+    /// tells. Default medium, so that a person is asked; `low` declares none.
     pub doubtful: Risk,
     /// As whom it proposes.
     pub principal: Principal,
@@ -91,7 +92,7 @@ impl Default for PlannerConfig {
 /// attempt. A database is restarted or rolled back only while its replication is healthy. The last machine that is known is never
 /// drained, and users are never throttled as a whole: that turns away whom it should serve.
 ///
-/// Remedies of a doubtful cause ([`PlannerConfig::doubtful`]) are proposed as what a person decides, and [`Proposal::reason`] says why.
+/// Doubtful remedies ([`PlannerConfig::doubtful`]) are proposed as what a person decides, and [`Proposal::reason`] says why.
 #[derive(Debug, Clone, Default)]
 pub struct RemedyPlanner {
     config: PlannerConfig,
@@ -305,12 +306,14 @@ impl Planner for RemedyPlanner {
         let round = case.attempts().count().max(planned.count()) + 1;
         let mut proposals: Vec<Proposal> = Vec::new();
         for cause in diagnosis.hypotheses.iter().filter(|h| h.standing() == Standing::Finding) {
-            let doubt = doubt(case, cause).filter(|_| self.config.doubtful > Risk::Low);
-            let reason = match &doubt {
-                Some(doubt) => format!("{}; a person decides: {doubt}", cause.statement),
-                None => cause.statement.clone(),
-            };
+            let doubtful = doubt(case, cause);
             for mut action in self.remedies(case, cause)? {
+                let doubt = doubtful.clone().or_else(|| doubt_of(case, cause, &action.target));
+                let doubt = doubt.filter(|_| self.config.doubtful > Risk::Low);
+                let reason = match &doubt {
+                    Some(doubt) => format!("{}; a person decides: {doubt}", cause.statement),
+                    None => cause.statement.clone(),
+                };
                 action.raised_risk = doubt.is_some().then_some(self.config.doubtful);
                 let again = |t: &&Action| t.kind() == action.kind() && t.target == action.target;
                 let repeated = tried.iter().any(again)
@@ -327,7 +330,7 @@ impl Planner for RemedyPlanner {
                     action,
                     self.config.principal.clone(),
                     cause.confidence.clone(),
-                    reason.clone(),
+                    reason,
                 );
                 proposals.push(proposal.with_evidence(cause.citations.clone()));
             }

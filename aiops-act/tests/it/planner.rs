@@ -615,7 +615,7 @@ fn what_does_not_stand_its_causal_tests_is_for_a_person() {
 }
 
 #[test]
-fn what_another_look_did_not_name_is_for_a_person() {
+fn what_a_look_did_not_name_first_is_for_a_person() {
     let said = |system: &str| {
         let mut cause = cause(FaultType::Unknown, Some(mechanism::LOCK));
         cause.system = EntityId::service(system);
@@ -641,4 +641,26 @@ fn what_another_look_did_not_name_is_for_a_person() {
     case.act(completed(&action(restart(), orders())));
     case.push(start(), said("gateway"));
     assert_eq!(risk(&case), Risk::Low);
+}
+
+#[test]
+fn what_is_done_to_somebody_of_whom_nothing_is_diagnosed_is_for_a_person() {
+    let gateway = || EntityId::service("gateway");
+    let crowded = || of(gateway(), FaultType::Load, None);
+    let risks = |causes: Vec<Hypothesis>| -> Vec<(String, Risk)> {
+        let copies = vec![desired(gateway(), &[Some(2.0)]), desired(orders(), &[Some(3.0)])];
+        let proposals = plan(&on_machines(causes, copies));
+        let why = "; a person decides: nothing is diagnosed of service/orders itself";
+        assert_eq!(proposals[0].reason.ends_with(why), proposals[0].action.raised_risk.is_some());
+        proposals.iter().map(|p| (p.action.to_string(), p.action.risk())).take(2).collect()
+    };
+    let told = |below: Risk| {
+        vec![
+            ("scale to 4 service/orders".to_owned(), below),
+            ("scale to 3 service/gateway".to_owned(), Risk::Low),
+        ]
+    };
+    assert_eq!(risks(vec![crowded()]), told(Risk::Medium));
+    let suffers = of(orders(), FaultType::ResourceExhaustion, Some("cpu"));
+    assert_eq!(risks(vec![crowded(), suffers]), told(Risk::Low));
 }

@@ -51,7 +51,7 @@ use spans::Operations;
 use summary::Summary;
 
 /// Raised whenever the same telemetry would be given other scores.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -433,7 +433,8 @@ fn unseen(reference: &TelemetryWindow, fault: &TelemetryWindow, calls: &Calls<'_
     unseen
 }
 
-/// What precedes the first onset by more than the guard time is normal, what follows is not.
+/// What precedes the first onset by more than the guard time is normal, what follows is not. What began before enough was recorded
+/// to compare with does not tell the onset, where anything else does and no recording of what is normal was given.
 ///
 /// A suspect cites the anomalies found at itself, else those of the callers its trouble travelled to, else the one that gave
 /// the onset at which before and after were parted.

@@ -45,7 +45,7 @@ const FAILURES: [&str; 22] = [
 ];
 
 /// Words that turn "how much is used" into "how much is left".
-const LEFT: [&str; 7] = ["available", "free", "idle", "remaining", "headroom", "left", "spare"];
+const LEFT: [&str; 8] = ["available", "avail", "free", "idle", "remaining", "headroom", "left", "spare"];
 
 /// In order; the first that matches wins.
 pub(super) fn rules() -> Vec<RoleRule> {

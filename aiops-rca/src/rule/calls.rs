@@ -8,7 +8,7 @@ use crate::fusion::{FindingKind, kind_of};
 use crate::roles::Words;
 
 /// The localiser's word for what callers say of the suspect.
-const ACCUSED: &str = "call_errors";
+pub(super) const ACCUSED: &str = "call_errors";
 
 /// Ways in which a call fails, by the words of programs. First match wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -168,7 +168,8 @@ pub struct RuleRcaConfig {
     pub coincidence: f64,
     /// Factor for transient causes once a restart did not help; default 0.4, 0..=1.
     pub after_restart: f64,
-    /// Factor for a cause once its own remedy did not help; default 0.25, 0..=1.
+    /// Factor for a cause once its own remedy did not help, and for the share of a system whose treatment helped in part; default 0.25,
+    /// 0..=1.
     pub after_remedy: f64,
     /// Raw score below which the answer is inconclusive; default 0.12, 0..=1.
     pub least: f64,

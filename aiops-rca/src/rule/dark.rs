@@ -132,6 +132,11 @@ fn unread_devices(scene: &Scene<'_>) -> Option<Vec<String>> {
     Some(machines.into_iter().map(|m| format!("temperature, clock and errors of the GPUs of {m}")).collect())
 }
 
+/// What to instrument, where the answer is about somebody of whom nothing is seen.
+pub(super) fn of_answer(scene: &Scene<'_>) -> Option<Vec<String>> {
+    (is_blind(scene, &scene.system) && !is_down(scene)).then(|| everything(scene, &scene.system))
+}
+
 /// Whether those who watch over it say that it is not there: then that is why it tells nothing.
 fn is_down(scene: &Scene<'_>) -> bool {
     let group = scene.picture.groups.get(&scene.system).into_iter();

@@ -13,6 +13,7 @@ mod fleet;
 mod mechanisms;
 mod observed;
 mod security;
+mod shares;
 mod trouble;
 mod words;
 
@@ -41,7 +42,7 @@ use claim::Claim;
 use trouble::Trouble;
 
 /// Raised whenever the same case would be told other raw confidences.
-const VERSION: u32 = 4;
+const VERSION: u32 = 6;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///
@@ -117,13 +118,15 @@ impl RuleRca {
             return Ok(dark::nothing(case, "no telemetry was read"));
         };
         let picture = Picture::of(window, case.anomalies(), &self.roles, &self.config.symptoms);
-        let suspects = self.suspects(case, &picture);
+        let troubles = self.troubles(case);
+        let untroubled = Trouble::default();
+        let (config, picture) = (&self.config, &picture);
+        let look = shares::Look { case, picture, troubles: &troubles, untroubled: &untroubled, config };
+        let suspects = shares::excuse(shares::pool(self.suspects(case, picture), look), look);
         let Some((leader, _)) = suspects.first() else {
             return Ok(dark::nothing(case, "no suspect was found"));
         };
         let leader = leader.clone();
-        let troubles = self.troubles(case);
-        let untroubled = Trouble::default();
         let mut scored: Vec<(f64, Hypothesis)> = Vec::new();
         let (mut nulls, mut dark) = (Vec::new(), None);
         let mut unseen = dark::unseen(case, window);
@@ -133,7 +136,7 @@ impl RuleRca {
         });
         for (system, share) in suspects {
             let trouble = troubles.get(&system).unwrap_or(&untroubled);
-            let scene = Scene::of(case, &picture, &self.config, system.clone(), trouble);
+            let scene = Scene::of(case, picture, &self.config, system.clone(), trouble);
             let (claims, found_nothing) = scene.claims();
             if system == leader {
                 nulls.extend(found_nothing);
@@ -149,6 +152,12 @@ impl RuleRca {
         scored.sort_by(|(a, x), (b, y)| {
             b.total_cmp(a).then_with(|| (&x.system, &x.statement).cmp(&(&y.system, &y.statement)))
         });
+        // The first answer may be about another than the first suspect.
+        if let Some((_, first)) = scored.first().filter(|(_, first)| dark.is_none() && first.system != leader)
+        {
+            let trouble = troubles.get(&first.system).unwrap_or(&untroubled);
+            dark = dark::of_answer(&Scene::of(case, picture, config, first.system.clone(), trouble));
+        }
         let status = self.status(&scored, dark);
         let hypotheses = scored.into_iter().map(|(_, h)| h).take(self.config.hypotheses).collect();
         let mut diagnosis = Diagnosis::new(hypotheses);
@@ -158,7 +167,7 @@ impl RuleRca {
         if !unseen.iter().any(|u| u.starts_with("changes ")) {
             nulls.extend(changes::null_findings(
                 case,
-                &picture,
+                picture,
                 &leader,
                 troubles.get(&leader).unwrap_or(&untroubled),
                 &self.config.changes,
@@ -166,21 +175,27 @@ impl RuleRca {
         } else {
             nulls.push(null("changes were not looked at"));
         }
-        nulls.extend(mechanisms::null_findings(&picture, &leader));
+        nulls.extend(mechanisms::null_findings(picture, &leader));
         diagnosis.null_findings = nulls;
         diagnosis.unseen = unseen;
         Ok(diagnosis)
     }
 
-    /// Services of the first suspects, with their share of the suspicion; a part stands for its service.
+    /// Services of the first suspects, with their share of the suspicion; a part stands for its service, and of whom a treatment helped
+    /// in part less is left.
     fn suspects(&self, case: &Case, picture: &Picture<'_>) -> Vec<(EntityId, f64)> {
         let ranked = case.ranking().map(|r| r.suspects.as_slice()).unwrap_or_default();
+        let treated = shares::treated(case, picture);
         let mut scores: Vec<(EntityId, f64)> = Vec::new();
         for Suspect { entity, score, .. } in ranked {
             let whole = picture.whole(entity);
             if score.is_finite() && *score > 0.0 && !scores.iter().any(|(known, _)| *known == whole) {
-                scores.push((whole, score.powf(self.config.sharpness)));
+                let left = if treated.contains(&whole) { self.config.after_remedy } else { 1.0 };
+                scores.push((whole, left * score.powf(self.config.sharpness)));
             }
+        }
+        if !treated.is_empty() {
+            scores.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         }
         let sum: f64 = scores.iter().map(|(_, s)| s).sum();
         scores.truncate(self.config.suspects);

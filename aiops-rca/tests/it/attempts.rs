@@ -1,9 +1,9 @@
 use aiops_core::action::{
-    Action, ActionOutcome, BlastRadius, Fence, IdempotencyKey, Operation, ReceiptRecord, Share,
+    Action, ActionOutcome, BlastRadius, Fence, IdempotencyKey, Operation, ReceiptRecord, RollbackPlan, Share,
 };
 use aiops_core::model::{
     CausalGround, CausalStanding, Change, ChangeKind, EntityId, EvidenceKind, FaultType, MetricKind,
-    Recovery, RecoveryReport, SeriesKey, Shape,
+    Observation, Ranking, Recovery, RecoveryReport, SeriesKey, Shape, Signal, SignalCheck, Suspect,
 };
 use aiops_core::{Case, CasePart};
 
@@ -148,4 +148,57 @@ fn a_case_opened_too_early_still_finds_the_roll_out() {
     let diagnosis = rca().analyze(&case).unwrap();
     let change = diagnosis.hypotheses.first().and_then(|h| h.change.as_ref()).map(|c| c.0.as_str());
     assert_eq!(change, Some("deploy-1"), "{diagnosis:#?}");
+}
+
+/// What is said of inventory after orders, the more suspected of the two, was treated.
+fn after_treating_orders(treatment: &[(Action, &[Recovery])]) -> f64 {
+    let mut case = World::shop().detected();
+    let suspect = |name: &str, aspect: &str, strength: f64| {
+        let mut suspect = Suspect::new(service(name), strength);
+        let seen = Observation::new(Signal::Logs, aspect, strength, "out of order").since(at(40));
+        suspect.observations = vec![seen];
+        suspect
+    };
+    for (action, checks) in treatment {
+        let mut receipt = receipt(restart(), service("orders"));
+        receipt.action = action.clone();
+        case.act(receipt);
+        let check = |(i, recovery): (usize, &Recovery)| SignalCheck {
+            entity: service("gateway"),
+            what: i.to_string(),
+            recovery: *recovery,
+            detail: String::new(),
+        };
+        let checks = checks.iter().enumerate().map(check).collect();
+        case.push(at(90), CasePart::Verified(RecoveryReport::from_checks(at(90), checks)));
+    }
+    let suspects = vec![suspect("orders", "log_errors", 5.0), suspect("inventory", "log_errors", 4.5)];
+    case.localize(at(90), Ranking::new(suspects));
+    let diagnosis = rca().analyze(&case).unwrap();
+    let said = diagnosis.hypotheses.iter().filter(|h| h.system == service("inventory"));
+    said.map(|h| h.confidence.probability()).fold(0.0, f64::max)
+}
+
+#[test]
+fn of_whom_a_treatment_helped_in_part_less_is_left() {
+    use Recovery::{NotRecovered, Recovered};
+    let restarted = receipt(restart(), service("orders")).action;
+    let untreated = after_treating_orders(&[]);
+    let share = |treatment: &[(Action, &[Recovery])]| after_treating_orders(treatment) / untreated;
+    assert!(share(&[(restarted.clone(), &[Recovered, NotRecovered])]) > 1.4, "some is back");
+    for checks in [&[NotRecovered, NotRecovered][..], &[Recovered, Recovered][..], &[][..]] {
+        let share = share(&[(restarted.clone(), checks)]);
+        assert!((share - 1.0).abs() < 1e-9, "{checks:?}: {share}");
+    }
+    // What was undone treats nobody.
+    let to = |to: &str| Operation::Rollback { to: to.to_owned() };
+    let back = RollbackPlan::Operation(Box::new(to("r2")));
+    let mut rolled_back = restarted.clone();
+    (rolled_back.operation, rolled_back.rollback) = (to("r1"), back);
+    let mut forward = restarted;
+    forward.operation = to("r2");
+    let part: &[Recovery] = &[Recovered, NotRecovered];
+    assert!(share(&[(rolled_back.clone(), part)]) > 1.4);
+    let undone = share(&[(rolled_back, part), (forward, &[])]);
+    assert!((undone - 1.0).abs() < 1e-9, "{undone}");
 }

@@ -211,6 +211,24 @@ fn somebody_of_ours_who_tells_nothing_is_dark_whoever_is_suspected() {
 }
 
 #[test]
+fn an_answer_about_somebody_who_tells_nothing_is_dark_whoever_is_suspected_more() {
+    let mut world = World::shop();
+    let mute = service("mute");
+    world.window.topology.connect(service("orders"), mute.clone(), EdgeKind::Calls);
+    let little =
+        ["cpu rose", "cpu of a copy rose", "cpu of another rose", "cpu rose a little", "cpu is higher"];
+    let busy = little.map(|text| seen("cpu", 0.3, text)).to_vec();
+    let waits = vec![seen("call_time", 1.4, "service/orders says: calls take 80 ms more")];
+    let diagnosis = diagnosed(&world, vec![(service("orders"), busy.clone()), (mute.clone(), waits.clone())]);
+    assert_eq!(first(&diagnosis).system, mute, "{diagnosis:#?}");
+    let DiagnosisStatus::ObservabilityDark { missing } = &diagnosis.status else { panic!("{diagnosis:#?}") };
+    assert!(missing.iter().any(|m| m.contains("service/mute")), "{missing:?}");
+    let diagnosis = diagnosed(&world, vec![(service("orders"), busy), (service("inventory"), waits)]);
+    assert_eq!(first(&diagnosis).system, service("inventory"));
+    assert!(!matches!(diagnosis.status, DiagnosisStatus::ObservabilityDark { .. }), "{diagnosis:#?}");
+}
+
+#[test]
 fn a_machine_that_is_gone_tells_nothing_because_it_is_gone() {
     let told = |up: f64, what: &str| {
         let mut world = World::shop();
@@ -223,6 +241,30 @@ fn a_machine_that_is_gone_tells_nothing_because_it_is_gone() {
     assert_eq!((gone.status.clone(), first(&gone).fault), (DiagnosisStatus::Diagnosed, FaultType::Hardware));
     for dark in [told(0.5, "up"), told(0.0, "kube_node_spec_pods")] {
         assert!(matches!(dark.status, DiagnosisStatus::ObservabilityDark { .. }), "{dark:#?}");
+    }
+}
+
+#[test]
+fn what_several_on_one_machine_have_no_room_for_is_their_machines_disk() {
+    let node = EntityId::new(EntityKind::Node, "node-a");
+    let told = |full: bool, together: bool, both: bool| {
+        let mut world = World::shop();
+        for (copy, on) in
+            [("orders-1", "node-a"), ("inventory-1", if together { "node-a" } else { "node-b" })]
+        {
+            world.node(copy, on);
+        }
+        let (key, shape) = (SeriesKey::new("node_filesystem_avail_bytes"), Shape::LevelShiftDown);
+        world.deviates(&node, key, MetricKind::Gauge, shape, 40, 1.0, if full { 0.0 } else { 1.0 });
+        let line = || vec![seen("log_errors", 5.0, "write of * bytes failed: no space left on device")];
+        let other = if both { line() } else { vec![seen("log_errors", 5.0, "cannot reserve an item")] };
+        let diagnosis = diagnosed(&world, vec![(service("orders"), line()), (service("inventory"), other)]);
+        let h = first(&diagnosis);
+        (h.system.clone(), h.fault, h.mechanism.clone().unwrap_or_default())
+    };
+    assert_eq!(told(true, true, true), (node.clone(), FaultType::ResourceExhaustion, "disk".to_owned()));
+    for (full, together, both) in [(false, true, true), (true, false, true), (true, true, false)] {
+        assert_ne!(told(full, together, both).0, node, "{full} {together} {both}");
     }
 }
 
@@ -338,4 +380,40 @@ fn that_callers_find_it_failing_is_the_effect_of_what_fails_within_it() {
         first(&diagnosis).confidence.probability()
     };
     assert!(complains(true) < complains(false));
+}
+
+#[test]
+fn a_caller_that_was_set_anew_moments_before_is_the_reason_of_its_own_refusals() {
+    let line = "inventory answered * to request *";
+    let told = |world: &World| {
+        let said = format!("service/orders says: {line}");
+        let suspects = vec![
+            (service("inventory"), vec![seen("call_errors", 5.0, &said)]),
+            (service("orders"), vec![seen("log_errors", 1.0, line)]),
+        ];
+        let diagnosis = diagnosed(world, suspects);
+        let h = first(&diagnosis);
+        (h.system.clone(), h.fault, h.change.is_some())
+    };
+    let changed = |second: i64| {
+        let mut world = World::shop();
+        let change = Change::new("d1", at(second), ChangeKind::ConfigRollout, service("orders"), "version 7");
+        world.changed(change.with_revision(Revision::new(Some("v6".into()), "v7")));
+        world
+    };
+    let accused = (service("inventory"), FaultType::Dependency, false);
+    assert_eq!(told(&World::shop()), accused, "nothing was changed");
+    assert_eq!(told(&changed(38)), (service("orders"), FaultType::Config, true));
+    assert_eq!(told(&changed(-1200)).0, accused.0, "long ago");
+    let mut unwell = changed(38);
+    unwell.slow("inventory", 41);
+    assert_eq!(told(&unwell).0, accused.0, "it is unwell by its own account");
+    // Somebody else is failed as well, and was not changed.
+    let mut others = changed(38);
+    others.calls("worker", "inventory");
+    let key = SeriesKey::new("rate(http_client_requests_total)").with("peer_service", "inventory");
+    let key = key.with("code", "500");
+    let copy = EntityId::instance("worker-1");
+    others.deviates(&copy, key, MetricKind::Rate, Shape::LevelShiftUp, 41, 0.0, 9.0);
+    assert_eq!(told(&others).0, accused.0, "it fails others too");
 }

@@ -105,7 +105,7 @@ impl Scene {
         for (window, long) in [(&mut self.reference, was), (&mut self.fault, is)] {
             let whole = window.range.end().duration_since(window.range.start()).unsigned_abs();
             for i in 0..whole.as_secs() / 10 {
-                let number = self.drawn << 32 | i + 1;
+                let number = (self.drawn << 32) | (i + 1);
                 let start = time::after(window.range.start(), Duration::from_secs(10 * i));
                 let took = long.mul_f64(1.0 + 0.1 * noise(self.drawn, i));
                 let trace = TraceId(u128::from(number));
@@ -215,7 +215,7 @@ fn waiting_for_a_store(seen: bool) -> FusedRanking {
         let p50 = SeriesKey::new("p50(http_server_request_duration_seconds)");
         scene = scene
             .served(caller, 20.0, 20.0)
-            .metric(caller, p50, MetricKind::Quantile, 0.01, 0.0101)
+            .metric(caller, p50, MetricKind::Quantile, 0.01, 0.0095)
             .p95(caller, 0.02, 0.08)
             .calls_take(caller, &store, 0.01, 0.07)
             .spans(caller, millis(20), millis(26));

@@ -18,6 +18,7 @@ fn names_of_the_field_have_the_role_the_field_gives_them() {
         ("rate(app_errors_total)", Rate, Errors, None, Polarity::HigherIsWorse),
         ("process_resident_memory_bytes", Gauge, Resource, Some("memory"), Polarity::HigherIsWorse),
         ("node_memory_MemAvailable_bytes", Gauge, Resource, Some("memory"), Polarity::LowerIsWorse),
+        ("node_filesystem_avail_bytes", Gauge, Resource, Some("disk"), Polarity::LowerIsWorse),
         ("jvm_memory_pool_bytes_used", Gauge, Resource, Some("memory"), Polarity::HigherIsWorse),
         ("rate(process_cpu_seconds_total)", Rate, Resource, Some("cpu"), Polarity::HigherIsWorse),
         ("process_open_fds", Gauge, Resource, Some("file descriptors"), Polarity::HigherIsWorse),

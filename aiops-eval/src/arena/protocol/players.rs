@@ -9,13 +9,14 @@ use aiops_act::guards::{
 use aiops_act::{
     LivenessCheck, PlannerConfig, RemedyPlanner, TelemetryVerifier, TrafficCheck, VerifierConfig,
 };
+use aiops_compact::deviation::{DeviationConfig, DeviationOptions};
 use aiops_core::action::{ActionKind, Mode};
 use aiops_core::fake::InMemoryJournal;
 use aiops_core::guard::{ChainConfig, GuardChain};
 use aiops_core::model::{Direction, EntityKind, FetchRequest, FittedHash, Signal, TimeRange};
 use aiops_core::pipeline::{Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Fit, TelemetrySource};
-use aiops_core::{Context, Result};
+use aiops_core::{Context, Error, ErrorKind, Result};
 use aiops_detect::sli::{ErrorRatio, SliSource};
 use aiops_detect::{RollingDetector, RollingFit};
 use aiops_rca::{Calibrator, FusedLocalizer, RuleRca};
@@ -79,7 +80,7 @@ impl Player {
         let healthy = FetchRequest::new(TimeRange::ending_at(ctx.now(), Duration::from_secs(2400)))
             .with_signals(Signal::Metrics.into());
         let history = source()?.fetch(&healthy, ctx).await?;
-        let detector = RollingDetector::new(RollingFit::default().fit(&history)?)?;
+        let detector = RollingDetector::new(RollingFit::new(deviation()?).fit(&history)?)?;
         let observed = Pipeline::builder().source(source()?).detector(detector);
         let config = looking(world);
         let everything = AllowList::new(allowed(&ALL)?)?;
@@ -135,6 +136,16 @@ impl Player {
     }
 }
 
+/// Least scale of a ratio. Next to none of the requests fail here, and a percent more is what users feel and objectives are about: at the
+/// default of a percentage point, made for utilisations and hit ratios, four and a half in a hundred would have to.
+const RATIO_FLOOR: f64 = 0.002;
+
+fn deviation() -> Result<DeviationConfig> {
+    let options = DeviationOptions { ratio_floor: RATIO_FLOOR, ..DeviationOptions::default() };
+    let invalid = |e: aiops_compact::ConfigError| Error::new(ErrorKind::Invalid, e.to_string());
+    DeviationConfig::try_from(options).map_err(invalid)
+}
+
 /// The guards of the default pipeline, in mode `Auto`.
 fn guards(on_call: OnCall) -> Result<GuardChain> {
     GuardChain::builder(InMemoryJournal::new())
@@ -163,7 +174,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(480);
 /// Settings of a player, as they stand in a run's hash.
 pub(super) fn declared(source: &ArenaSource) -> String {
     let signals = source.capability().signals;
-    format!("{:?} {:?} {:?} {RADIUS:?} {signals:?}", planning(), verification(), looking(source.world()))
+    format!(
+        "{:?} {:?} {:?} {RADIUS:?} {signals:?} {RATIO_FLOOR}",
+        planning(),
+        verification(),
+        looking(source.world())
+    )
 }
 
 fn planning() -> PlannerConfig {
