@@ -68,6 +68,19 @@ pub enum Users {
     Steps,
     /// Wait for GPUs: an answer is the beginning of a job, and a job that is lost has failed.
     Waits,
+    /// Send requests to the real processes of the example system, whose own criterion holds.
+    Live,
+}
+
+impl Users {
+    /// With fewer failures (a share) and a lower 95th percentile (s) users of the example system are well, as it says itself.
+    const LIVE_BELOW: (f64, f64) = (0.02, 0.25);
+
+    /// The same as text, for the hash of real runs.
+    #[cfg(feature = "live")]
+    pub(crate) fn live_thresholds() -> String {
+        format!("{:?}", Self::LIVE_BELOW)
+    }
 }
 
 /// More failures than before with which users are still well, as a share; times slower; and s slower beside that, in the order
@@ -112,6 +125,10 @@ impl Health {
     pub fn is_well(&self) -> bool {
         let [requests, steps, waits] = SLACK;
         let slack = match self.users {
+            Users::Live => {
+                let (failed, p95) = Users::LIVE_BELOW;
+                return self.requests > 0 && self.failed < failed && self.p95 < p95;
+            }
             Users::Requests => requests,
             Users::Steps => steps,
             Users::Waits => waits,
@@ -236,6 +253,11 @@ impl Layout {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Name of the fault; `None` without one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.fault.as_ref().map(|(id, ..)| id.as_str())
     }
 
     /// What a good operator does about the fault; `None` without one.
@@ -402,7 +424,7 @@ impl Layout {
 }
 
 /// Leaves the telemetry out of `cases`; returns a hash over it.
-fn strip(cases: &mut [Case]) -> Result<String> {
+pub(crate) fn strip(cases: &mut [Case]) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
     for case in cases.iter_mut() {
         let mut slim = Case::open(case.id().clone(), case.opened_at(), case.mode());

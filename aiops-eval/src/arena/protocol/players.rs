@@ -15,7 +15,7 @@ use aiops_core::guard::{ChainConfig, GuardChain};
 use aiops_core::model::{Direction, EntityKind, FetchRequest, FittedHash, Signal, TimeRange};
 use aiops_core::pipeline::{Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Fit, TelemetrySource};
-use aiops_core::{Context, Result};
+use aiops_core::{Context, Error, ErrorKind, Result};
 use aiops_detect::sli::{ErrorRatio, SliSource};
 use aiops_detect::{RollingDetector, RollingFit};
 use aiops_rca::{Calibrator, FusedLocalizer, RuleRca};
@@ -45,6 +45,8 @@ pub enum Player {
     Informed,
     /// A cheat.
     Cheat(Cheat),
+    /// The pipeline of the self-healing example, against real processes.
+    Live,
 }
 
 impl std::fmt::Display for Player {
@@ -54,6 +56,7 @@ impl std::fmt::Display for Player {
             Self::Located => f.write_str("default pipeline told where (an upper bound, no score)"),
             Self::Informed => f.write_str("default pipeline told the truth (an upper bound, no score)"),
             Self::Cheat(cheat) => cheat.fmt(f),
+            Self::Live => f.write_str("self-healing example, on real processes"),
         }
     }
 }
@@ -114,6 +117,7 @@ impl Player {
                 .verifier(TelemetryVerifier::new(source()?, verification())?)
                 .config(config)
                 .build(),
+            Self::Live => Err(Error::new(ErrorKind::Unsupported, "real processes are not simulated")),
             Self::Cheat(cheat) => {
                 let chain = GuardChain::builder(InMemoryJournal::new())
                     .guard(everything)
