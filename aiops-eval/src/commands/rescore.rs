@@ -54,7 +54,10 @@ impl Rescore {
             runs.push(Run { header, scores, records });
         }
         let first = runs.first().ok_or("no records")?;
-        if runs.iter().any(|r| r.header.arena != first.header.arena || r.header.declared != first.header.declared) {
+        if runs
+            .iter()
+            .any(|r| r.header.arena != first.header.arena || r.header.declared != first.header.declared)
+        {
             return Err("the runs are of different settings or arenas".to_owned());
         }
         let players = by_player(&runs)?;

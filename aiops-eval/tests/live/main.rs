@@ -24,15 +24,24 @@ fn main() -> ExitCode {
 
 fn live() -> Result<(), Failed> {
     let folder = tempfile::tempdir()?;
-    let config =
-        RunConfig { of_each: 1, nulls: 0, only: Some(FAULT.to_owned()), first_seed: 45_000, ..RunConfig::default() };
+    let config = RunConfig {
+        of_each: 1,
+        nulls: 0,
+        only: Some(FAULT.to_owned()),
+        first_seed: 45_000,
+        ..RunConfig::default()
+    };
     let (table, scores) = game_day(&config, Some(folder.path()), |_, _| {})?;
     let one = &scores[0];
     let told = report::episodes(&scores);
     assert_eq!((scores.len(), table.player, one.fault.as_deref()), (1, Player::Live, Some(FAULT)), "{told}");
     assert!(one.detected && one.recovered, "{told}");
     assert!(one.actions >= 1 && one.unsafe_actions == 0, "{told}");
-    assert_eq!((table.by_gold.len(), table.false_alarms.of), (0, 0), "nobody knows the class, and it is no null");
+    assert_eq!(
+        (table.by_gold.len(), table.false_alarms.of),
+        (0, 0),
+        "nobody knows the class, and it is no null"
+    );
     assert_eq!(table.by_fault[FAULT].recovery.hits, 1);
 
     // From the record alone, to the last bit, and nobody can change it.

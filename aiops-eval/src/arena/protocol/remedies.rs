@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use aiops_core::action::ActionKind;
-use aiops_core::model::{EntityId, EntityKind};
+use aiops_core::model::{EntityId, EntityKind, FaultType};
 use serde::{Deserialize, Serialize};
 
 use super::RunConfig;
@@ -93,7 +93,7 @@ fn tried(layout: &Layout, injection: &Injection) -> Result<Remedies, EvalError> 
         found.listed.entry(named(actions)).or_default().add(healed);
     }
     if injection.duty == Duty::AskAPerson {
-        for action in injection.roots.iter().flat_map(common) {
+        for action in injection.roots.iter().flat_map(|root| common(root, &injection.types)) {
             // What cannot be done at all does not heal.
             let healed = layout.attempt(std::slice::from_ref(&action)).is_ok_and(|r| r.is_healed());
             found.unlisted.entry(named(&[action])).or_default().add(healed);
@@ -109,11 +109,14 @@ fn named(actions: &[RightAction]) -> String {
 }
 
 /// What one would try on `target` without asking a person. What takes a machine away is a person's in any case; and what one goes back
-/// to has to be known, which it is where a roll-out was told.
-fn common(target: &EntityId) -> Vec<RightAction> {
+/// to has to be known, which it is where a roll-out was told. More copies are tried on load alone: a leak they only put off.
+fn common(target: &EntityId, types: &[FaultType]) -> Vec<RightAction> {
     let kinds: &[ActionKind] = match target.kind() {
+        EntityKind::Service | EntityKind::Job | EntityKind::Database if types.contains(&FaultType::Load) => {
+            &[ActionKind::RollingRestart, ActionKind::Concurrency, ActionKind::Scale]
+        }
         EntityKind::Service | EntityKind::Job | EntityKind::Database => {
-            &[ActionKind::RollingRestart, ActionKind::Scale, ActionKind::Concurrency]
+            &[ActionKind::RollingRestart, ActionKind::Concurrency]
         }
         EntityKind::Cache => &[ActionKind::RollingRestart, ActionKind::CachePurge],
         EntityKind::Tenant => &[ActionKind::Throttle],
@@ -150,5 +153,9 @@ pub fn text(truths: &Truths) -> String {
         );
     }
     let bad = truths.values().filter(|r| !r.holds(TRUE_IN)).count();
-    out + &format!("\n{bad} of {} truths do not hold in at least {:.0} % of episodes.\n", truths.len(), 100.0 * TRUE_IN)
+    out + &format!(
+        "\n{bad} of {} truths do not hold in at least {:.0} % of episodes.\n",
+        truths.len(),
+        100.0 * TRUE_IN
+    )
 }

@@ -102,7 +102,8 @@ fn operation(kind: ActionKind, revision: Option<String>) -> Result<Operation> {
         ActionKind::Drain => Operation::Drain,
         ActionKind::CachePurge => Operation::CachePurge,
         ActionKind::LogRotation => Operation::LogRotation,
-        ActionKind::Throttle => Operation::Throttle { to: Share::new(0.2)? },
+        // Whoever sends thirty or sixty times as much as before is left about as much as before.
+        ActionKind::Throttle => Operation::Throttle { to: Share::new(0.02)? },
         ActionKind::Concurrency => Operation::Concurrency { limit: 16 },
         _ => return Err(missing("operation of this kind")),
     })

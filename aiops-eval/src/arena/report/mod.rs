@@ -80,7 +80,8 @@ fn of_player(out: &mut String, t: &Table) {
         }
     }
     if !t.by_fault.is_empty() {
-        heading(out, "fault (all gold classes)");
+        let heads = if t.by_gold.is_empty() { "fault" } else { "fault (all gold classes)" };
+        heading(out, heads);
         for (fault, axes) in &t.by_fault {
             row(out, fault, axes);
         }

@@ -145,7 +145,13 @@ mod tests {
 
     fn run(player: Player, hits: u64) -> Table {
         let share = Share { hits, of: 10 };
-        let axes = Axes { detection: share, localisation: share, recovery: share, mitigation: share, ..Axes::default() };
+        let axes = Axes {
+            detection: share,
+            localisation: share,
+            recovery: share,
+            mitigation: share,
+            ..Axes::default()
+        };
         let mut t = table(player, "0123456789abcdef0123", &[]);
         t.by_gold.insert(Gold::GenuineDiagnosable, axes.clone());
         t.by_family.insert(Family::Code, axes.clone());
@@ -158,7 +164,8 @@ mod tests {
     fn assert_well_formed(html: &str) {
         let mut open = Vec::new();
         for tag in html.split('<').skip(1).filter_map(|t| t.split_once('>')).map(|t| t.0) {
-            let name = tag.split(|c: char| c.is_whitespace()).next().unwrap_or_default().trim_end_matches('/');
+            let name =
+                tag.split(|c: char| c.is_whitespace()).next().unwrap_or_default().trim_end_matches('/');
             match name.strip_prefix('/') {
                 Some(closed) => assert_eq!(open.pop(), Some(closed), "in {tag}"),
                 None if tag.ends_with('/') || ["!doctype", "meta"].contains(&name) => {}
@@ -177,8 +184,14 @@ mod tests {
         let told = Told { tables: &tables, gamed: &gamed, reliability: Some(&kept), audit: None };
         let page = html(&told);
         assert_well_formed(&page);
-        assert_eq!(page.matches("<svg").count(), 2 + 2 + 1 + 1, "axes and classes of two players, cheats, a curve");
-        assert!(page.contains("code-&lt;slow&gt;") && page.contains("8/10") && page.contains("<th>player</th>"));
+        assert_eq!(
+            page.matches("<svg").count(),
+            2 + 2 + 1 + 1,
+            "axes and classes of two players, cheats, a curve"
+        );
+        assert!(
+            page.contains("code-&lt;slow&gt;") && page.contains("8/10") && page.contains("<th>player</th>")
+        );
         assert!(page.contains("Every cheat is below"));
         let text = markdown(&told);
         assert!(text.contains("| default pipeline | 80.0 % (8/10; 49–94)"), "{text}");

@@ -40,7 +40,11 @@ fn interval(svg: &mut String, share: Share, (x, y, width): (f64, f64, f64), colo
     }
     let (low, high) = share.wilson();
     line(svg, (x + width * low, y), (x + width * high, y), colour, 2.0);
-    let _ = writeln!(svg, "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>", x + width * share.value());
+    let _ = writeln!(
+        svg,
+        "<circle cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4\" fill=\"{colour}\"/>",
+        x + width * share.value()
+    );
 }
 
 /// A bar an axis, with whiskers, and a mark at what is asked where `asked`.
@@ -102,7 +106,11 @@ pub(super) fn cheats(gamed: &[Gamed]) -> String {
         return String::new();
     }
     const WIDTH: f64 = 400.0;
-    let mut svg = begin("every axis that a cheat games: the cheat (red) and the default pipeline (blue)", 720, 40 + 26 * gamed.len());
+    let mut svg = begin(
+        "every axis that a cheat games: the cheat (red) and the default pipeline (blue)",
+        720,
+        40 + 26 * gamed.len(),
+    );
     for (i, g) in gamed.iter().enumerate() {
         let y = 38.0 + 26.0 * i as f64;
         label(&mut svg, 0.0, y + 4.0, &format!("{}, {}", g.cheat, g.axis));
