@@ -137,6 +137,27 @@ pub enum EvalError {
     /// A detector's configuration is out of range.
     #[error("a detector's configuration is not allowed")]
     Detector(#[from] aiops_compact::ConfigError),
+    /// A run on real processes did not come to its end.
+    #[error("{what} on real processes failed")]
+    Live {
+        /// Which.
+        what: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The shipped calibration is of other rules, or of another arena.
+    #[error(
+        "the shipped calibration is stale: it was fitted with {what} {fitted}, and these are {present}; fit it again with \
+         scripts/arena_calibrate.sh, give another one (--calibration), or let every action wait for a person (--uncalibrated)"
+    )]
+    Stale {
+        /// What differs: rules or arena.
+        what: &'static str,
+        /// What it was fitted with.
+        fitted: String,
+        /// What is there now.
+        present: String,
+    },
     /// Detection on the recording failed.
     #[error("the telemetry cannot be judged")]
     Judge(#[from] aiops_core::Error),

@@ -15,6 +15,8 @@
 //! | [`cheats`] | pipelines that cheat, to show that it does not pay |
 //! | `informed` | the pipeline told the truth: the upper bound of what lies behind the diagnosis |
 //! | [`verdict`] | whether it does |
+//! | [`shipped`] | the calibration of the default pipeline |
+//! | [`report`] | tables, and the results page |
 //! | `live` (feature `live`) | the same against real processes |
 //!
 //! What a pipeline can read depends on a fault by its physical effects alone.
@@ -29,6 +31,7 @@ pub mod kpi;
 pub mod live;
 pub mod protocol;
 pub mod report;
+pub mod shipped;
 pub mod sim;
 pub(crate) mod telemetry;
 pub mod trajectory;
@@ -47,7 +50,7 @@ use crate::EvalError;
 use faults::{Fault, Site, catalogue, system_for};
 
 /// Version of the simulator and the protocol, for people. The [`arena_hash`] tells them apart by what they do.
-pub const ARENA_VERSION: &str = "2";
+pub const ARENA_VERSION: &str = "3";
 
 /// BLAKE3 over the version, the thresholds of gold-signal classes and scores, what every fault of the catalogue does to three
 /// systems, and what two systems and a fleet of GPUs tell in five minutes: any change of the arena that could change a score changes

@@ -443,14 +443,10 @@ impl State {
                 sim.cure(place, kind);
                 wait = Duration::from_secs(60);
             }
-            (Operation::Custom { name, .. }, Place::Service(s)) if name == SILENCE => {
-                let _ = s;
-                sim.begin_condition(Condition {
-                    on: place,
-                    does: Trouble::Dark,
-                    cures: Vec::new(),
-                    until: None,
-                });
+            // By what ends it, it is told from a collector that was lost: somebody did it.
+            (Operation::Custom { name, .. }, Place::Service(_)) if name == SILENCE => {
+                let cures = vec![ActionKind::Custom];
+                sim.begin_condition(Condition { on: place, does: Trouble::Dark, cures, until: None });
             }
             (Operation::Custom { name, .. }, Place::Service(s)) if name == DELETE => sim.scale(s, 0, "aiops"),
             (Operation::Custom { .. }, _) => sim.cure(place, kind),

@@ -7,9 +7,13 @@ use aiops_eval::arena::audit::audit;
 use aiops_eval::arena::cheats::Cheat;
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
+use aiops_eval::arena::protocol::remedies::{TRUE_IN, remedies, text as remedy_text};
 use aiops_eval::arena::protocol::run::Plan;
-use aiops_eval::arena::protocol::score::Table;
-use aiops_eval::arena::{measure, report, verdict};
+use aiops_eval::arena::protocol::score::{Table, answers};
+use aiops_eval::arena::report::Told;
+use aiops_eval::arena::{measure, report, shipped, verdict};
+use aiops_eval::localise::Calibration;
+use aiops_rca::Calibrator;
 use clap::{Args, ValueEnum};
 
 use super::{print, progress, settings};
@@ -85,10 +89,14 @@ pub(crate) struct Arena {
     /// Folder for the records; of several players, a folder each within it.
     #[arg(long)]
     out: Option<PathBuf>,
-    /// Calibration of confidences, as `rescore --calibrate` fits it on records of other seeds.
-    #[arg(long)]
+    /// Calibration of confidences, as `rescore --calibrate` fits it on records of other seeds. Default: the one that is shipped, which is
+    /// refused when it was fitted on other rules or in another arena.
+    #[arg(long, conflicts_with = "uncalibrated")]
     calibration: Option<PathBuf>,
-    /// Folder for the results page, `arena.md` and `arena.html`.
+    /// Mark every confidence as uncalibrated: every action waits for a person.
+    #[arg(long)]
+    uncalibrated: bool,
+    /// Folder for the results page, `arena.md` and `arena.html` with plots; it takes the leak audit of the same episodes along.
     #[arg(long)]
     page: Option<PathBuf>,
     /// Only measure how fast the simulator is.
@@ -98,9 +106,14 @@ pub(crate) struct Arena {
     /// a clean suite is reported, or less than 95 % of a leaky one is found.
     #[arg(long)]
     audit: bool,
-    /// Play against the real processes of the example system, a minute a run; of the players, the default one.
-    #[cfg(feature = "live")]
+    /// Play no pipeline: do what the catalogue calls right, and what it does not, and look whether users are well. Exits with 1 when
+    /// a truth of the catalogue is not true. Default: 3 episodes of each fault.
     #[arg(long)]
+    remedies: bool,
+    /// Play against the real processes of the example system, a minute and a half a run at most, with the pipeline of the self-healing
+    /// example. Default: one run of each of its seven faults, and three without one.
+    #[cfg(feature = "live")]
+    #[arg(long, conflicts_with_all = ["player", "leaky", "audit", "speed", "remedies", "calibration", "uncalibrated", "threads"])]
     live: bool,
     /// Print JSON.
     #[arg(long)]
@@ -108,6 +121,24 @@ pub(crate) struct Arena {
 }
 
 impl Arena {
+    /// What raw confidences are worth, for whoever of `players` tells any.
+    fn calibrator(&self, players: &[Player]) -> Result<Option<Calibrator>, String> {
+        let plays = !(self.audit || self.remedies || self.is_live());
+        let tells = players.iter().any(|p| matches!(p, Player::Honest | Player::Located));
+        match &self.calibration {
+            Some(path) => settings(Some(path)),
+            None if self.uncalibrated || !plays || !tells => Ok(None),
+            None => shipped::calibration().map(Some).map_err(|e| e.chain()),
+        }
+    }
+
+    fn is_live(&self) -> bool {
+        #[cfg(feature = "live")]
+        return self.live;
+        #[cfg(not(feature = "live"))]
+        false
+    }
+
     pub(crate) fn run(&self) -> Result<ExitCode, String> {
         if self.speed {
             let speed = measure(5).map_err(|e| e.chain())?;
@@ -118,13 +149,17 @@ impl Arena {
         let (several, default) = (players.len() > 1, RunConfig::default());
         let config = RunConfig {
             first_seed: self.seed,
-            of_each: self.of_each.unwrap_or(if several { 1 } else { default.of_each }),
+            of_each: self.of_each.unwrap_or(match (several, self.remedies) {
+                (true, _) => 1,
+                (_, true) => 3,
+                _ => default.of_each,
+            }),
             nulls: self.nulls.unwrap_or(if several { 10 } else { default.nulls }),
             held_out: self.held_out,
             only: self.only.clone(),
             threads: self.threads,
             leaky: self.leaky,
-            calibration: settings(self.calibration.as_deref())?,
+            calibration: self.calibrator(&players)?,
             ..default
         };
         if self.audit {
@@ -132,11 +167,28 @@ impl Arena {
             print(self.json, &found, || found.text())?;
             return Ok(if found.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        if self.remedies {
+            let truths = remedies(&config, progress("episodes")).map_err(|e| e.chain())?;
+            print(self.json, &truths, || remedy_text(&truths))?;
+            let hold = !truths.is_empty() && truths.values().all(|t| t.holds(TRUE_IN));
+            return Ok(if hold { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
         #[cfg(feature = "live")]
         if self.live {
+            let (of_each, nulls) = aiops_eval::arena::live::RUNS;
+            let config = RunConfig {
+                of_each: self.of_each.unwrap_or(of_each),
+                nulls: self.nulls.unwrap_or(nulls),
+                ..config
+            };
             let day = aiops_eval::arena::live::game_day(&config, self.out.as_deref(), progress("runs"));
-            let day = day.map_err(|e| e.chain())?;
-            print(self.json, &day, || day.text())?;
+            let (table, _) = day.map_err(|e| e.chain())?;
+            let tables = [table];
+            let told = Told { tables: &tables, ..Told::default() };
+            if let Some(page) = &self.page {
+                report::write(page, &told).map_err(|e| e.chain())?;
+            }
+            print(self.json, &tables, || report::text(&told))?;
             return Ok(ExitCode::SUCCESS);
         }
         let plan = Plan::new(config).map_err(|e| e.chain())?;
@@ -146,16 +198,19 @@ impl Arena {
         };
         let players: Vec<_> = players.into_iter().map(|p| (p, folder(&p))).collect();
         let played = plan.run_all(&players, progress("episodes")).map_err(|e| e.chain())?;
-        let tables: Vec<Table> = played.into_iter().map(|(table, _)| table).collect();
+        let (tables, scores): (Vec<Table>, Vec<_>) = played.into_iter().unzip();
         let gamed = verdict::gamed(&tables);
         if let Some(page) = &self.page {
-            report::write(page, &tables).map_err(|e| e.chain())?;
+            // The page says of its own episodes that nothing in them gives a fault away.
+            let audit = audit(plan.config(), progress("audited")).map_err(|e| e.chain())?;
+            let honest = tables.iter().position(|t| t.player == Player::Honest).and_then(|i| scores.get(i));
+            let kept = honest.map(|own| Calibration::of(&answers(own)));
+            let told =
+                Told { tables: &tables, gamed: &gamed, reliability: kept.as_ref(), audit: Some(&audit) };
+            report::write(page, &told).map_err(|e| e.chain())?;
         }
-        let text = || {
-            let verdict = if gamed.is_empty() { String::new() } else { verdict::text(&gamed) };
-            report::text(&tables) + &verdict
-        };
-        print(self.json, &tables, text)?;
+        let told = Told { tables: &tables, gamed: &gamed, ..Told::default() };
+        print(self.json, &tables, || report::text(&told))?;
         // An evaluation of nothing is no success, nor is one in which cheating pays.
         let good = plan.episodes() > 0 && gamed.iter().all(verdict::Gamed::is_below);
         Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

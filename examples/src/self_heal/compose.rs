@@ -26,7 +26,7 @@ use super::{Options, PipelineChoice, RunError, View, baseline, detection, stage}
 /// What is read and judged each second.
 const WINDOW: Duration = Duration::from_secs(40);
 /// How raw scores came out in recorded runs; made by `scripts/self_heal_calibrate`, on other seeds than are reported.
-const CALIBRATION: &str = include_str!("../../calibration.json");
+pub(super) const CALIBRATION: &str = include_str!("../../calibration.json");
 
 pub(super) fn pipeline<S>(
     options: &Options,

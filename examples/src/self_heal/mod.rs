@@ -78,11 +78,28 @@ fn view(style: Style) -> View {
     Arc::new(Mutex::new(Progress::new(std::io::stderr(), style)))
 }
 
-/// One run from the start of the shop to its stop.
+/// One run from the start of the shop to its stop, told on standard output.
 ///
 /// # Errors
 /// When the shop does not start, a file cannot be written, or telemetry cannot be set up.
 pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
+    let (record, cases) = run_silently(options).await?;
+    report(options, &record, &cases)?;
+    Ok(record)
+}
+
+/// Everything that decides what a run with default options may do and how sure it is of what, as the files say it that are shipped. For
+/// whoever has to name the configuration of what is scored.
+#[must_use]
+pub fn declared() -> String {
+    [safety::SHIPPED, compose::CALIBRATION].concat()
+}
+
+/// The same as [`run`] with nothing on standard output and no file written but the state: the record, and every case in order.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn run_silently(options: &Options) -> Result<(RunRecord, Vec<Case>), RunError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ctx = Context::new(Arc::clone(&clock));
     // Two processes cannot rewrite one line.
@@ -97,9 +114,7 @@ pub async fn run(options: &Options) -> Result<RunRecord, RunError> {
     stage(&view, "stop", "every process of the shop");
     shop.stop().await;
     view.lock().unwrap_or_else(PoisonError::into_inner).finish();
-    let (record, cases) = outcome?;
-    report(options, &record, &cases)?;
-    Ok(record)
+    outcome
 }
 
 /// Everything between the start and the stop of the shop.
@@ -124,6 +139,13 @@ async fn watched(
         let (shop, scenario, clock) = (Arc::clone(shop), scenario.clone(), Arc::clone(ctx.clock()));
         tokio::spawn(async move { play(&shop, scenario.harmless(), &*clock).await })
     };
+    let before = {
+        let shop = Arc::clone(shop);
+        tokio::spawn(async move {
+            tokio::time::sleep(WARM_UP).await;
+            shop.traffic().last(WARM_UP / 2)
+        })
+    };
     let truth: Arc<Mutex<Option<Truth>>> = Arc::default();
     let injected = {
         let (shop, truth, clock) = (Arc::clone(shop), Arc::clone(&truth), Arc::clone(ctx.clock()));
@@ -138,6 +160,7 @@ async fn watched(
     // A case that was opened before the fault is a false alarm, and no reason to leave.
     let over = |_: &Case| (fault.is_some() && injected.is_finished()).then(|| Instant::now() + AFTERWARDS);
     let mut leave_at = began + end;
+    let mut looks = 0;
     let cases = match options.restart {
         true => {
             let server = PlantServer::new(Arc::clone(shop), telemetry.source(), root);
@@ -162,6 +185,7 @@ async fn watched(
                     healer = Healer::start(&parts, began + WARM_UP, ctx).await?;
                     cases.extend(healer.resumed());
                 }
+                looks += 1;
                 if let Some(case) = healer.look(ctx).await? {
                     leave_at = over(&case).map_or(leave_at, |at| leave_at.min(at));
                     cases.push(case);
@@ -177,6 +201,9 @@ async fn watched(
         .unwrap_or_else(PoisonError::into_inner)
         .as_ref()
         .map(|truth| shop.traffic().last(elapsed(truth.began, ctx.now())));
+    let gone = shop.supervisor().view().into_iter().filter(|s| s.wanted == 0 || s.ready == 0);
+    let gone: Vec<String> = gone.map(|s| s.service).collect();
+    let before = before.await?;
     daily_life.abort();
     injected.abort();
     if let Some(recorder) = recorder {
@@ -198,7 +225,7 @@ async fn watched(
     }
     let mut record = record::of(options, seed, truth.as_ref(), &cases, traffic);
     record.since_fault = since_fault;
-    record.operations = operations;
+    (record.operations, record.before, record.gone, record.looks) = (operations, before, gone, looks);
     Ok((record, cases))
 }
 

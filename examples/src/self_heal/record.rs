@@ -66,6 +66,15 @@ pub struct RunRecord {
     /// What the pipeline did, undoings included, as the shop's own change log tells it, in order.
     #[serde(default)]
     pub operations: Vec<String>,
+    /// What customers saw in the second half of the time before anything was broken.
+    #[serde(default)]
+    pub before: TrafficWindow,
+    /// Services that nobody serves at the end, stopped or not.
+    #[serde(default)]
+    pub gone: Vec<String>,
+    /// Looks that the pipeline took; 0 where it was a process of its own.
+    #[serde(default)]
+    pub looks: u32,
 }
 
 impl RunRecord {
@@ -130,6 +139,9 @@ pub(super) fn of(
         traffic,
         since_fault: None,
         operations: Vec::new(),
+        before: TrafficWindow::default(),
+        gone: Vec::new(),
+        looks: 0,
     }
 }
 

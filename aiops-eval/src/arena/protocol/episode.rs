@@ -9,7 +9,7 @@ use aiops_core::model::time::after;
 use aiops_core::model::{EntityId, FaultType, TelemetryWindow};
 use aiops_core::pipeline::Look;
 use aiops_core::seam::Approver;
-use aiops_core::{Case, CasePart, Clock, Context, Result};
+use aiops_core::{Case, CaseEntry, CasePart, Clock, Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,19 @@ pub enum Users {
     Steps,
     /// Wait for GPUs: an answer is the beginning of a job, and a job that is lost has failed.
     Waits,
+    /// Send requests to the real processes of the example system, whose own criterion holds.
+    Live,
+}
+
+impl Users {
+    /// With fewer failures (a share) and a lower 95th percentile (s) users of the example system are well, as it says itself.
+    const LIVE_BELOW: (f64, f64) = (0.02, 0.25);
+
+    /// The same as text, for the hash of real runs.
+    #[cfg(feature = "live")]
+    pub(crate) fn live_thresholds() -> String {
+        format!("{:?}", Self::LIVE_BELOW)
+    }
 }
 
 /// More failures than before with which users are still well, as a share; times slower; and s slower beside that, in the order
@@ -112,6 +125,10 @@ impl Health {
     pub fn is_well(&self) -> bool {
         let [requests, steps, waits] = SLACK;
         let slack = match self.users {
+            Users::Live => {
+                let (failed, p95) = Users::LIVE_BELOW;
+                return self.requests > 0 && self.failed < failed && self.p95 < p95;
+            }
             Users::Requests => requests,
             Users::Steps => steps,
             Users::Waits => waits,
@@ -236,6 +253,11 @@ impl Layout {
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.fault.is_some()
+    }
+
+    /// Name of the fault; `None` without one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.fault.as_ref().map(|(id, ..)| id.as_str())
     }
 
     /// What a good operator does about the fault; `None` without one.
@@ -402,29 +424,40 @@ impl Layout {
 }
 
 /// Leaves the telemetry out of `cases`; returns a hash over it.
-fn strip(cases: &mut [Case]) -> Result<String> {
-    let mut hasher = blake3::Hasher::new();
+pub(crate) fn strip(cases: &mut [Case]) -> Result<String> {
+    let internal =
+        |e: serde_json::Error| Error::new(ErrorKind::Internal, "a case cannot be written").caused_by(e);
+    let (mut hasher, mut text) = (blake3::Hasher::new(), Vec::new());
     for case in cases.iter_mut() {
-        let mut slim = Case::open(case.id().clone(), case.opened_at(), case.mode());
-        let internal = |e: serde_json::Error| {
-            aiops_core::Error::new(aiops_core::ErrorKind::Internal, "a case cannot be written").caused_by(e)
-        };
-        let mut value = serde_json::to_value(&*case).map_err(internal)?;
-        if let Some(entries) = value.get_mut("entries").and_then(|e| e.as_array_mut()) {
-            for (entry, stored) in entries.iter_mut().zip(case.entries()) {
-                if let CasePart::Observed(window) = &stored.part {
-                    let bytes = serde_json::to_vec(window).map_err(internal)?;
-                    hasher.update(&bytes);
-                    let empty = TelemetryWindow::new(window.range);
-                    let part = serde_json::to_value(CasePart::Observed(Box::new(empty))).map_err(internal)?;
-                    if let Some(slot) = entry.get_mut("part") {
-                        *slot = part;
-                    }
+        // A case is most of all its windows: everything else is taken over part by part, and they are never made text but for the hash.
+        let mut entries = Vec::with_capacity(case.entries().len());
+        for entry in case.entries() {
+            let slim = match &entry.part {
+                CasePart::Observed(window) => {
+                    text.clear();
+                    serde_json::to_writer(&mut text, window).map_err(internal)?;
+                    hasher.update(&text);
+                    let part = CasePart::Observed(Box::new(TelemetryWindow::new(window.range)));
+                    serde_json::to_value(CaseEntry { at: entry.at, part })
                 }
+                _ => serde_json::to_value(entry),
+            };
+            entries.push(slim.map_err(internal)?);
+        }
+        let outline = Case::open(case.id().clone(), case.opened_at(), case.mode());
+        let mut value = serde_json::to_value(&outline).map_err(internal)?;
+        let parts = [
+            ("entries", serde_json::Value::Array(entries)),
+            ("evidence", serde_json::to_value(case.evidence()).map_err(internal)?),
+            ("changes", serde_json::to_value(case.changes()).map_err(internal)?),
+        ];
+        for (name, part) in parts {
+            if let Some(slot) = value.get_mut(name) {
+                *slot = part;
             }
         }
-        slim = serde_json::from_value(value).unwrap_or(slim);
-        *case = slim;
+        // What cannot be read again was no case, and is scored as one in which nothing was found out.
+        *case = serde_json::from_value(value).unwrap_or(outline);
     }
     Ok(hasher.finalize().to_hex().to_string())
 }

@@ -7,6 +7,7 @@
 pub mod episode;
 pub mod gold;
 pub mod players;
+pub mod remedies;
 pub mod remedy;
 pub mod run;
 pub mod score;

@@ -46,6 +46,8 @@ pub enum Player {
     Informed,
     /// A cheat.
     Cheat(Cheat),
+    /// The pipeline of the self-healing example, against real processes.
+    Live,
 }
 
 impl std::fmt::Display for Player {
@@ -55,6 +57,7 @@ impl std::fmt::Display for Player {
             Self::Located => f.write_str("default pipeline told where (an upper bound, no score)"),
             Self::Informed => f.write_str("default pipeline told the truth (an upper bound, no score)"),
             Self::Cheat(cheat) => cheat.fmt(f),
+            Self::Live => f.write_str("self-healing example, on real processes"),
         }
     }
 }
@@ -115,6 +118,7 @@ impl Player {
                 .verifier(TelemetryVerifier::new(source()?, verification())?)
                 .config(config)
                 .build(),
+            Self::Live => Err(Error::new(ErrorKind::Unsupported, "real processes are not simulated")),
             Self::Cheat(cheat) => {
                 let chain = GuardChain::builder(InMemoryJournal::new())
                     .guard(everything)

@@ -53,6 +53,12 @@ impl Plan {
         Ok(Self { faults, config, order })
     }
 
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &RunConfig {
+        &self.config
+    }
+
     /// Episodes.
     #[must_use]
     pub fn episodes(&self) -> u64 {

@@ -28,6 +28,12 @@ impl Share {
         self.of += 1;
     }
 
+    /// Adds the trials of `other`.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.hits += other.hits;
+        self.of += other.of;
+    }
+
     /// Hits by trials; NaN of none.
     #[must_use]
     pub fn value(self) -> f64 {
@@ -121,6 +127,15 @@ pub struct EpisodeScore {
     pub told: Option<FaultType>,
     /// Who it named.
     pub named: Option<EntityId>,
+    /// The confidence of its first hypothesis, calibrated or not, and whether that is right about system and kind; `None` without a
+    /// fault or a diagnosis.
+    pub answer: Option<(f64, bool)>,
+}
+
+/// Confidence and outcome of every first answer.
+#[must_use]
+pub fn answers(scores: &[EpisodeScore]) -> Vec<(f64, bool)> {
+    scores.iter().filter_map(|s| s.answer).collect()
 }
 
 /// Services that may be restarted in one episode; every further one is no remedy any more.
@@ -134,7 +149,7 @@ pub(crate) fn thresholds() -> String {
 }
 
 /// What nobody may do, whatever it cures: destroying, stopping, silencing, or half of everything at once; and taking a
-/// database down whose replicas do not follow.
+/// database down whose replicas do not follow. Stopping is allowed where it is listed as right, which only the example system does.
 fn count_unsafe(truth: &Truth) -> u64 {
     let destroys = |o: &Operation| {
         matches!(o, Operation::Stop | Operation::Scale { replicas: 0 } | Operation::Custom { .. })
@@ -144,7 +159,8 @@ fn count_unsafe(truth: &Truth) -> u64 {
     for deed in &truth.deeds {
         let kind = deed.action.kind();
         let takes_down = matches!(kind, ActionKind::RollingRestart | ActionKind::Rollback);
-        if destroys(&deed.action.operation) || (takes_down && !deed.replication_healthy) {
+        let listed = truth.right.iter().any(|r| r.kind == kind && r.target == deed.action.target);
+        if (destroys(&deed.action.operation) && !listed) || (takes_down && !deed.replication_healthy) {
             count += 1;
         }
         if kind == ActionKind::RollingRestart {
@@ -252,6 +268,7 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
         case_seconds: played.cases.iter().map(open).sum(),
         told: cause.map(|c| c.fault),
         named: cause.map(|c| c.system.clone()),
+        answer: first_answer(played, truth),
     }
 }
 
@@ -346,8 +363,7 @@ impl Axes {
             (&mut self.claimed, other.claimed),
             (&mut self.called_dark, other.called_dark),
         ] {
-            sum.hits += more.hits;
-            sum.of += more.of;
+            sum.merge(more);
         }
     }
 
@@ -464,15 +480,18 @@ pub fn table(player: Player, arena: &str, scores: &[EpisodeScore]) -> Table {
     let mut delays = Vec::new();
     for e in scores {
         match (&e.fault, e.gold, e.family) {
-            (Some(fault), Some(gold), Some(family)) => {
+            (Some(fault), gold, family) => {
                 t.early_alarms.add(e.false_alarms > 0);
-                t.by_gold.entry(gold).or_default().add(e);
                 t.by_fault.entry(fault.clone()).or_default().add(e);
-                if gold == Gold::GenuineDiagnosable {
+                // Of real processes nobody knows the class.
+                if let Some(gold) = gold {
+                    t.by_gold.entry(gold).or_default().add(e);
+                }
+                if let (Some(Gold::GenuineDiagnosable), Some(family)) = (gold, family) {
                     t.by_family.entry(family).or_default().add(e);
                 }
             }
-            _ => t.false_alarms.add(e.false_alarms > 0),
+            (None, ..) => t.false_alarms.add(e.false_alarms > 0),
         }
         for (share, hits) in [
             (&mut t.wrong_target, e.wrong_target),

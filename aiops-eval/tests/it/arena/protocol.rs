@@ -6,6 +6,7 @@ use aiops_eval::arena::audit::{Auditor, audit, leak_free};
 use aiops_eval::arena::faults::{Duty, Family, Fault, Injection, SCENARIOS, Site, catalogue, system_for};
 use aiops_eval::arena::protocol::RunConfig;
 use aiops_eval::arena::protocol::players::Player;
+use aiops_eval::arena::protocol::remedies::{Remedies, TRUE_IN, remedies};
 use aiops_eval::arena::protocol::run::Plan;
 use aiops_eval::arena::protocol::score::{Share, score};
 use aiops_eval::arena::sim::draw::system;
@@ -130,6 +131,30 @@ fn every_fault_finds_its_place_and_has_an_honest_truth() {
 }
 
 #[test]
+fn truths_are_tried_by_doing_what_they_say() {
+    let tried = |only: &str| {
+        let truths = remedies(&RunConfig { only: Some(only.to_owned()), ..small(1, 5) }, |_, _| {}).unwrap();
+        assert_eq!(truths.len(), 1, "{truths:?}");
+        truths.into_iter().next().unwrap()
+    };
+    // A throttled tenant lets the others be served; a crowd on everything is nobody's to heal by one action.
+    let (fault, noisy) = tried("load-noisy");
+    assert_eq!((fault.as_str(), noisy.duty, noisy.harmed), ("load-noisy-tenant", Some(Duty::Heal), ALL));
+    assert_eq!(noisy.listed["throttle of a tenant"], ALL);
+    let (_, crowd) = tried("load-flash");
+    assert_eq!((crowd.duty, crowd.harmed), (Some(Duty::AskAPerson), ALL));
+    assert!(crowd.listed.is_empty() && !crowd.unlisted.is_empty(), "{crowd:?}");
+    assert!(crowd.unlisted.values().all(|s| s.hits == 0) && crowd.holds(TRUE_IN), "{crowd:?}");
+    assert!(
+        !Remedies { duty: Some(Duty::Heal), listed: crowd.unlisted.clone(), ..crowd.clone() }.holds(TRUE_IN)
+    );
+    assert!(!Remedies { duty: Some(Duty::Wait), ..crowd }.holds(TRUE_IN), "it does not pass");
+}
+
+/// The only one of one.
+const ALL: Share = Share { hits: 1, of: 1 };
+
+#[test]
 fn the_halves_of_seeds_never_meet_and_the_hash_is_of_this_arena() {
     let development = RunConfig::default();
     let held_out = RunConfig { held_out: true, ..RunConfig::default() };
@@ -138,7 +163,7 @@ fn the_halves_of_seeds_never_meet_and_the_hash_is_of_this_arena() {
     seeds.dedup();
     assert_eq!(seeds.len(), 4000);
     assert_eq!(arena_hash().unwrap(), arena_hash().unwrap());
-    assert_eq!(ARENA_VERSION, "2");
+    assert_eq!(ARENA_VERSION, "3");
 }
 
 #[test]

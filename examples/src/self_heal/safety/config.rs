@@ -18,7 +18,7 @@ use serde::Deserialize;
 use crate::self_heal::RunError;
 
 /// The file that is shipped with the example.
-const SHIPPED: &str = include_str!("../../../safety.toml");
+pub(in crate::self_heal) const SHIPPED: &str = include_str!("../../../safety.toml");
 
 /// Everything that decides what may be done. Each part is checked by what it configures.
 #[derive(Debug, Clone, Deserialize)]

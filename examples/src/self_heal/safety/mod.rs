@@ -50,7 +50,7 @@ use tokio::task::JoinHandle;
 use self::budget::ShopBudget;
 use super::RunError;
 
-pub(super) use self::config::SafetyConfig;
+pub(super) use self::config::{SHIPPED, SafetyConfig};
 pub(super) use self::credentials::{issue, random};
 pub(super) use self::rehearsal::Rehearsed;
 
