@@ -132,10 +132,13 @@ impl Arena {
         }
     }
 
+    #[cfg(feature = "live")]
     fn is_live(&self) -> bool {
-        #[cfg(feature = "live")]
-        return self.live;
-        #[cfg(not(feature = "live"))]
+        self.live
+    }
+
+    #[cfg(not(feature = "live"))]
+    fn is_live(&self) -> bool {
         false
     }
 

@@ -104,21 +104,21 @@ fn body(out: &mut String, markdown: &str, plots: &[(String, String)]) {
     let mut lines = markdown.lines().peekable();
     let mut in_table = false;
     while let Some(line) = lines.next() {
-        let cells = line.strip_prefix('|').and_then(|l| l.strip_suffix('|'));
-        if let Some(cells) = cells.filter(|_| !line.starts_with("|--")) {
-            let cell = if in_table { "td" } else { "th" };
+        if let Some(cells) = line.strip_prefix('|').and_then(|l| l.strip_suffix('|')) {
             if !in_table {
                 out.push_str("<table>\n");
-                in_table = true;
             }
-            out.push_str("<tr>");
-            for text in cells.split('|') {
-                let _ = write!(out, "<{cell}>{}</{cell}>", escaped(text.trim()));
+            if !line.starts_with("|--") {
+                let cell = if in_table { "td" } else { "th" };
+                out.push_str("<tr>");
+                for text in cells.split('|') {
+                    let _ = write!(out, "<{cell}>{}</{cell}>", escaped(text.trim()));
+                }
+                out.push_str("</tr>\n");
             }
-            out.push_str("</tr>\n");
-            if lines.peek().is_none_or(|next| !next.starts_with('|')) {
+            in_table = lines.peek().is_some_and(|next| next.starts_with('|'));
+            if !in_table {
                 out.push_str("</table>\n");
-                in_table = false;
             }
         } else if let Some(title) = line.strip_prefix("## ") {
             let _ = writeln!(out, "<h2>{}</h2>", escaped(title));
@@ -127,7 +127,7 @@ fn body(out: &mut String, markdown: &str, plots: &[(String, String)]) {
             }
         } else if let Some(title) = line.strip_prefix("# ") {
             let _ = writeln!(out, "<h1>{}</h1>", escaped(title));
-        } else if !line.is_empty() && !line.starts_with('|') {
+        } else if !line.is_empty() {
             let _ = writeln!(out, "<p>{}</p>", escaped(line));
         }
     }
