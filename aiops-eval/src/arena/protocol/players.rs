@@ -261,3 +261,45 @@ fn allowed(actions: &[ActionKind]) -> Result<Vec<AllowRule>> {
     };
     kinds.into_iter().map(rule).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use aiops_compact::deviation::DeviationConfig;
+    use aiops_core::Result;
+    use aiops_core::jiff::Timestamp;
+    use aiops_core::model::{
+        EntityId, MetricKind, MetricSeries, SeriesKey, TelemetryWindow, TimeAxis, TimeRange,
+    };
+    use aiops_core::seam::Fit;
+    use aiops_detect::{RollingDetector, RollingFit};
+
+    use super::{ERRORS, deviation};
+
+    /// Forty minutes of shares of failing requests; `last` of the last ten.
+    fn window(last: f64) -> Result<TelemetryWindow> {
+        let range = TimeRange::ending_at(Timestamp::UNIX_EPOCH, Duration::from_secs(2400));
+        let axis = TimeAxis::covering(range, Duration::from_secs(15))?;
+        let n = axis.len();
+        let usual = |i: usize| if i.is_multiple_of(3) { 0.002 } else { 0.001 };
+        let shares: Vec<Option<f64>> =
+            (0..n).map(|i| Some(if i + 40 >= n { last } else { usual(i) })).collect();
+        let series = MetricSeries::new(SeriesKey::new(ERRORS), EntityId::service("front"), axis, shares)?;
+        let mut window = TelemetryWindow::new(range);
+        window.metrics.push(series.with_kind(MetricKind::Ratio));
+        Ok(window)
+    }
+
+    #[test]
+    fn a_percent_of_failing_requests_is_found() -> Result<()> {
+        let found = |config: DeviationConfig, last: f64| -> Result<bool> {
+            let detector = RollingDetector::new(RollingFit::new(config).fit(&window(0.001)?)?)?;
+            Ok(!detector.find(&window(last)?).is_empty())
+        };
+        assert!(found(deviation()?, 0.012)?);
+        assert!(!found(deviation()?, 0.004)?, "a few more are not");
+        assert!(!found(DeviationConfig::default(), 0.012)?, "the default is made for other ratios");
+        Ok(())
+    }
+}
