@@ -246,6 +246,7 @@ impl<'a> Picture<'a> {
                 && match class.polarity {
                     Polarity::HigherIsWorse => direction == Direction::Up,
                     Polarity::LowerIsWorse => direction == Direction::Down,
+                    Polarity::AwayFrom(_) => class.polarity.worse_by(a.baseline.center, a.value) >= 0.0,
                     Polarity::Either => true,
                 };
             let mut strength = config.strength(a);

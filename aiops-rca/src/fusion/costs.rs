@@ -8,7 +8,7 @@ use super::calls::Calls;
 use super::finding::FindingKind;
 use super::spans::index;
 use crate::robust::decile_mean;
-use crate::roles::{MetricClass, Polarity};
+use crate::roles::MetricClass;
 
 /// What one entity's requests cost more since the fault: seconds or failures a second (or whatever traffic counts), as far as
 /// metrics say how many requests there are.
@@ -54,7 +54,7 @@ impl Cost {
                 }
             }
             _ => {
-                let worse = if class.polarity == Polarity::LowerIsWorse { was - is } else { is - was };
+                let worse = class.polarity.worse_by(was, is);
                 self.failing = Some(self.failing.unwrap_or(0.0).max(worse));
             }
         }

@@ -12,7 +12,7 @@ use super::calls::Calls;
 use super::config::FusionConfig;
 use super::costs::Costs;
 use super::finding::{Finding, FindingKind};
-use super::fleet::Reading;
+use super::fleet::{Reading, one_utilisation};
 use super::flows::Flows;
 use super::load::{self, Arriving, Askers};
 use super::place::{Placement, is_machine};
@@ -25,6 +25,18 @@ struct Shift {
     z: f64,
     from: f64,
     to: f64,
+}
+
+impl Shift {
+    /// In standard deviations, harm positive.
+    fn harm(&self, polarity: Polarity) -> f64 {
+        match polarity {
+            // From one wrong state to another is none the better.
+            Polarity::AwayFrom(_) => self.z.abs().copysign(polarity.worse_by(self.from, self.to)),
+            Polarity::LowerIsWorse => -self.z,
+            Polarity::HigherIsWorse | Polarity::Either => self.z,
+        }
+    }
 }
 
 /// One series as both windows know it.
@@ -128,8 +140,8 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         if series.entity().kind() == EntityKind::Gpu {
             // What a device shows is mostly what works on it; its peers tell what is its own.
             let shift = shift(&track.before, &now, fault.range.start(), (kind, 0.0), config);
-            let z = shift.map_or(0.0, |s| s.z);
-            readings.extend(Reading::of(series, class, z, (&was, &now), &track.now, config));
+            let harm = shift.map_or(0.0, |s| s.harm(class.polarity));
+            readings.extend(Reading::of(series, class, harm, (&was, &now), &track.now, config));
             continue;
         }
         if kind == FindingKind::Traffic
@@ -170,6 +182,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
     } else {
         fault.spans.iter().map(|s| &s.entity).collect()
     };
+    one_utilisation(&mut readings);
     let usual = usual(&all);
     let (missing, arriving) = flows.findings(calls, config);
     let slower = costs.shares(FindingKind::Latency, calls, config.longest_chain);
@@ -181,6 +194,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let harm = match class.polarity {
             Polarity::HigherIsWorse if up => 1.0,
             Polarity::LowerIsWorse if !up => 1.0,
+            Polarity::AwayFrom(_) if shift.harm(class.polarity) > 0.0 => 1.0,
             Polarity::Either => config.either,
             _ => config.relief,
         };

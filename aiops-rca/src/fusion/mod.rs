@@ -51,7 +51,7 @@ use spans::Operations;
 use summary::Summary;
 
 /// Raised whenever the same telemetry would be given other scores.
-const VERSION: u32 = 4;
+const VERSION: u32 = 5;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///

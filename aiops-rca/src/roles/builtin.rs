@@ -13,7 +13,7 @@ use MetricKind::{Counter, Gauge, Quantile, Rate, Ratio};
 use MetricRole::{
     Configuration, Efficiency, Errors, Latency, Liveness, Other, Resource, Restarts, Saturation, Traffic,
 };
-use Polarity::{Either, HigherIsWorse, LowerIsWorse};
+use Polarity::{AwayFrom, Either, HigherIsWorse, LowerIsWorse};
 
 /// Mechanism of a configured bound.
 pub(crate) const CAPACITY: &str = "capacity";
@@ -88,12 +88,14 @@ fn devices() -> Vec<RoleRule> {
             Either,
         )
         .about(UTILISATION),
-        RoleRule::new(["fabric manager status", "fabric status", "fabric state"], Liveness, LowerIsWorse)
+        // 3 is success; 1 not started, 2 in progress, 4 failed, 5 not recognised (DCGM, `dcgmFabricManagerStatus_t`).
+        RoleRule::new(["fabric manager status", "fabric status", "fabric state"], Liveness, AwayFrom(3))
             .about(FABRIC),
         RoleRule::new(["sm active", "tensor active", "dram active"], Efficiency, Either).about(ACTIVITY),
-        // Of a port: 4 is active, 1 is down (InfiniBand Architecture Specification, PortInfo).
-        RoleRule::new(["infiniband state", "infiniband physical state"], Liveness, LowerIsWorse)
-            .about("network"),
+        // Of a port: 4 is active, 1 is down; of its link 5 is up, 2 polls, 6 recovers from errors (InfiniBand Architecture Specification,
+        // PortInfo: PortState, PortPhysicalState).
+        RoleRule::new(["infiniband physical state"], Liveness, AwayFrom(5)).about("network"),
+        RoleRule::new(["infiniband state"], Liveness, AwayFrom(4)).about("network"),
         RoleRule::new(["nccl", "collective"], Saturation, HigherIsWorse).about(COLLECTIVE),
     ]
 }

@@ -67,9 +67,22 @@ pub enum Polarity {
     HigherIsWorse,
     /// Less is worse.
     LowerIsWorse,
+    /// The further from this value, the worse: states that a number stands for, of which one is in order.
+    AwayFrom(i32),
     /// Either may be.
     #[default]
     Either,
+}
+
+impl Polarity {
+    /// How much worse `is` than `was`, in the metric's unit; less than nothing where it is better. Of [`Self::Either`] more counts as worse.
+    pub(crate) fn worse_by(self, was: f64, is: f64) -> f64 {
+        match self {
+            Self::HigherIsWorse | Self::Either => is - was,
+            Self::LowerIsWorse => was - is,
+            Self::AwayFrom(right) => (is - f64::from(right)).abs() - (was - f64::from(right)).abs(),
+        }
+    }
 }
 
 /// On which side of a call a metric is taken.

@@ -109,12 +109,24 @@ fn by_xid(device: &Device<'_, '_>) -> Option<Claim> {
                 seen,
             )
         }
+        // Correction and spare rows are there for it.
+        Xid::Corrected => {
+            device.claim(FaultType::Hardware, ECC, &format!("{name} (memory that was repaired)"), s, 0.5)
+        }
         Xid::Lost => device
-            .claim(FaultType::Hardware, "gpu lost", &format!("{name} (fallen off the bus)"), s, 1.0)
+            .claim(FaultType::Hardware, "gpu lost", &format!("{name} (lost on the bus)"), s, 1.0)
             .apart(FaultType::Code, "the device itself no longer answers", seen),
         Xid::Driver => device
             .claim(FaultType::Hardware, "gpu driver", &format!("{name} (driver or firmware)"), s, 0.8)
             .apart(FaultType::Code, "the code stands for the device's own firmware or driver", seen),
+        Xid::Cleanup => device.claim(
+            FaultType::Code,
+            "gpu program",
+            &format!("{name} (cleanup after another error)"),
+            s,
+            0.1,
+        ),
+        Xid::Note => device.claim(FaultType::Hardware, "gpu", &format!("{name} (nothing by itself)"), s, 0.1),
         Xid::Other => device.claim(FaultType::Hardware, "gpu", &name, s, 0.6),
     };
     Some(claim)

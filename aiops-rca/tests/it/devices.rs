@@ -47,10 +47,16 @@ fn codes_of_the_driver_tell_programs_from_devices() {
     for (code, fault, mechanism) in [
         (31.0, FaultType::Code, "gpu program"),
         (13.0, FaultType::Code, "gpu program"),
+        (32.0, FaultType::Code, "gpu program"),
+        (45.0, FaultType::Code, "gpu program"),
         (48.0, FaultType::Hardware, "ecc"),
+        (157.0, FaultType::Hardware, "ecc"),
         (94.0, FaultType::Hardware, "ecc"),
         (74.0, FaultType::Hardware, "nvlink"),
+        (136.0, FaultType::Hardware, "nvlink"),
         (79.0, FaultType::Hardware, "gpu lost"),
+        (167.0, FaultType::Hardware, "gpu lost"),
+        (46.0, FaultType::Hardware, "gpu driver"),
         (119.0, FaultType::Hardware, "gpu driver"),
         (999.0, FaultType::Hardware, "gpu"),
     ] {

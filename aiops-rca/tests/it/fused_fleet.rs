@@ -125,7 +125,7 @@ pub(crate) fn first(answer: &FusedRanking) -> &EntityId {
     &answer.suspects[0].entity
 }
 
-fn score(answer: &FusedRanking, who: &EntityId) -> f64 {
+pub(crate) fn score(answer: &FusedRanking, who: &EntityId) -> f64 {
     answer.suspects.iter().find(|s| s.entity == *who).map_or(0.0, |s| s.supported)
 }
 

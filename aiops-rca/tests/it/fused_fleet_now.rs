@@ -22,7 +22,13 @@ const CAPPED: &str = "rate(DCGM_FI_DEV_POWER_VIOLATION)";
 const OLDEST: &str = "max_age(kueue_pending_workloads)";
 
 /// The same, but for what `name` of `who` was from sample `from` to the last but `until` since the fault.
-fn meanwhile(mut scene: Scene, who: &EntityId, name: &str, (from, until): (usize, usize), was: f64) -> Scene {
+pub(crate) fn meanwhile(
+    mut scene: Scene,
+    who: &EntityId,
+    name: &str,
+    (from, until): (usize, usize),
+    was: f64,
+) -> Scene {
     for series in &mut scene.fault.metrics {
         if series.entity() == who && series.key().name == name {
             let n = series.points().count();

@@ -19,6 +19,7 @@ mod fused;
 mod fused_causes;
 mod fused_fleet;
 mod fused_fleet_now;
+mod fused_fleet_words;
 mod fused_properties;
 mod gather;
 mod kinds;

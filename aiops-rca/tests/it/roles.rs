@@ -49,6 +49,10 @@ fn names_of_the_field_have_the_role_the_field_gives_them() {
         ("build_info", Gauge, Configuration, None, Polarity::Either),
         ("request_timeout_seconds", Gauge, Configuration, None, Polarity::Either),
         ("rate(node_netstat_Tcp_RetransSegs)", Rate, Resource, Some("network"), Polarity::HigherIsWorse),
+        ("DCGM_FI_DEV_FABRIC_MANAGER_STATUS", Gauge, Liveness, Some("gpu fabric"), Polarity::AwayFrom(3)),
+        ("node_infiniband_state_id", Gauge, Liveness, Some("network"), Polarity::AwayFrom(4)),
+        ("node_infiniband_physical_state_id", Gauge, Liveness, Some("network"), Polarity::AwayFrom(5)),
+        ("DCGM_FI_PROF_GR_ENGINE_ACTIVE", Gauge, Efficiency, Some("gpu utilisation"), Polarity::Either),
         ("something_else", Gauge, Other, None, Polarity::Either),
     ];
     for (name, kind, role, mechanism, polarity) in table {

@@ -14,13 +14,16 @@ mod signs;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{EdgeKind, EntityId, EntityKind, MetricSeries, SeriesKey, TelemetryWindow};
+use aiops_core::model::{
+    EdgeKind, EntityId, EntityKind, MetricKind, MetricSeries, SeriesKey, TelemetryWindow,
+};
 use jiff::Timestamp;
 
 use super::config::FusionConfig;
 use super::place::{Placement, is_machine};
 use crate::robust::quantile;
-use crate::roles::{MetricClass, MetricRole, Polarity};
+use crate::roles::{MetricClass, MetricRole, Words};
+use crate::rule::UTILISATION;
 use crate::xid::Bus;
 
 /// Labels that name the machine of a device: of dcgm-exporter, OpenTelemetry and Prometheus.
@@ -50,6 +53,8 @@ pub(super) struct Reading<'a> {
     apart: Option<Timestamp>,
     /// Samples since.
     samples: usize,
+    /// Whether it was exported as a share, and is read in percent.
+    share: bool,
 }
 
 impl<'a> Reading<'a> {
@@ -57,7 +62,7 @@ impl<'a> Reading<'a> {
     pub(super) fn of(
         series: &'a MetricSeries,
         class: MetricClass,
-        z: f64,
+        harm: f64,
         (was, is): (&[f64], &[f64]),
         now: &[(Timestamp, f64)],
         config: &FusionConfig,
@@ -65,16 +70,22 @@ impl<'a> Reading<'a> {
         let (least, most) = (was.first()?, was.last()?);
         let out = now.iter().rev().take_while(|(_, v)| v < least || v > most);
         let lately = || now.iter().rev().take(config.lately).map(|(_, v)| *v);
+        let share = class.mechanism.as_deref() == Some(UTILISATION) && is_share(series);
+        let percent = |v: f64| if share { 100.0 * v } else { v };
         Some(Self {
             entity: series.entity(),
             key: series.key(),
             role: class.role,
             mechanism: class.mechanism,
-            harm: if class.polarity == Polarity::LowerIsWorse { -z } else { z },
-            was: quantile(was, 0.5)?,
-            is: quantile(is, 0.5)?,
-            last: now.last()?.1,
-            lately: (lately().fold(f64::INFINITY, f64::min), lately().fold(f64::NEG_INFINITY, f64::max)),
+            harm,
+            was: percent(quantile(was, 0.5)?),
+            is: percent(quantile(is, 0.5)?),
+            last: percent(now.last()?.1),
+            lately: (
+                percent(lately().fold(f64::INFINITY, f64::min)),
+                percent(lately().fold(f64::NEG_INFINITY, f64::max)),
+            ),
+            share,
             apart: out.last().map(|(at, _)| *at),
             samples: is.len(),
         })
@@ -88,6 +99,30 @@ impl<'a> Reading<'a> {
     fn is_of(&self, mechanism: &str) -> bool {
         self.mechanism.as_deref() == Some(mechanism)
     }
+}
+
+/// Leaves one reading of how much each device is used, that in percent before that of a share, and the first by name: two exporters, or two
+/// fields of one, say the same of it. What else is read of it says no more than that it tells something. O(readings · log readings).
+pub(super) fn one_utilisation(readings: &mut [Reading<'_>]) {
+    let mut best: BTreeMap<&EntityId, (bool, &SeriesKey)> = BTreeMap::new();
+    for reading in readings.iter().filter(|r| r.is_of(UTILISATION)) {
+        let this = (reading.share, reading.key);
+        let known = best.entry(reading.entity).or_insert(this);
+        *known = this.min(*known);
+    }
+    for reading in readings.iter_mut().filter(|r| r.is_of(UTILISATION)) {
+        if best.get(reading.entity) != Some(&(reading.share, reading.key)) {
+            reading.mechanism = None;
+        }
+    }
+}
+
+/// Whether it is a share, 0..=1: by unit and kind, or by the names of what has neither where it is scraped: DCGM's profiling fields
+/// (`DCGM_FI_PROF_GR_ENGINE_ACTIVE`) and OpenTelemetry's `hw.gpu.utilization`.
+fn is_share(series: &MetricSeries) -> bool {
+    let words = Words::of(&series.key().name);
+    let named = ["engine active", "hw gpu", "ratio"].iter().any(|phrase| words.contain(&Words::of(phrase)));
+    series.unit().0 != "%" && (series.kind() == MetricKind::Ratio || named)
 }
 
 /// What is known of a device.

@@ -50,24 +50,34 @@ impl<'a> Fleet<'a> {
         [reference, fault]: [&'a TelemetryWindow; 2],
         config: &FusionConfig,
     ) -> Vec<Finding> {
-        let (before, mut since) = (self.logged(reference), self.logged(fault));
+        let (before, logged) = (self.logged(reference), self.logged(fault));
+        let mut since: BTreeMap<_, _> =
+            logged.into_iter().map(|(which, seen)| (which, (seen, Signal::Logs))).collect();
         for reading in readings.iter().filter(|r| r.is_of(XID)) {
             // The gauge stays at what it held.
             if let Some(code) = code(reading.last).filter(|c| Some(*c) != code(reading.was)) {
-                since.entry((reading.entity, code)).or_insert(1);
+                since.entry((reading.entity, code)).or_insert((1, Signal::Metrics));
             }
         }
+        // What follows from another error, or was put right, says nothing beside it.
+        let failed: BTreeSet<&EntityId> =
+            since.keys().filter(|(_, code)| Xid::of(*code).is_failure()).map(|(entity, _)| *entity).collect();
         let ratio = seconds(fault) / seconds(reference).max(1.0);
         let mut found = Vec::new();
-        for ((entity, code), seen) in since {
+        for ((entity, code), (seen, signal)) in since {
             let expected = before.get(&(entity, code)).map_or(0.0, |n| count(*n) * ratio);
             let new = (1.0 - expected / count(seen)).max(0.0);
             let class = Xid::of(code);
+            if !class.is_failure() && failed.contains(entity) {
+                continue;
+            }
             let (kind, to, weight) = match class {
-                Xid::Application => {
+                Xid::Application | Xid::Cleanup => {
                     let Some(job) = self.job(entity) else { continue };
-                    (FindingKind::Program, job, config.program)
+                    let weight = if class.is_failure() { 1.0 } else { config.corrected };
+                    (FindingKind::Program, job, weight * config.program)
                 }
+                Xid::Corrected | Xid::Note => (FindingKind::Device, entity, config.corrected * config.device),
                 // Not known to be grave.
                 Xid::Other => (FindingKind::Device, entity, 0.5 * config.device),
                 _ => (FindingKind::Device, entity, config.device),
@@ -78,14 +88,14 @@ impl<'a> Fleet<'a> {
             }
             let statement = format!("{entity}: {seen} times XID {code} ({})", class.word());
             let about = match class {
-                Xid::Application => "gpu program",
+                Xid::Application | Xid::Cleanup => "gpu program",
                 Xid::Driver => DRIVER,
-                Xid::Memory => ECC,
+                Xid::Memory | Xid::Corrected => ECC,
                 Xid::Link => NVLINK,
-                Xid::Lost | Xid::Other => XID,
+                Xid::Lost | Xid::Note | Xid::Other => XID,
             };
             let finding = Finding::new(to, kind, strength, statement);
-            found.push(Finding { about: about.to_owned(), signal: Signal::Logs, ..finding });
+            found.push(Finding { about: about.to_owned(), signal, ..finding });
         }
         found
     }
@@ -116,7 +126,7 @@ impl<'a> Fleet<'a> {
         for reading in readings.iter().filter(|r| r.harm >= config.least_z) {
             let violation = reading.role == MetricRole::Saturation;
             let weight = match reading.mechanism.as_deref() {
-                Some(ECC) if is_corrected(&reading.key.name) => config.corrected,
+                Some(ECC | NVLINK) if is_corrected(&reading.key.name) => config.corrected,
                 Some(ECC | NVLINK | FABRIC | "hardware") => 1.0,
                 // Of heat the device says itself that it slows down.
                 Some(THERMAL) if violation || slowed(reading.entity) => 1.0,
@@ -293,10 +303,12 @@ fn peers(values: impl Iterator<Item = f64>, config: &FusionConfig) -> Option<(f6
     Some((middle, scale.max(config.relative_floor * middle.abs()).max(f64::MIN_POSITIVE)))
 }
 
+/// Whether a counter is of what memory corrects or a link sends again by itself. That a link had to recover is another matter.
 fn is_corrected(name: &str) -> bool {
     let words = Words::of(name);
     let says = |phrases: &[&str]| phrases.iter().any(|p| words.contain(&Words::of(p)));
-    says(&["sbe", "correctable", "corrected", "single bit"]) && !says(&["uncorrectable", "uncorrected"])
+    says(&["sbe", "correctable", "corrected", "single bit", "crc", "replay"])
+        && !says(&["uncorrectable", "uncorrected"])
 }
 
 /// A code as a gauge holds it.
