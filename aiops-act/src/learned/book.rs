@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use aiops_core::action::Principal;
@@ -10,49 +10,71 @@ use super::config::{HarmBelief, LearnedConfig};
 use crate::graduation::ActionClass;
 use crate::ledger::{Appender, Fold, Link, payload};
 
-/// What stands for a class.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Learnt {
+/// The numbers of a class.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Numbers {
     pub(super) harm: HarmBelief,
     /// What the record asks for.
     asked: f64,
     /// What is in force.
     pub(super) floor: f64,
-    /// Remedies that helped since one did not, or since the floor was lowered.
-    good: Vec<Evidence>,
+}
+
+impl Numbers {
+    fn new(class: &ActionClass, config: &LearnedConfig) -> Self {
+        Self { harm: config.prior_of(class.action), asked: config.base, floor: config.base }
+    }
+
+    /// What they are once `outcome` taught: the one rule by which the guard and the file count.
+    #[must_use]
+    pub(super) fn after(self, outcome: &Outcome, config: &LearnedConfig) -> Self {
+        let harm = match outcome.evidence {
+            Evidence::Action { .. } => self.harm.after(outcome.good),
+            Evidence::Answer { .. } => self.harm,
+        };
+        let asked = config.asked_after(self.asked, outcome.good);
+        Self { harm, asked, floor: self.floor.max(asked) }
+    }
+}
+
+/// What stands for a class.
+#[derive(Debug, Clone, PartialEq)]
+struct Learnt {
+    now: Numbers,
+    /// The newest remedies that helped since one did not, or since the floor was lowered: no more than a lower floor is proposed on, and none
+    /// where there is nothing to lower.
+    good: VecDeque<Evidence>,
 }
 
 impl Learnt {
     fn new(class: &ActionClass, config: &LearnedConfig) -> Self {
-        let harm = config.prior_of(class.action);
-        Self { harm, asked: config.base, floor: config.base, good: Vec::new() }
+        Self { now: Numbers::new(class, config), good: VecDeque::new() }
     }
 
     fn learn(&mut self, outcome: &Outcome, config: &LearnedConfig) {
-        if let Evidence::Action { .. } = outcome.evidence {
-            self.harm = self.harm.after(outcome.good);
-        }
-        self.asked = config.asked_after(self.asked, outcome.good);
-        self.floor = self.floor.max(self.asked);
-        if outcome.good {
-            self.good.push(outcome.evidence.clone());
-        } else {
+        self.now = self.now.after(outcome, config);
+        if !outcome.good {
             self.good.clear();
+        } else if self.now.floor > config.base {
+            self.good.push_back(outcome.evidence.clone());
+            if self.good.len() > config.record {
+                self.good.pop_front();
+            }
         }
     }
 
     /// Never below what the record asks for, however that changed since it was accepted.
     fn lower(&mut self, to: f64) {
-        self.floor = self.floor.min(to.max(self.asked));
+        self.now.floor = self.now.floor.min(to.max(self.now.asked));
         self.good.clear();
     }
 
     fn looser(&self, class: ActionClass, config: &LearnedConfig) -> Option<Looser> {
-        let floor = Moved { from: self.floor, to: self.asked.max(self.floor - config.rate) };
+        let floor = Moved { from: self.now.floor, to: self.now.asked.max(self.now.floor - config.rate) };
         (floor.to < floor.from && self.good.len() >= config.record).then(|| Looser {
             class,
             floor,
-            evidence: self.good.clone(),
+            evidence: self.good.iter().cloned().collect(),
         })
     }
 }
@@ -72,27 +94,28 @@ pub(super) struct Book {
     changes: Vec<Change>,
     /// What does not stand.
     reverted: BTreeSet<ChangeId>,
-    /// Everything that ever taught.
-    known: BTreeSet<Evidence>,
+    /// Everything that ever taught, and whether it helped when it last did.
+    known: BTreeMap<Evidence, bool>,
     classes: BTreeMap<ActionClass, Learnt>,
 }
 
 impl Book {
     pub(super) fn new(config: LearnedConfig) -> Self {
         let (changes, reverted) = (Vec::new(), BTreeSet::new());
-        Self { config, changes, reverted, known: BTreeSet::new(), classes: BTreeMap::new() }
+        Self { config, changes, reverted, known: BTreeMap::new(), classes: BTreeMap::new() }
     }
 
     pub(super) fn changes(&self) -> &[Change] {
         &self.changes
     }
 
-    pub(super) fn knows(&self, evidence: &Evidence) -> bool {
-        self.known.contains(evidence)
+    /// Whether it teaches: what never taught does, and what taught as a remedy that helped once more when it turns out not to have.
+    pub(super) fn is_news(&self, outcome: &Outcome) -> bool {
+        self.known.get(&outcome.evidence).is_none_or(|helped| *helped && !outcome.good)
     }
 
-    pub(super) fn of(&self, class: &ActionClass) -> Learnt {
-        self.classes.get(class).cloned().unwrap_or_else(|| Learnt::new(class, &self.config))
+    pub(super) fn of(&self, class: &ActionClass) -> Numbers {
+        self.classes.get(class).map_or_else(|| Numbers::new(class, &self.config), |learnt| learnt.now)
     }
 
     pub(super) fn has_lessons(&self, class: &ActionClass) -> bool {
@@ -103,6 +126,12 @@ impl Book {
         self.classes.iter().filter_map(|(class, learnt)| learnt.looser(*class, &self.config)).collect()
     }
 
+    /// Whether `looser` is what the record allows now.
+    fn proposes(&self, looser: &Looser) -> bool {
+        let learnt = self.classes.get(&looser.class);
+        learnt.and_then(|learnt| learnt.looser(looser.class, &self.config)).as_ref() == Some(looser)
+    }
+
     fn next_id(&self) -> ChangeId {
         ChangeId(u64::try_from(self.changes.len()).unwrap_or(u64::MAX))
     }
@@ -111,18 +140,23 @@ impl Book {
         usize::try_from(id.0).ok().and_then(|i| self.changes.get(i))
     }
 
-    /// What `outcome` would change.
-    fn lesson(&self, outcome: &Outcome, at: Timestamp) -> Lesson {
-        let before = self.of(&outcome.class);
-        let mut after = before.clone();
-        after.learn(outcome, &self.config);
-        Lesson {
-            id: self.next_id(),
-            outcome: outcome.clone(),
-            harm: Moved { from: before.harm, to: after.harm },
-            floor: Moved { from: before.floor, to: after.floor },
-            at,
-        }
+    /// What those of `outcomes` that are news would change, one after the other.
+    fn lessons(&self, outcomes: &[Outcome], at: Timestamp) -> Vec<Change> {
+        let (mut classes, mut told) = (BTreeMap::new(), BTreeSet::new());
+        // Another replica may have been first.
+        let news = outcomes.iter().filter(|o| self.is_news(o) && told.insert(&o.evidence));
+        let lesson = |(id, outcome): (u64, &Outcome)| {
+            let now = classes.entry(outcome.class).or_insert_with(|| self.of(&outcome.class));
+            let before = std::mem::replace(now, now.after(outcome, &self.config));
+            Change::Learned(Box::new(Lesson {
+                id: ChangeId(id),
+                outcome: outcome.clone(),
+                harm: Moved { from: before.harm, to: now.harm },
+                floor: Moved { from: before.floor, to: now.floor },
+                at,
+            }))
+        };
+        (self.next_id().0..).zip(news).map(lesson).collect()
     }
 
     fn apply(&mut self, change: &Change) -> Result<()> {
@@ -133,11 +167,12 @@ impl Book {
         }
         match change {
             Change::Learned(lesson) => {
-                if !self.known.insert(lesson.outcome.evidence.clone()) {
+                if !self.is_news(&lesson.outcome) {
                     return Err(
                         Error::new(ErrorKind::Conflict, "this taught before").with("change", lesson.id)
                     );
                 }
+                self.known.insert(lesson.outcome.evidence.clone(), lesson.outcome.good);
             }
             Change::Lowered(_) => {}
             Change::Reverted(Reversal { of, .. }) => {
@@ -174,7 +209,7 @@ impl Book {
     }
 
     /// As if what was taken back had never been. A reversal that was taken back itself takes nothing back, so what stands is told from the
-    /// newest to the oldest.
+    /// newest to the oldest. A floor that was lowered on what does not stand was not lowered.
     fn count_anew(&mut self) {
         self.reverted.clear();
         for change in self.changes.iter().rev() {
@@ -184,18 +219,32 @@ impl Book {
                 self.reverted.insert(reversal.of);
             }
         }
+        let (gone, stand): (Vec<&Change>, Vec<&Change>) =
+            self.changes.iter().partition(|change| self.reverted.contains(&change.id()));
+        let gone: BTreeSet<&Evidence> = gone.into_iter().filter_map(Change::that_helped).collect();
         self.classes.clear();
-        for change in self.changes.iter().filter(|change| !self.reverted.contains(&change.id())) {
+        for change in stand {
+            if let Change::Lowered(lowering) = change
+                && lowering.proposed.evidence.iter().any(|evidence| gone.contains(evidence))
+            {
+                continue;
+            }
             Self::count(&mut self.classes, &self.config, change);
         }
     }
 
-    /// Applies `change` and hands its line over, or neither.
-    fn write(&mut self, change: Change, appender: &mut Appender) -> Result<Change> {
-        let line = payload(&change)?;
-        self.apply(&change)?;
-        appender.push(&line)?;
-        Ok(change)
+    /// Applies `changes` and hands their lines over, or does neither: whatever may refuse one of many comes before the first is applied.
+    fn write(&mut self, changes: Vec<Change>, appender: &mut Appender) -> Result<Vec<Change>> {
+        let mut lines = Vec::with_capacity(changes.len());
+        for change in &changes {
+            change.check()?;
+            lines.push(payload(change)?);
+        }
+        for (change, line) in changes.iter().zip(&lines) {
+            self.apply(change)?;
+            appender.push(line)?;
+        }
+        Ok(changes)
     }
 }
 
@@ -214,35 +263,24 @@ impl Fold for Arc<Book> {
 
     fn admit(&mut self, request: &Request, appender: &mut Appender) -> Result<Vec<Change>> {
         let book = Self::make_mut(self);
-        match request {
-            Request::Learn(outcomes, at) => {
-                let mut written = Vec::new();
-                for outcome in outcomes {
-                    // Another replica may have been first.
-                    if !book.knows(&outcome.evidence) {
-                        let lesson = book.lesson(outcome, *at);
-                        written.push(book.write(Change::Learned(Box::new(lesson)), appender)?);
-                    }
-                }
-                Ok(written)
-            }
+        let changes = match request {
+            Request::Learn(outcomes, at) => book.lessons(outcomes, *at),
             Request::Accept { looser, by, reason, at } => {
-                let stands = book.of(&looser.class).looser(looser.class, &book.config);
-                if stands.as_ref() != Some(&**looser) {
+                if !book.proposes(looser) {
                     let why = "this is not proposed, or not any more";
                     return Err(Error::new(ErrorKind::Conflict, why).with("class", looser.class));
                 }
                 let (id, proposed) = (book.next_id(), (**looser).clone());
                 let (by, reason, at) = (by.clone(), reason.clone(), *at);
-                let lowering = Lowering { id, proposed, by, reason, at };
-                Ok(vec![book.write(Change::Lowered(Box::new(lowering)), appender)?])
+                vec![Change::Lowered(Box::new(Lowering { id, proposed, by, reason, at }))]
             }
             Request::Revert { of, by, reason, at } => {
                 let (id, of) = (book.next_id(), *of);
-                let reversal = Reversal { id, of, by: by.clone(), reason: reason.clone(), at: *at };
-                Ok(vec![book.write(Change::Reverted(reversal), appender)?])
+                let (by, reason, at) = (by.clone(), reason.clone(), *at);
+                vec![Change::Reverted(Reversal { id, of, by, reason, at })]
             }
-        }
+        };
+        book.write(changes, appender)
     }
 
     fn view(&self) -> Self {

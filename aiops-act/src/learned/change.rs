@@ -21,7 +21,7 @@ impl fmt::Display for ChangeId {
     }
 }
 
-/// What was learned from. One piece of evidence teaches once.
+/// What was learned from. One piece of evidence teaches once; a remedy that helped teaches once more when it turns out not to have.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Evidence {
@@ -91,11 +91,11 @@ pub struct Looser {
     pub class: ActionClass,
     /// The floor in force, and the one proposed.
     pub floor: Moved<f64>,
-    /// What speaks for it: remedies in a row that helped.
+    /// What speaks for it: the newest [`record`](super::LearnedConfig::record) remedies in a row that helped.
     pub evidence: Vec<Evidence>,
 }
 
-/// A floor that a person lowered.
+/// A floor that a person lowered. It is lowered as long as all of its evidence stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -152,6 +152,14 @@ impl Change {
         }
     }
 
+    /// The remedy whose success it is a lesson of.
+    pub(super) fn that_helped(&self) -> Option<&Evidence> {
+        match self {
+            Self::Learned(lesson) if lesson.outcome.good => Some(&lesson.outcome.evidence),
+            _ => None,
+        }
+    }
+
     /// What is refused whoever wrote the line.
     pub(super) fn check(&self) -> Result<()> {
         let invalid = |why: &'static str| Err(Error::new(ErrorKind::Invalid, why).with("change", self.id()));
@@ -174,7 +182,7 @@ impl Change {
         if by.as_str().trim().is_empty() || reason.trim().is_empty() {
             return invalid("what a person decides has a name and a reason");
         }
-        if by.as_str() == LEARNER {
+        if by.as_str().trim().eq_ignore_ascii_case(LEARNER) {
             let why = "what loosens is decided by a person";
             return Err(Error::new(ErrorKind::Denied, why).with("by", by));
         }

@@ -65,7 +65,8 @@ pub struct LearnedConfig {
     pub base: f64,
     /// The floor rises so far, `base`..=1; default 0.99: what is surer still acts alone, unless another guard minds.
     pub most: f64,
-    /// Share of wrong actions that the floor aims at, more than 0 and less than 1; default 0.15, what graduation allows.
+    /// Share of wrong actions at which what the record asks for stays where it is, more than 0 and less than 1; default 0.15, what graduation
+    /// allows. It is no bound: see [there](super).
     pub target: f64,
     /// How much one outcome counts, more than 0 and at most 0.5; default 0.1: a wrong action raises the floor by 0.085.
     pub rate: f64,
@@ -110,14 +111,9 @@ impl LearnedConfig {
         self.prior_by_kind.get(&kind).copied().unwrap_or(self.prior)
     }
 
-    /// What a wrong action adds to the floor.
-    pub(super) fn raise(&self) -> f64 {
-        self.rate * (1.0 - self.target)
-    }
-
     /// What the record asks for after an outcome, where it asked for `asked` before.
     pub(super) fn asked_after(&self, asked: f64, good: bool) -> f64 {
-        let step = if good { -self.rate * self.target } else { self.raise() };
+        let step = if good { -self.rate * self.target } else { self.rate * (1.0 - self.target) };
         (asked + step).clamp(self.base, self.most)
     }
 }

@@ -21,7 +21,8 @@ pub const LEARNER: &str = "learning";
 /// share it.
 ///
 /// A remedy that did not help raises the floor as soon as the journal says so, before it is learned: at once in the guard, in writing
-/// when its case is closed. The guard takes O(log n) and what was not learned yet.
+/// when its case is closed. Until then the guard asks for what it will ask for once everything in the journal is learned, so learning it changes
+/// nothing that is asked for. The guard takes O(f log n) for f actions that ever did not help, of n; O(n log n) while one of its class is not learned.
 ///
 /// # Errors
 /// [`ErrorKind::Malformed`](aiops_core::ErrorKind::Malformed) with [`Damage`](crate::ledger::Damage) as its source when the file is not as it
@@ -45,9 +46,10 @@ impl Learned {
     }
 
     /// Learns from every remedy of `history` whose end is known, and from `labels` that call a diagnosis wrong. What taught before changes
-    /// nothing, so it may be called as often as one likes, by any replica. O(actions and labels).
+    /// nothing, so it may be called as often as one likes, by any replica; only a remedy that taught as one that helped teaches again, when it
+    /// turns out not to have. Everything is written, or nothing. O(m log m) for m actions and labels.
     ///
-    /// An answer that calls the diagnosis of a remedy wrong which did not help says nothing new.
+    /// An answer that calls the diagnosis of a remedy wrong which did not help either is evidence of its own, whichever comes first.
     ///
     /// # Errors
     /// The file's own.
@@ -57,24 +59,17 @@ impl Learned {
         labels: &[ApprovalLabel],
         ctx: &Context,
     ) -> Result<Vec<Change>> {
-        let book = self.book(ctx).await?;
         let acted = history.actions().filter_map(outcome_of);
-        let said = labels.iter().filter(|l| l.diagnosis_right == Some(false)).filter_map(|label| {
-            let told = |a: &ActionTrace| {
-                a.intent.proposal.id == label.proposal && outcome_of(a).is_some_and(|outcome| !outcome.good)
-            };
-            let class = ActionClass { action: label.action, target: label.target.kind() };
-            let evidence =
-                Evidence::Answer { incident: label.incident.clone(), request: label.request.clone() };
-            let confidence = label.confidence.probability();
-            (!history.for_incident(&label.incident).any(told)).then_some(Outcome {
-                class,
-                evidence,
-                good: false,
-                confidence,
-            })
+        let said = labels.iter().filter(|l| l.diagnosis_right == Some(false)).map(|label| Outcome {
+            class: ActionClass { action: label.action, target: label.target.kind() },
+            evidence: Evidence::Answer { incident: label.incident.clone(), request: label.request.clone() },
+            good: false,
+            confidence: label.confidence.probability(),
         });
-        let new: Vec<Outcome> = acted.chain(said).filter(|o| !book.knows(&o.evidence)).collect();
+        let book = self.book(ctx).await?;
+        let new: Vec<Outcome> = acted.chain(said).filter(|o| book.is_news(o)).collect();
+        // Whoever writes while somebody reads copies.
+        drop(book);
         if new.is_empty() {
             return Ok(Vec::new());
         }
@@ -111,7 +106,8 @@ impl Learned {
         self.decided(Request::Accept { looser, by, reason, at }).await
     }
 
-    /// Takes the change `of` back, by the decision of `by`: everything is as if it had never been, and its evidence does not teach again.
+    /// Takes the change `of` back, by the decision of `by`: everything is as if it had never been, floors that were lowered on its evidence
+    /// among it, and that evidence does not teach again, unless it was of a remedy that helped and turns out not to have. O(changes).
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](aiops_core::ErrorKind::NotFound); [`ErrorKind::Conflict`](aiops_core::ErrorKind::Conflict) for one that was
@@ -168,32 +164,28 @@ impl Learned {
         Ok(change)
     }
 
-    /// The floor for `class`, with what did not help and was not learned yet. Looks back from the newest remedy that did not help to the
-    /// first that was learned.
+    /// The floor for `class` once what `history` knows is learned.
     fn floor_now(&self, book: &Book, class: &ActionClass, history: &History) -> f64 {
-        let unlearned = history
-            .that_did_not_help(None)
-            .rev()
-            .filter(|a| a.is_remedy())
-            .take_while(|a| !book.knows(&evidence(a)))
-            .filter(|a| class.has(&a.intent.proposal.action))
-            .fold(0.0, |sum, _| sum + self.config.raise());
-        let floor = book.of(class).floor;
-        if unlearned > 0.0 { (floor + unlearned).min(self.config.most) } else { floor }
+        let mine = |a: &&ActionTrace| class.has(&a.intent.proposal.action);
+        let mut failed = history.that_did_not_help(None).filter(mine).filter_map(outcome_of);
+        let now = book.of(class);
+        // By themselves successes move no floor that is in force.
+        if !failed.any(|outcome| book.is_news(&outcome)) {
+            return now.floor;
+        }
+        let known = history.actions().filter(mine).filter_map(outcome_of);
+        let news = known.filter(|outcome| book.is_news(outcome));
+        news.fold(now, |now, outcome| now.after(&outcome, &self.config)).floor
     }
-}
-
-fn evidence(action: &ActionTrace) -> Evidence {
-    let (incident, key) = (action.intent.proposal.incident.clone(), action.intent.key.clone());
-    Evidence::Action { incident, key }
 }
 
 /// What a remedy teaches, once its end is known.
 fn outcome_of(action: &ActionTrace) -> Option<Outcome> {
     let proposal = &action.intent.proposal;
     let good = action.helped().filter(|_| action.is_remedy() && action.counts())?;
+    let evidence = Evidence::Action { incident: proposal.incident.clone(), key: action.intent.key.clone() };
     let (class, confidence) = (ActionClass::of(&proposal.action), proposal.confidence.probability());
-    Some(Outcome { class, evidence: evidence(action), good, confidence })
+    Some(Outcome { class, evidence, good, confidence })
 }
 
 #[async_trait]

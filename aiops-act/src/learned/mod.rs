@@ -10,13 +10,16 @@
 //!
 //! The floor follows adaptive conformal inference (Gibbs & Candès, *Adaptive conformal inference under distribution shift*, NeurIPS 2021): a wrong
 //! action raises what the record asks for by `rate · (1 − target)`, one that helped lowers it by `rate · target`, within `base..=most`. So at `target`
-//! wrong actions in the long run it stays where it is, whatever their distribution. The guard goes only half of that way by itself: the floor *in force* rises at once
+//! wrong actions it stays where it is, whatever their distribution. Their bound on the long-run share holds where `base` is 0 and `most` is 1, no diagnosis is held
+//! for certain, and people send back what they are asked about: under `base` this guard asks nobody, at `most` and above a class acts whatever its record, and with
+//! what people let run share and floor are theirs. A floor that nobody lowers only asks more than it must. The guard goes only half of that way by itself: the floor *in force* rises at once
 //! with what the record asks for, and falls to it, by one step of at most `rate`, when a person [accepts](Learned::accept) what is
-//! [proposed](Learned::looser). No lesson loosens anything.
+//! [proposed](Learned::looser). No lesson loosens anything: the guard counts what the journal knows before it is learned, by the same rule.
 //!
 //! Nothing is overwritten: numbers are a fold over the [changes](Change) that stand, each with its evidence by name, in a
-//! [ledger](crate::ledger) of kind `learned`. Taking one [back](Learned::revert) gives the numbers as if it had never been. One piece of evidence teaches once, also after it
-//! was taken back.
+//! [ledger](crate::ledger) of kind `learned`. Taking one [back](Learned::revert) gives the numbers as if it had never been: a floor that was lowered on what
+//! was taken back is not lowered any more. One piece of evidence teaches once, also after it was taken back; a remedy that taught as one that helped teaches once more, as one that
+//! did not, when that turns out.
 
 mod book;
 mod change;

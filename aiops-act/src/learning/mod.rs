@@ -97,7 +97,7 @@ impl Learning {
         self
     }
 
-    /// The same; decisions on stages are lines of `audit` too.
+    /// The same; what is decided and learned are lines of `audit` too, once they are in their files.
     #[must_use]
     pub fn with_audit(mut self, audit: impl AuditSink) -> Self {
         self.audit = Some(Arc::new(audit));
@@ -108,7 +108,8 @@ impl Learning {
     ///
     /// # Errors
     /// Those of the journal, the desk, the files of stages and of what was learned, the registry, `refit` and the audit log. What was decided
-    /// by then stays decided; until then [`Graduation`] and [`Learned`] as guards ask a person anyway.
+    /// by then stays decided, and is not told to the audit log later: the files of stages and of what was learned have it. Until then
+    /// [`Graduation`] and [`Learned`] as guards ask a person anyway.
     pub async fn learn(&self, case: &Case, ctx: &Context) -> Result<Lessons> {
         let history = self.journal.history(ctx).await?;
         let demoted = self.graduation.review(&history, ctx).await?;
