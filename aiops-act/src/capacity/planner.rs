@@ -6,10 +6,12 @@ use aiops_core::action::{
 };
 use aiops_core::model::{Confidence, DiagnosisStatus, EntityId, FaultType, Standing};
 use aiops_core::seam::Planner;
-use aiops_core::{Case, Context, Result};
+use aiops_core::{Case, Context, Error, Result};
 use async_trait::async_trait;
 
+use super::queue::MOST_SERVERS;
 use super::sizing::{Demand, Plan, Sizing, Unmet};
+use crate::config::require;
 use crate::guards::BudgetSource;
 
 /// Tells how much load comes, and how much capacity is there for it.
@@ -21,7 +23,7 @@ pub trait LoadForecast: fmt::Debug + Send + Sync + 'static {
     /// When it could not be asked.
     async fn demand(&self, service: &EntityId, ctx: &Context) -> Result<Option<Demand>>;
 
-    /// Units of capacity of `service` that are there now; `None` where nobody can tell.
+    /// Units of capacity of `service` that are there now, at most 10⁶: more are refused as wrong. `None` where nobody can tell.
     ///
     /// # Errors
     /// When it could not be asked.
@@ -31,10 +33,30 @@ pub trait LoadForecast: fmt::Debug + Send + Sync + 'static {
 /// Services whose capacity is managed, each with its own sizing.
 pub type Managed = BTreeMap<EntityId, Sizing>;
 
+/// What is to be done, and why.
+struct Change {
+    action: Action,
+    reason: String,
+    /// Whether capacity is added.
+    more: bool,
+}
+
 /// As whom it proposes.
 const PLANNER: &str = "capacity-planner";
 
-/// Proposes as much capacity as a forecast asks for: for a case whose finding is load, and ahead of any ([`ahead`](Self::ahead)).
+/// What [`CapacityPlanner::ahead`] found.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Ahead {
+    /// In order of the services' names.
+    pub proposals: Vec<Proposal>,
+    /// Services of which nothing is known because asking for it failed, and how.
+    pub failed: BTreeMap<EntityId, Error>,
+}
+
+/// Proposes as much capacity as a forecast asks for: more for a case whose finding is load, more or less ahead of any ([`ahead`](Self::ahead)).
+///
+/// A case of load is never answered by taking capacity away, whatever the forecast says: who suffers from load needs no less.
 ///
 /// What cannot be met is proposed to nobody: [`plan`](Self::plan) says what it is. The way back is what was there before.
 #[derive(Debug)]
@@ -54,7 +76,7 @@ impl<F: LoadForecast, B: BudgetSource> CapacityPlanner<F, B> {
     /// nobody can tell. A budget that cannot be asked for counts as used up.
     ///
     /// # Errors
-    /// Those of the forecast.
+    /// Those of the forecast, and [`ErrorKind::Invalid`](aiops_core::ErrorKind::Invalid) when it tells of more than 10⁶ units.
     pub async fn plan(
         &self,
         service: &EntityId,
@@ -63,31 +85,36 @@ impl<F: LoadForecast, B: BudgetSource> CapacityPlanner<F, B> {
         let Some(sizing) = self.managed.get(service) else { return Ok(None) };
         let Some(demand) = self.forecast.demand(service, ctx).await? else { return Ok(None) };
         let Some(units) = self.forecast.units(service, ctx).await? else { return Ok(None) };
+        require(units <= MOST_SERVERS, "units", units, "at most 1e6")?;
         let left = self.budget.remaining(service, ctx).await.ok().flatten().unwrap_or(0.0);
         Ok(Some((units, sizing.plan_from(units, demand, left))))
     }
 
     /// Proposals ahead of any incident, for every managed service whose plan differs from what is there, in order of names; `confidence` is what the
-    /// forecast's intervals have been worth. Each is an incident of its own, for a [`Trial`](super::Trial).
-    ///
-    /// # Errors
-    /// Those of the forecast.
-    pub async fn ahead(&self, confidence: &Confidence, ctx: &Context) -> Result<Vec<Proposal>> {
-        let mut proposals = Vec::new();
+    /// forecast's intervals have been worth. Each is an incident of its own, for a [`Trial`](super::Trial). A service whose forecast fails holds up no other.
+    pub async fn ahead(&self, confidence: &Confidence, ctx: &Context) -> Ahead {
+        let mut ahead = Ahead::default();
         for service in self.managed.keys() {
-            let at = ctx.now().as_second();
-            let incident = IncidentId::new(format!("capacity-{service}-{at}"));
-            let id = ProposalId::new(format!("{incident}-1"));
-            if let Some((action, reason)) = self.action(service, ctx).await? {
-                let by = Principal::new(PLANNER);
-                proposals.push(Proposal::new(id, incident, action, by, confidence.clone(), reason));
+            match self.change(service, ctx).await {
+                Ok(Some(change)) => {
+                    let incident = IncidentId::new(format!("capacity-{service}-{}", ctx.now().as_second()));
+                    let id = ProposalId::new(format!("{incident}-1"));
+                    let (by, confidence) = (Principal::new(PLANNER), confidence.clone());
+                    let Change { action, reason, .. } = change;
+                    ahead.proposals.push(Proposal::new(id, incident, action, by, confidence, reason));
+                }
+                Ok(None) => {}
+                Err(e) => {
+                    ahead.failed.insert(service.clone(), e);
+                }
             }
         }
-        Ok(proposals)
+        ahead
     }
 
     /// What is to be done to `service`, and why; `None` when it has what it needs, or when that cannot be met.
-    async fn action(&self, service: &EntityId, ctx: &Context) -> Result<Option<(Action, String)>> {
+    async fn change(&self, service: &EntityId, ctx: &Context) -> Result<Option<Change>> {
+        ctx.check()?;
         let Some(sizing) = self.managed.get(service) else { return Ok(None) };
         let (units, plan) = match self.plan(service, ctx).await? {
             Some((units, Ok(plan))) if plan.units != units => (units, plan),
@@ -108,7 +135,7 @@ impl<F: LoadForecast, B: BudgetSource> CapacityPlanner<F, B> {
             "{units} → {} units: {:.4} in time at the upper demand, {:.4} asked for, {:.2} an hour",
             plan.units, plan.at_upper, plan.asked, plan.cost
         );
-        Ok(Some((action, reason)))
+        Ok(Some(Change { action, reason, more: plan.units > units }))
     }
 }
 
@@ -120,7 +147,9 @@ impl<F: LoadForecast, B: BudgetSource> Planner for CapacityPlanner<F, B> {
         let causes = diagnosed.into_iter().flat_map(|d| &d.hypotheses);
         let load = |fault: FaultType| fault == FaultType::Load;
         for cause in causes.filter(|h| h.standing() == Standing::Finding && load(h.fault)) {
-            let Some((action, reason)) = self.action(&cause.system, ctx).await? else { continue };
+            let Some(Change { action, reason, more: true }) = self.change(&cause.system, ctx).await? else {
+                continue;
+            };
             let same = |a: &Action| a.kind() == action.kind() && a.target == action.target;
             if case.attempts().any(|(receipt, _)| same(&receipt.action)) {
                 continue;

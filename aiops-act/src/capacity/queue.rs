@@ -5,7 +5,7 @@ use aiops_core::Result;
 use crate::config::require;
 
 /// Most servers of a queue: formulas take time in their number.
-const MOST_SERVERS: u32 = 1_000_000;
+pub(super) const MOST_SERVERS: u32 = 1_000_000;
 
 /// Requests that come at random and are served by the first of several equal servers that is free, in order of arrival: M/M/c.
 ///

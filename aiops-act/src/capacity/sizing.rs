@@ -100,11 +100,14 @@ pub struct SizingConfig {
     /// With less than this share of the error budget left, plans are made as if this much were left, more than 0 and at most 1; default 0.1:
     /// one error where ten are promised at most.
     pub least_budget: f64,
+    /// Some requests take too long by themselves, whatever is there. Of what waiting may spoil besides, between that and the objective, this share is
+    /// always allowed, more than 0 and at most 1; default 0.001. Below it, more units buy next to nothing.
+    pub least_waiting: f64,
 }
 
 impl Default for SizingConfig {
     fn default() -> Self {
-        Self { cost_cap: None, slack: 0.2, least_budget: 0.1 }
+        Self { cost_cap: None, slack: 0.2, least_budget: 0.1, least_waiting: 0.001 }
     }
 }
 
@@ -119,7 +122,7 @@ pub struct Plan {
     pub expected: f64,
     /// The same at the upper demand.
     pub at_upper: f64,
-    /// The share that is asked for: the objective's, or more where the error budget runs low.
+    /// The share that is asked for: the objective's, or more where the error budget runs low, as far as it can be reached.
     pub asked: f64,
     /// Share of the time that a slot is busy at the expected demand.
     pub utilisation: f64,
@@ -127,7 +130,7 @@ pub struct Plan {
     pub cost: f64,
 }
 
-/// What cannot be met.
+/// Why the objective cannot be met.
 #[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unmet {
@@ -138,7 +141,7 @@ pub enum Unmet {
     Objective {
         /// Share in time if nobody ever waited.
         best: f64,
-        /// Share asked for.
+        /// The objective's share.
         asked: f64,
     },
     /// Not by the most there may be.
@@ -148,13 +151,13 @@ pub enum Unmet {
         most: u32,
         /// Share in time with them, at the upper demand.
         at_most: f64,
-        /// Share asked for.
+        /// The objective's share.
         asked: f64,
     },
     /// Not for the money.
     #[error("{units} units cost {cost:.2} an hour, the cap is {cap:.2}")]
     Cost {
-        /// The fewest that would do.
+        /// The fewest that would keep the objective.
         units: u32,
         /// What they cost an hour.
         cost: f64,
@@ -212,9 +215,10 @@ impl Sizing {
             "0..=1e12 an hour",
         )?;
         require((0.0..=1.0).contains(&config.slack), "slack", config.slack, "0..=1")?;
-        let least_budget = config.least_budget;
-        let low = least_budget > 0.0 && least_budget <= 1.0;
-        require(low, "least_budget", least_budget, "more than 0, at most 1")?;
+        for (field, least) in [("least_budget", config.least_budget), ("least_waiting", config.least_waiting)]
+        {
+            require(least > 0.0 && least <= 1.0, field, least, "more than 0, at most 1")?;
+        }
         Ok(Self { serving, objective, config })
     }
 
@@ -228,19 +232,19 @@ impl Sizing {
     /// counts as none). O(most · slots).
     ///
     /// Of what is promised to fail no more is planned to fail than the share of the budget that is left: so it is spent the slower the less there is.
+    /// That goes only as far as it can be reached: more than the objective is never a reason to propose nothing. As no number of units answers what
+    /// takes too long by itself, of what waiting may spoil between that bound and the objective [`least_waiting`](SizingConfig::least_waiting) is always
+    /// allowed; and where `most` or the cap end before that, all they allow is planned. With less budget left a plan never has fewer units.
     ///
     /// # Errors
-    /// What cannot be met.
+    /// What cannot be met: the objective itself, not what is asked for beyond it.
     pub fn plan(&self, demand: Demand, budget_left: f64) -> std::result::Result<Plan, Unmet> {
-        let asked = self.asked(budget_left);
-        let plan = self.predict(self.fewest(demand.upper, asked)?, demand, asked);
-        match self.config.cost_cap {
-            Some(cap) if plan.cost > cap => Err(Unmet::Cost { units: plan.units, cost: plan.cost, cap }),
-            _ => Ok(plan),
-        }
+        let asked = self.asked(budget_left)?;
+        Ok(self.predict(self.fewest(demand.upper, asked)?, demand, asked))
     }
 
-    /// The same, given that `units` are there: more at once where they are wanted, fewer only with slack.
+    /// The same, given that `units` are there, any number: more at once where they are wanted, fewer only with slack. Never more than `most`,
+    /// also where more are there.
     ///
     /// # Errors
     /// As [`plan`](Self::plan).
@@ -250,36 +254,58 @@ impl Sizing {
         demand: Demand,
         budget_left: f64,
     ) -> std::result::Result<Plan, Unmet> {
-        let wanted = self.plan(demand, budget_left)?;
-        if wanted.units >= units {
-            return Ok(wanted);
-        }
-        let slack = demand.upper * (1.0 + self.config.slack);
-        let fewer = self.fewest(slack, wanted.asked).unwrap_or(units).min(units);
-        let plan = self.predict(fewer, demand, wanted.asked);
-        // The cap stands above the slack.
-        let dear = self.config.cost_cap.is_some_and(|cap| plan.cost > cap);
-        Ok(if dear { wanted } else { plan })
+        let asked = self.asked(budget_left)?;
+        let wanted = self.fewest(demand.upper, asked)?;
+        let kept = if wanted >= units {
+            wanted
+        } else {
+            let slack = demand.upper * (1.0 + self.config.slack);
+            // Where not even all that is allowed would do with slack, all of that is kept.
+            let fewer = self.fewest(slack, asked).unwrap_or_else(|_| self.allowed());
+            fewer.min(units).max(wanted)
+        };
+        Ok(self.predict(kept, demand, asked))
     }
 
     /// What `units` do at `demand`.
     fn predict(&self, units: u32, demand: Demand, asked: f64) -> Plan {
         let servers = units.saturating_mul(self.serving.slots).max(1);
         let offered = demand.expected * self.serving.work.as_secs_f64();
+        let at_upper = self.in_time(servers, demand.upper);
         Plan {
             units,
             expected: self.in_time(servers, demand.expected),
-            at_upper: self.in_time(servers, demand.upper),
-            asked,
+            at_upper,
+            // Beyond the objective no more is asked for than what is allowed can do.
+            asked: asked.min(at_upper).max(self.objective.share),
             utilisation: offered / f64::from(servers),
             cost: f64::from(units) * self.serving.unit_cost,
         }
     }
 
-    /// Share that is asked for.
-    fn asked(&self, budget_left: f64) -> f64 {
+    /// Share that is asked for: at least the objective's, and less than what the work allows.
+    fn asked(&self, budget_left: f64) -> std::result::Result<f64, Unmet> {
+        let (share, SizingConfig { least_budget, least_waiting, .. }) = (self.objective.share, self.config);
+        let best = -(-self.objective.within.as_secs_f64() / self.serving.work.as_secs_f64()).exp_m1();
+        if best < share {
+            return Err(Unmet::Objective { best, asked: share });
+        }
         let left = if budget_left.is_nan() { 0.0 } else { budget_left };
-        1.0 - (1.0 - self.objective.share) * left.clamp(self.config.least_budget, 1.0)
+        let tightened = 1.0 - (1.0 - share) * left.clamp(least_budget, 1.0);
+        let reachable = best - (best - share) * least_waiting;
+        Ok(tightened.min(reachable).max(share))
+    }
+
+    /// Whether so many units cost more than they may.
+    fn too_dear(&self, units: u32) -> Option<Unmet> {
+        let cap = self.config.cost_cap?;
+        let cost = f64::from(units) * self.serving.unit_cost;
+        (cost > cap).then_some(Unmet::Cost { units, cost, cap })
+    }
+
+    /// The most units that `most` and the cap allow; 0 when the cap allows none.
+    fn allowed(&self) -> u32 {
+        (0..=self.serving.most).rev().find(|units| self.too_dear(*units).is_none()).unwrap_or(0)
     }
 
     fn in_time(&self, servers: u32, rate: f64) -> f64 {
@@ -289,26 +315,30 @@ impl Sizing {
         within(offered, work, servers, waits, self.objective.within.as_secs_f64())
     }
 
-    /// Fewest units that answer `asked` in time at `rate`.
+    /// Fewest units that answer `asked` in time at `rate`; where `most` or the cap end before, the most they allow, if that keeps the objective.
     fn fewest(&self, rate: f64, asked: f64) -> std::result::Result<u32, Unmet> {
         let Serving { slots, least, most, .. } = self.serving;
         let (work, time) = (self.serving.work.as_secs_f64(), self.objective.within.as_secs_f64());
-        let best = -(-time / work).exp_m1();
-        if best < asked {
-            return Err(Unmet::Objective { best, asked });
-        }
         let offered = rate * work;
         let (mut served, mut b, mut share) = (0_u32, 1.0, 0.0);
+        let mut keeps = None;
         // One pass: Erlang's recursion goes on from each number of units to the next.
         for units in least..=most {
             let servers = units.saturating_mul(slots);
             b = blocked(offered, served, b, servers);
             served = servers;
             share = within(offered, work, servers, waits_of(offered, servers, b), time);
+            if share < self.objective.share {
+                continue;
+            }
+            if let Some(unmet) = self.too_dear(units) {
+                return keeps.ok_or(unmet);
+            }
             if share >= asked {
                 return Ok(units);
             }
+            keeps = Some(units);
         }
-        Err(Unmet::Units { most, at_most: share, asked })
+        keeps.ok_or(Unmet::Units { most, at_most: share, asked: self.objective.share })
     }
 }

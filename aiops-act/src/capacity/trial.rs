@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use aiops_core::seam::{Mitigator, Verifier};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
+use super::direction::direction;
 use crate::config::require;
 
 /// Settings of a [`Trial`].
@@ -45,14 +47,19 @@ pub enum Trialled {
         /// What was done.
         key: IdempotencyKey,
     },
-    /// It had no effect, and what was before is back.
+    /// Nobody could see whether it had an effect; it added capacity, and that stays: [`Trial`] says why.
+    KeptUnseen {
+        /// What was done.
+        key: IdempotencyKey,
+    },
+    /// It had no effect, or took away capacity and nobody could see with what effect; what was before is back.
     Reverted {
         /// What was done.
         key: IdempotencyKey,
         /// What took it back.
         by: IdempotencyKey,
     },
-    /// A person must look: it failed, nobody knows what became of it, or it had no effect and could not be taken back.
+    /// A person must look: it failed, nobody knows what became of it, or it was to be taken back and could not be.
     Stuck {
         /// What was done.
         key: IdempotencyKey,
@@ -61,8 +68,10 @@ pub enum Trialled {
     },
 }
 
-/// Carries proposals out that no incident asks for, one at a time: guards, journal, mitigator, verifier, and back if it did not do what it was for. What
-/// cannot be seen counts as no effect.
+/// Carries proposals out that no incident asks for, one at a time: guards, journal, mitigator, verifier, and back if it did not do what it was for.
+///
+/// Where nobody can see whether it did, the larger capacity of the two stays: blind, too much costs money and too little an outage. So more is kept
+/// ([`Trialled::KeptUnseen`]), and less is taken back, as is what tells no way back to another capacity.
 ///
 /// An action whose end nobody knows stays in doubt in the journal and holds its target, until
 /// [`Pipeline::recover`](aiops_core::pipeline::Pipeline::recover) on the same journal settles it.
@@ -113,17 +122,18 @@ impl Trial {
         if let ActionOutcome::Failed { reason } = &receipt.outcome {
             return Ok(Trialled::Stuck { key, reason: format!("the action failed: {reason}") });
         }
-        if self.verify(&receipt, watched, ctx).await? == Recovery::Recovered {
-            return Ok(Trialled::Kept { key });
-        }
-        let Some(revert) = revert_of(proposal, &key) else {
-            return Ok(Trialled::Stuck {
-                key,
-                reason: "it had no effect and there is no way back".to_owned(),
-            });
+        let what = match self.verify(&receipt, watched, ctx).await? {
+            Recovery::Recovered => return Ok(Trialled::Kept { key }),
+            Recovery::Inconclusive if direction(&proposal.action) == Some(Ordering::Greater) => {
+                return Ok(Trialled::KeptUnseen { key });
+            }
+            Recovery::Inconclusive => "nobody could see its effect",
+            Recovery::NotRecovered => "it had no effect",
         };
-        let stuck =
-            |key, reason: String| Trialled::Stuck { key, reason: format!("it had no effect; {reason}") };
+        let stuck = |key, reason: String| Trialled::Stuck { key, reason: format!("{what}; {reason}") };
+        let Some(revert) = revert_of(proposal, &key) else {
+            return Ok(stuck(key, "there is no way back".to_owned()));
+        };
         Ok(match self.carry_out(&revert, ctx).await? {
             Attempt::NotDone(reason) | Attempt::InDoubt(_, reason) => stuck(key, reason),
             Attempt::Ran(back) => match back.outcome {
