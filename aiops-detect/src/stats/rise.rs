@@ -46,11 +46,8 @@ pub(crate) fn latest_rise(points: &[(f64, f64)], test: &RiseTest) -> Option<Rise
         }
         sum = (sum + ((b.1 - a.1) / sigma).min(test.cut) - test.slack).max(0.0);
     }
-    // A sum that is no number is no rise either.
-    if !matches!(
-        sum.partial_cmp(&test.decision),
-        Some(std::cmp::Ordering::Greater | std::cmp::Ordering::Equal)
-    ) {
+    // What is no number adds nothing: `max` passes it over.
+    if sum < test.decision {
         return None;
     }
     let slope =

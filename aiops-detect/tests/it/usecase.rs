@@ -121,7 +121,7 @@ fn capacity() {
     disk(&mut fine, "slowly", &|t| 0.3 + 0.01 * t, 6);
     disk(&mut fine, "jump", &|t| if t > 0.97 { 0.7 } else { 0.4 }, 7);
     disk(&mut fine, "cleaned", &|t| if t < 0.96 { 0.4 + 0.5 * t } else { 0.4 }, 8);
-    disk(&mut fine, "saw", &|t| 0.3 + 0.3 * (12.4 * t).fract(), 9);
+    disk(&mut fine, "saw", &|t| 0.3 + 0.3 * (12.9 * t).fract(), 9);
     keeps_its_contract::<Capacity>(&fault, &fine);
     let found = explain::<Capacity>(&fault);
     assert_eq!(found.len(), 4, "{found:?}");
