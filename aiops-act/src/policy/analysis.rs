@@ -44,7 +44,8 @@ impl Resolved {
         let (mine, others) = (&self.rule, &other.rule);
         mine.effect > others.effect
             || (mine.effect == others.effect
-                && (mine.notify || !others.notify)
+                // Only what is allowed is told at once, only what is asked waits.
+                && (mine.effect != Effect::Allow || mine.notify || !others.notify)
                 && (mine.effect != Effect::Ask || mine.wait <= others.wait))
     }
 

@@ -151,6 +151,11 @@ impl Weekly {
         self.days.is_empty() || self.days.contains(&day.into())
     }
 
+    /// Whether it leaves out no time: such a rule is one without times.
+    fn is_always(&self) -> bool {
+        self.from == self.to && (self.days.is_empty() || self.days.len() == 7)
+    }
+
     /// Whether `now` is such a time.
     fn covers(&self, now: &Zoned) -> bool {
         let (time, today) = (now.time(), now.weekday());
@@ -197,7 +202,9 @@ impl Resolved {
         if stated && targets.values().all(Vec::is_empty) {
             return Err(wrong("its targets have no names"));
         }
-        Ok(Self { rule: rule.clone(), targets: stated.then_some(targets) })
+        let mut rule = rule.clone();
+        rule.during = rule.during.filter(|weekly| !weekly.is_always());
+        Ok(Self { rule, targets: stated.then_some(targets) })
     }
 
     /// Whether it applies to `proposal`, which touches `replicas`, at `now`, its kind of action and its target aside.

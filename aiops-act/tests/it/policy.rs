@@ -143,6 +143,15 @@ fn what_cannot_be_meant_is_refused_when_loaded() {
             r#"rules = [{ id = "a", effect = "ask", targets = { service = ["shop-a*"] } }, { id = "b", effect = "ask", targets = { service = ["shop-*"] } }]"#,
             "a",
         ),
+        // Times that leave nothing out are none, and a denial tells nobody.
+        (
+            r#"rules = [{ id = "a", effect = "allow", during = {} }, { id = "b", effect = "allow", max_replicas = 2 }]"#,
+            "b",
+        ),
+        (
+            r#"rules = [{ id = "a", effect = "deny" }, { id = "b", effect = "deny", actions = ["scale"], notify = true }]"#,
+            "b",
+        ),
     ] {
         let error = PolicyTable::new(&toml::from_str(text).unwrap()).expect_err(text);
         assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
@@ -166,11 +175,12 @@ fn conflicts_are_reported() {
             { id = "no-restarts", effect = "deny", actions = ["rolling_restart"] },
             { id = "not-the-store", effect = "deny", targets = { service = ["shop-store"] } },
             { id = "not-now", effect = "deny", during = { days = ["sunday"] } },
+            { id = "no-stops", effect = "deny", actions = ["stop"], during = { from = "12:00:00", to = "12:00:00" } },
         ]"#,
     );
     let conflicts = conflicting.conflicts();
-    assert_eq!(conflicts.len(), 1, "{conflicts:?}");
-    assert_eq!((conflicts[0].allows.as_str(), conflicts[0].denies.as_str()), ("shop", "no-restarts"));
+    let told: Vec<_> = conflicts.iter().map(|c| (c.allows.as_str(), c.denies.as_str())).collect();
+    assert_eq!(told, [("shop", "no-restarts"), ("shop", "no-stops")]);
 }
 
 #[test]
