@@ -89,14 +89,15 @@ impl GraduationConfig {
 /// ```
 #[must_use]
 pub fn wilson_lower_bound(successes: usize, trials: usize, z: f64) -> f64 {
-    if trials == 0 {
+    if trials == 0 || successes == 0 {
         return 0.0;
     }
     #[allow(clippy::cast_precision_loss, reason = "counts of actions")]
     let (n, p) = (trials as f64, successes.min(trials) as f64 / trials as f64);
     let z2 = z * z;
     let margin = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    ((p + z2 / (2.0 * n) - margin) / (1.0 + z2 / n)).clamp(0.0, 1.0)
+    // The lesser root by the greater one: their difference would cancel where nothing succeeded.
+    (p * p / (p + z2 / (2.0 * n) + margin)).clamp(0.0, 1.0)
 }
 
 /// What a record is made of.
