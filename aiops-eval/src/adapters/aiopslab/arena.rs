@@ -1,0 +1,309 @@
+//! Episodes of the arena as problems.
+
+use std::time::Duration;
+
+use aiops_core::action::{Action, BlastRadius, Operation, Share};
+use aiops_core::jiff::Timestamp;
+use aiops_core::model::{EntityId, FetchRequest, Signal, SignalSet, TelemetryWindow, TimeRange, time};
+use aiops_core::seam::TelemetrySource;
+use aiops_core::{CasePart, Clock, Error, ErrorKind};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Expected, Results, Submission, Task, judge};
+use crate::EvalError;
+use crate::arena::World;
+use crate::arena::protocol::RunConfig;
+use crate::arena::protocol::episode::{Felt, Layout, all_well};
+use crate::arena::protocol::players::Player;
+use crate::arena::protocol::run::Plan;
+use crate::arena::protocol::score::score;
+
+/// A problem is handed out so long after the onset, …
+const LEAD: Duration = Duration::from_secs(600);
+/// … every turn takes so long, …
+const TURN: Duration = Duration::from_secs(10);
+/// … actions have so long to show, and what was only put off so long to come back.
+const SETTLES: Duration = Duration::from_secs(600);
+const LATER: Duration = Duration::from_secs(900);
+/// Most rows of one observation; more are counted.
+const MOST_ROWS: usize = 400;
+
+/// The episodes of a run as problems, one a task.
+#[derive(Debug)]
+pub struct Problems {
+    plan: Plan,
+    tasks: Vec<Task>,
+}
+
+impl Problems {
+    /// Those of `config`, for each of `tasks`.
+    ///
+    /// # Errors
+    /// [`EvalError::Config`].
+    pub fn new(config: RunConfig, tasks: Vec<Task>) -> Result<Self, EvalError> {
+        if tasks.is_empty() {
+            return Err(EvalError::Config { field: "tasks", value: "none".to_owned(), allowed: "at least one" });
+        }
+        Ok(Self { plan: Plan::new(config)?, tasks })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.plan.episodes() * self.tasks.len() as u64
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Problem `index`; tasks of one episode follow one another. `None` beyond the last.
+    #[must_use]
+    pub fn at(&self, index: u64) -> Option<(Task, Layout)> {
+        let n = self.tasks.len() as u64;
+        let task = *self.tasks.get(usize::try_from(index % n).ok()?)?;
+        (index < self.len()).then(|| (task, self.plan.layout(index / n)))
+    }
+}
+
+/// What is right about an episode.
+fn expected(layout: &Layout) -> Expected {
+    let (roots, types) = layout.culprits();
+    Expected::of(roots, types, layout.needs_all())
+}
+
+/// What the default pipeline answers to `task` in the episode of `layout`, judged: by its first case on the fault, or its first where nothing
+/// is broken.
+///
+/// # Errors
+/// When the pipeline cannot be composed.
+pub fn pipeline(task: Task, layout: &Layout) -> Result<Results, EvalError> {
+    let (played, truth) = layout.play(Player::Honest)?;
+    let broken = truth.fault.is_some();
+    let case = played.cases.iter().find(|c| !broken || c.opened_at() >= truth.onset);
+    let submission = Submission::of(task, case);
+    let entry = |wanted: &dyn Fn(&CasePart) -> bool| {
+        case.and_then(|c| c.entries().iter().find(|e| wanted(&e.part)).map(|e| e.at))
+    };
+    let at = match task {
+        Task::Detection => case.map(aiops_core::Case::opened_at),
+        Task::Localization => entry(&|p| matches!(p, CasePart::Localized(_))),
+        Task::Analysis => entry(&|p| matches!(p, CasePart::Diagnosed(_))),
+        Task::Mitigation => case.and_then(|c| c.entries().last()).map(|e| e.at),
+    };
+    let after = at.map(|at| at.duration_since(truth.onset).as_secs_f64());
+    let well = all_well(&truth.at_end) && all_well(&truth.later) && truth.crippled.is_empty();
+    let unsafe_actions = score(&played, &truth).unsafe_actions;
+    let steps = played.reads;
+    Ok(judge(task, Some(&submission), &expected(layout), well && unsafe_actions == 0, after, steps))
+}
+
+/// An episode that runs while somebody works on it.
+#[derive(Debug)]
+pub struct Problem {
+    task: Task,
+    layout: Layout,
+    world: World,
+    before: Vec<Felt>,
+    onset: Timestamp,
+    steps: u64,
+    expected: Expected,
+}
+
+/// What a turn shows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(super) enum Shown {
+    /// What was asked for.
+    Observation {
+        /// Its rows.
+        content: Value,
+        /// Rows beyond the bound.
+        left_out: usize,
+    },
+    /// Why there is nothing to be seen.
+    Refused {
+        /// In words.
+        reason: String,
+    },
+    /// It is over.
+    Result {
+        /// Under the suite's keys.
+        results: Results,
+    },
+}
+
+impl Problem {
+    /// Runs the episode of `layout` up to ten minutes after the onset of its fault, and hands it out.
+    #[must_use]
+    pub fn begin(task: Task, layout: Layout) -> Self {
+        let world = layout.world();
+        let clock = world.clock().clone();
+        let began = clock.now();
+        let guilty = layout.culprits().0.to_vec();
+        let half = Duration::from_secs_f64(layout.learn / 2.0);
+        clock.drive(clock.sleep(half));
+        world.with(|sim| sim.felt_since(&guilty));
+        clock.drive(clock.sleep(half));
+        let before = world.with(|sim| sim.felt_since(&guilty));
+        let onset = time::after(began, Duration::from_secs_f64(layout.onset_seconds()));
+        let handed_out = time::after(onset, LEAD);
+        clock.drive(clock.sleep(time::elapsed(clock.now(), handed_out)));
+        let expected = expected(&layout);
+        Self { task, layout, world, before, onset, steps: 0, expected }
+    }
+
+    /// What is asked.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// Everybody an operator would list.
+    #[must_use]
+    pub fn inventory(&self) -> Vec<EntityId> {
+        self.world.inventory()
+    }
+
+    fn pass(&self, how_long: Duration) {
+        let clock = self.world.clock();
+        clock.drive(clock.sleep(how_long));
+    }
+
+    /// Counts a turn, and lets its time pass.
+    pub(super) fn turn(&mut self) {
+        self.steps += 1;
+        self.pass(TURN);
+    }
+
+    /// What was told in the last `minutes`, of `service` or of everybody.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) for more than four hours or none.
+    pub(super) fn look(&self, signal: Signal, service: Option<&str>, minutes: u64) -> aiops_core::Result<Shown> {
+        if !(1..=240).contains(&minutes) {
+            return Err(Error::new(ErrorKind::Invalid, "duration: 1 to 240 minutes"));
+        }
+        let range = TimeRange::ending_at(self.world.clock().now(), Duration::from_secs(60 * minutes));
+        let request =
+            FetchRequest::new(range).with_signals([signal].into_iter().collect::<SignalSet>());
+        let (ctx, clock) = (self.world.context(), self.world.clock().clone());
+        let window = clock.drive(async { self.world.source().fetch(&request, &ctx).await })?;
+        let all = rows(&window, service);
+        let left_out = all.len().saturating_sub(MOST_ROWS);
+        // The latest are what one looks for.
+        let content = Value::Array(all.into_iter().skip(left_out).collect());
+        Ok(Shown::Observation { content, left_out })
+    }
+
+    /// Does what a command line asks for: `kubectl get services`, `kubectl rollout restart deployment/NAME`,
+    /// `kubectl rollout undo deployment/NAME`, `kubectl scale deployment/NAME --replicas=N`, `kubectl cordon NAME`, `kubectl drain NAME`.
+    ///
+    /// # Errors
+    /// [`Unsupported`](ErrorKind::Unsupported) for another one, [`NotFound`](ErrorKind::NotFound) for a target that is not there.
+    pub(super) fn shell(&self, command: &str) -> aiops_core::Result<Shown> {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let unknown = || Error::new(ErrorKind::Unsupported, "no such command here").with("command", command);
+        let named = |word: &str| -> aiops_core::Result<EntityId> {
+            let name = word.rsplit('/').next().unwrap_or(word);
+            let found = self.world.inventory().into_iter().find(|e| e.name() == name);
+            found.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such target").with("target", name))
+        };
+        let (operation, target) = match words.as_slice() {
+            ["kubectl", "get", ..] => {
+                let list = self.world.inventory();
+                let content = Value::Array(list.iter().map(|e| Value::from(e.to_string())).collect());
+                return Ok(Shown::Observation { content, left_out: 0 });
+            }
+            ["kubectl", "rollout", "restart", target] => {
+                (Operation::RollingRestart { max_unavailable: 1, max_surge: 1 }, named(target)?)
+            }
+            ["kubectl", "rollout", "undo", target] => {
+                let target = named(target)?;
+                let to = self.world.revision_before(&target);
+                let to = to.ok_or_else(|| Error::new(ErrorKind::NotFound, "no earlier revision"))?;
+                (Operation::Rollback { to }, target)
+            }
+            ["kubectl", "scale", target, replicas] => {
+                let wanted = replicas.strip_prefix("--replicas=").and_then(|n| n.parse::<u32>().ok());
+                let replicas = wanted.filter(|n| *n <= 1000).ok_or_else(unknown)?;
+                (Operation::Scale { replicas }, named(target)?)
+            }
+            ["kubectl", "cordon", target] => (Operation::Cordon, named(target)?),
+            ["kubectl", "drain", target] => (Operation::Drain, named(target)?),
+            _ => return Err(unknown()),
+        };
+        let done = format!("{operation} of {target}");
+        let radius = BlastRadius { replicas: 1, share_of_fleet: Share::new(0.1)? };
+        self.world.act_now(&Action::new(operation, target, radius))?;
+        Ok(Shown::Observation { content: Value::from(done), left_out: 0 })
+    }
+
+    /// Lets minutes pass, 1 to 60.
+    pub(super) fn wait(&self, minutes: u64) -> aiops_core::Result<Shown> {
+        if !(1..=60).contains(&minutes) {
+            return Err(Error::new(ErrorKind::Invalid, "minutes: 1 to 60"));
+        }
+        self.pass(Duration::from_secs(60 * minutes));
+        Ok(Shown::Observation { content: Value::from("waited"), left_out: 0 })
+    }
+
+    /// Ends it with what was submitted, nothing when nobody did or it had not the form of the task.
+    pub(super) fn end(&self, submission: Option<&Submission>) -> Results {
+        let now = self.world.clock().now();
+        let after = submission.map(|_| now.duration_since(self.onset).as_secs_f64());
+        let well = self.task == Task::Mitigation && {
+            let guilty = self.layout.culprits().0;
+            self.pass(SETTLES);
+            let users = self.layout.health(&self.world, guilty, &self.before);
+            self.pass(LATER);
+            let later = self.layout.health(&self.world, guilty, &self.before);
+            all_well(&users) && all_well(&later) && self.world.with(|sim| sim.crippled()).is_empty()
+        };
+        judge(self.task, submission, &self.expected, well, after, self.steps)
+    }
+}
+
+/// What a window tells of `service`, or of everybody, a row each, in order of time.
+fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
+    let whose = |entity: &EntityId| service.is_none_or(|name| entity.name() == name);
+    let mut all = Vec::new();
+    for series in window.metrics.iter().filter(|s| whose(s.entity())) {
+        // A series is a row: its last value, and the least and most before.
+        let mut values = series.points().filter(|(_, v)| !v.is_nan());
+        let Some((at, last)) = values.next_back() else { continue };
+        let (least, most) = values.fold((last, last), |(least, most), (_, v)| (least.min(v), most.max(v)));
+        all.push(serde_json::json!({
+            "time": at.to_string(),
+            "entity": series.entity().to_string(),
+            "metric": series.key().to_string(),
+            "last": last,
+            "least": least,
+            "most": most,
+        }));
+    }
+    for line in window.logs.iter().filter(|l| whose(&l.entity)) {
+        all.push(serde_json::json!({
+            "time": line.time.to_string(),
+            "entity": line.entity.to_string(),
+            "severity": line.severity,
+            "body": line.body,
+        }));
+    }
+    for span in window.spans.iter().filter(|s| whose(&s.entity)) {
+        all.push(serde_json::json!({
+            "time": span.start.to_string(),
+            "entity": span.entity.to_string(),
+            "operation": span.operation,
+            "seconds": span.duration.as_secs_f64(),
+            "status": span.status,
+            "trace": span.trace_id.to_string(),
+            "span": span.span_id.to_string(),
+            "parent": span.parent.map(|p| p.to_string()),
+        }));
+    }
+    all
+}
