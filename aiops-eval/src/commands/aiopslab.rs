@@ -95,12 +95,15 @@ impl AiopsLab {
 
     fn by_pipeline(&self, problems: &Problems) -> Result<Vec<ServeReport>, String> {
         let mut said = progress("problems");
-        let mut reports = Vec::new();
-        for number in 0..problems.len() {
-            said(usize::try_from(number).unwrap_or(usize::MAX), usize::try_from(problems.len()).unwrap_or(usize::MAX));
-            let Some((task, layout)) = problems.at(number) else { break };
-            let results = pipeline(task, &layout).map_err(|e| e.chain())?;
-            reports.push(ServeReport::new(number, task, results));
+        let (mut reports, mut number) = (Vec::new(), 0);
+        // Tasks of one episode are answered by one run through it.
+        while let Some((_, layout)) = problems.at(number) {
+            let all = pipeline(problems.tasks(), &layout).map_err(|e| e.chain())?;
+            for (task, results) in problems.tasks().iter().zip(all) {
+                reports.push(ServeReport::new(number, *task, results));
+                number += 1;
+            }
+            said(reports.len(), usize::try_from(problems.len()).unwrap_or(usize::MAX));
         }
         Ok(reports)
     }

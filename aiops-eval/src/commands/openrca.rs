@@ -38,15 +38,22 @@ impl OpenRca {
     pub(crate) fn run(&self) -> Result<ExitCode, String> {
         let config: OpenRcaConfig = settings(self.config.as_deref())?;
         if let Some(episodes) = self.export_arena {
-            let of = RunConfig { first_seed: self.seed, held_out: self.held_out, nulls: 0, ..RunConfig::default() };
-            let done = export(&self.folder, episodes, of, &config, progress("episodes")).map_err(|e| e.chain())?;
+            let of = RunConfig {
+                first_seed: self.seed,
+                held_out: self.held_out,
+                nulls: 0,
+                ..RunConfig::default()
+            };
+            let done =
+                export(&self.folder, episodes, of, &config, progress("episodes")).map_err(|e| e.chain())?;
             print(self.json, &done, || {
                 format!("{} episodes written, {} passed over\n", done.systems.len(), done.passed_over)
             })?;
             return Ok(if done.systems.len() == episodes { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         let out = self.out.clone().unwrap_or_else(|| self.folder.join("predictions"));
-        let report = run(&self.folder, &out, &config, progress("stretches of time")).map_err(|e| e.chain())?;
+        let report =
+            run(&self.folder, &out, &config, progress("stretches of time")).map_err(|e| e.chain())?;
         print(self.json, &report, || report.text())?;
         // An evaluation of nothing is no success.
         Ok(if report.systems.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })

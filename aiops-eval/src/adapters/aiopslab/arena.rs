@@ -43,7 +43,11 @@ impl Problems {
     /// [`EvalError::Config`].
     pub fn new(config: RunConfig, tasks: Vec<Task>) -> Result<Self, EvalError> {
         if tasks.is_empty() {
-            return Err(EvalError::Config { field: "tasks", value: "none".to_owned(), allowed: "at least one" });
+            return Err(EvalError::Config {
+                field: "tasks",
+                value: "none".to_owned(),
+                allowed: "at least one",
+            });
         }
         Ok(Self { plan: Plan::new(config)?, tasks })
     }
@@ -58,6 +62,12 @@ impl Problems {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Tasks of every episode.
+    #[must_use]
+    pub fn tasks(&self) -> &[Task] {
+        &self.tasks
     }
 
     /// Problem `index`; tasks of one episode follow one another. `None` beyond the last.
@@ -75,30 +85,33 @@ fn expected(layout: &Layout) -> Expected {
     Expected::of(roots, types, layout.needs_all())
 }
 
-/// What the default pipeline answers to `task` in the episode of `layout`, judged: by its first case on the fault, or its first where nothing
-/// is broken.
+/// What the default pipeline answers to each of `tasks` in the episode of `layout`, judged: by its first case on the fault, or its first where
+/// nothing is broken.
 ///
 /// # Errors
 /// When the pipeline cannot be composed.
-pub fn pipeline(task: Task, layout: &Layout) -> Result<Results, EvalError> {
+pub fn pipeline(tasks: &[Task], layout: &Layout) -> Result<Vec<Results>, EvalError> {
     let (played, truth) = layout.play(Player::Honest)?;
     let broken = truth.fault.is_some();
     let case = played.cases.iter().find(|c| !broken || c.opened_at() >= truth.onset);
-    let submission = Submission::of(task, case);
     let entry = |wanted: &dyn Fn(&CasePart) -> bool| {
         case.and_then(|c| c.entries().iter().find(|e| wanted(&e.part)).map(|e| e.at))
     };
-    let at = match task {
-        Task::Detection => case.map(aiops_core::Case::opened_at),
-        Task::Localization => entry(&|p| matches!(p, CasePart::Localized(_))),
-        Task::Analysis => entry(&|p| matches!(p, CasePart::Diagnosed(_))),
-        Task::Mitigation => case.and_then(|c| c.entries().last()).map(|e| e.at),
-    };
-    let after = at.map(|at| at.duration_since(truth.onset).as_secs_f64());
-    let well = all_well(&truth.at_end) && all_well(&truth.later) && truth.crippled.is_empty();
-    let unsafe_actions = score(&played, &truth).unsafe_actions;
-    let steps = played.reads;
-    Ok(judge(task, Some(&submission), &expected(layout), well && unsafe_actions == 0, after, steps))
+    let unharmed = score(&played, &truth).unsafe_actions == 0 && truth.crippled.is_empty();
+    let well = unharmed && all_well(&truth.at_end) && all_well(&truth.later);
+    let expected = expected(layout);
+    let judged = tasks.iter().map(|task| {
+        let at = match task {
+            Task::Detection => case.map(aiops_core::Case::opened_at),
+            Task::Localization => entry(&|p| matches!(p, CasePart::Localized(_))),
+            Task::Analysis => entry(&|p| matches!(p, CasePart::Diagnosed(_))),
+            Task::Mitigation => case.and_then(|c| c.entries().last()).map(|e| e.at),
+        };
+        let after = at.map(|at| at.duration_since(truth.onset).as_secs_f64());
+        let submission = Submission::of(*task, case);
+        judge(*task, Some(&submission), &expected, well, after, played.reads)
+    });
+    Ok(judged.collect())
 }
 
 /// An episode that runs while somebody works on it.
@@ -183,13 +196,17 @@ impl Problem {
     ///
     /// # Errors
     /// [`Invalid`](ErrorKind::Invalid) for more than four hours or none.
-    pub(super) fn look(&self, signal: Signal, service: Option<&str>, minutes: u64) -> aiops_core::Result<Shown> {
+    pub(super) fn look(
+        &self,
+        signal: Signal,
+        service: Option<&str>,
+        minutes: u64,
+    ) -> aiops_core::Result<Shown> {
         if !(1..=240).contains(&minutes) {
             return Err(Error::new(ErrorKind::Invalid, "duration: 1 to 240 minutes"));
         }
         let range = TimeRange::ending_at(self.world.clock().now(), Duration::from_secs(60 * minutes));
-        let request =
-            FetchRequest::new(range).with_signals([signal].into_iter().collect::<SignalSet>());
+        let request = FetchRequest::new(range).with_signals([signal].into_iter().collect::<SignalSet>());
         let (ctx, clock) = (self.world.context(), self.world.clock().clone());
         let window = clock.drive(async { self.world.source().fetch(&request, &ctx).await })?;
         let all = rows(&window, service);

@@ -198,7 +198,8 @@ impl Submission {
             (Task::Localization, Value::String(name)) => Some(Self::Localization(vec![name.clone()])),
             (Task::Analysis, Value::Null) => Some(Self::Analysis(None)),
             (Task::Analysis, Value::Object(cause)) => {
-                let word = |key: &str| cause.get(key).and_then(Value::as_str).map(str::trim).unwrap_or_default();
+                let word =
+                    |key: &str| cause.get(key).and_then(Value::as_str).map(str::trim).unwrap_or_default();
                 let (level, kind) = (word("system_level"), word("fault_type"));
                 Some(Self::Analysis(Some(RootCause {
                     system_level: known(&SystemLevel::ALL, level),
@@ -217,9 +218,7 @@ impl Submission {
             c.entries().iter().find_map(|e| if let CasePart::Diagnosed(d) = &e.part { Some(d) } else { None })
         });
         match task {
-            Task::Detection => {
-                Self::Detection(if case.is_some() { Detected::Yes } else { Detected::No })
-            }
+            Task::Detection => Self::Detection(if case.is_some() { Detected::Yes } else { Detected::No }),
             Task::Localization => {
                 let ranking = case.and_then(Case::ranking);
                 let first = ranking.and_then(|r| r.suspects.first()).map(|s| s.entity.name().to_owned());
@@ -382,9 +381,11 @@ pub fn judge(
                 _ => None,
             };
             let (mut accuracy, mut success, mut is_subset) = (0.0_f64, false, false);
-            for right in named.map(|named| (named, &expected.services)).into_iter().flat_map(|(n, all)| {
-                all.iter().map(move |right| (n, right))
-            }) {
+            for right in named
+                .map(|named| (named, &expected.services))
+                .into_iter()
+                .flat_map(|(n, all)| all.iter().map(move |right| (n, right)))
+            {
                 let (named, right) = right;
                 let said: BTreeSet<&String> = named.iter().collect();
                 let meant: BTreeSet<&String> = right.iter().collect();

@@ -126,7 +126,8 @@ fn play(
     for _ in 0..MOST_TURNS {
         let Some(line) = line(input)? else { break };
         problem.turn();
-        let turn: Result<Turn, String> = line.and_then(|l| serde_json::from_str(&l).map_err(|e| e.to_string()));
+        let turn: Result<Turn, String> =
+            line.and_then(|l| serde_json::from_str(&l).map_err(|e| e.to_string()));
         let shown = match turn {
             Ok(Turn::Submit { solution }) => {
                 let submission = Submission::parse(problem.task(), &solution);

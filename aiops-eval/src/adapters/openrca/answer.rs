@@ -49,7 +49,8 @@ pub fn to_json(answers: &[Answer], asked: Asked) -> String {
             (asked.component, COMPONENT, &answer.component),
             (asked.reason, REASON, &answer.reason),
         ];
-        let parts = parts.into_iter().filter(|p| p.0).map(|(_, key, text)| format!("\"{key}\": {}", quoted(text)));
+        let parts =
+            parts.into_iter().filter(|p| p.0).map(|(_, key, text)| format!("\"{key}\": {}", quoted(text)));
         format!("\"{}\": {{{}}}", i + 1, parts.collect::<Vec<_>>().join(", "))
     };
     let objects: Vec<String> = answers.iter().enumerate().map(object).collect();
@@ -65,7 +66,8 @@ pub fn from_text(text: &str) -> Vec<Answer> {
     let text = |object: &Value, key: &str| {
         object.get(key).and_then(Value::as_str).map(ToOwned::to_owned).unwrap_or_default()
     };
-    let answer = |o: &Value| Answer { time: text(o, TIME), component: text(o, COMPONENT), reason: text(o, REASON) };
+    let answer =
+        |o: &Value| Answer { time: text(o, TIME), component: text(o, COMPONENT), reason: text(o, REASON) };
     if all.values().any(Value::is_object) {
         return all.values().filter(|v| v.is_object()).map(answer).collect();
     }
@@ -137,8 +139,12 @@ pub struct Scored {
 pub fn score(answers: &[Answer], points: &ScoringPoints) -> Scored {
     let n = points.failures();
     let of = |axis: &[String]| Share::of(0, axis.len());
-    let mut best =
-        Scored { time: of(&points.times), component: of(&points.components), reason: of(&points.reasons), full: false };
+    let mut best = Scored {
+        time: of(&points.times),
+        component: of(&points.components),
+        reason: of(&points.reasons),
+        full: false,
+    };
     if n == 0 || answers.len() != n || n > MOST_FAILURES {
         return best;
     }
@@ -196,7 +202,11 @@ pub fn scoring_points(path: &Path) -> Result<Vec<ScoringPoints>, EvalError> {
     super::table::rows(path, &["scoring_points"], |line, cells| {
         let points = ScoringPoints::of(cells.first().map(String::as_str).unwrap_or_default());
         if points.failures() == 0 {
-            return Err(EvalError::Table { path: path.to_owned(), line, what: "no scoring points".to_owned() });
+            return Err(EvalError::Table {
+                path: path.to_owned(),
+                line,
+                what: "no scoring points".to_owned(),
+            });
         }
         all.push(points);
         Ok(())

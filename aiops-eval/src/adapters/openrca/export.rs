@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::answer::FORM;
 use super::words::Candidates;
-use super::{OpenRcaConfig, Asked};
+use super::{Asked, OpenRcaConfig};
 use crate::EvalError;
 use crate::arena::faults::{Fault, catalogue};
 use crate::arena::protocol::RunConfig;
@@ -277,7 +277,8 @@ fn asked(
     everybody: &[EntityId],
 ) -> Result<(), EvalError> {
     let at = |t: Timestamp, form: &str| zone.to_datetime(t).strftime(form).to_string();
-    let when = format!("On {}, between {} and {}", at(start, "%B %-d, %Y"), at(start, "%H:%M"), at(end, "%H:%M"));
+    let when =
+        format!("On {}, between {} and {}", at(start, "%B %-d, %Y"), at(start, "%H:%M"), at(end, "%H:%M"));
     let stamp = at(onset, FORM);
     let path = system.join("query.csv");
     let failed = |source| EvalError::Csv { path: path.clone(), source };
@@ -311,13 +312,8 @@ fn asked(
     let mut table = csv::Writer::from_path(&path).map_err(failed)?;
     table.write_record(["level", "component", "timestamp", "datetime", "reason"]).map_err(failed)?;
     let level = if root.kind() == EntityKind::Node { "node" } else { "service" };
-    let record = [
-        level.to_owned(),
-        root.name().to_owned(),
-        onset.as_second().to_string(),
-        stamp,
-        kind.to_string(),
-    ];
+    let record =
+        [level.to_owned(), root.name().to_owned(), onset.as_second().to_string(), stamp, kind.to_string()];
     table.write_record(record).map_err(failed)?;
     table.flush().map_err(|source| EvalError::Write { path: path.clone(), source })?;
 

@@ -245,7 +245,9 @@ impl OpenRcaReport {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let share = |s: Share| if s.of == 0 { "–".to_owned() } else { format!("{:.2} ({}/{})", s.value(), s.right, s.of) };
+        let share = |s: Share| {
+            if s.of == 0 { "–".to_owned() } else { format!("{:.2} ({}/{})", s.value(), s.right, s.of) }
+        };
         let mut all = AxisScores::default();
         for system in &self.systems {
             for (name, s) in std::iter::once((&system.system, &system.all)).chain(&system.tasks) {

@@ -165,9 +165,7 @@ fn beginnings(
     onsets.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
     let mut chosen: Vec<Timestamp> = Vec::new();
     while chosen.len() < n {
-        let far = |t: Timestamp| {
-            chosen.iter().all(|c| time::elapsed(t.min(*c), t.max(*c)) > apart)
-        };
+        let far = |t: Timestamp| chosen.iter().all(|c| time::elapsed(t.min(*c), t.max(*c)) > apart);
         let left: Vec<&(Timestamp, f64)> = onsets.iter().filter(|o| far(o.0)).collect();
         let mut best: Option<(Timestamp, f64)> = None;
         let (mut sum, mut last) = (0.0, 0);

@@ -91,8 +91,18 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
 ];
 
 fn month(word: &str) -> Option<i8> {
@@ -150,7 +160,9 @@ fn stretch(instruction: &str, zone: Offset) -> Result<TimeRange, String> {
     let starts = || (0..words.len()).filter_map(|i| Some((i, words.get(i..)?)));
     let dates: Vec<(usize, Date)> = starts().filter_map(|(i, rest)| Some((i, date(rest)?))).collect();
     let mut times = starts().filter_map(|(i, rest)| Some((i, clock(rest)?)));
-    let Some((_, first)) = dates.first().copied() else { return Err("the instruction names no date".to_owned()) };
+    let Some((_, first)) = dates.first().copied() else {
+        return Err("the instruction names no date".to_owned());
+    };
     let on = |i: usize| dates.iter().rev().find(|(at, _)| *at < i).map_or(first, |(_, d)| *d);
     let (Some((i, (from, late))), Some((j, (to, end)))) = (times.next(), times.next()) else {
         return Err("the instruction names no two times".to_owned());
@@ -169,8 +181,7 @@ fn stretch(instruction: &str, zone: Offset) -> Result<TimeRange, String> {
     TimeRange::new(from, to).map_err(|e| e.to_string())
 }
 
-const NUMBERS: [&str; 10] =
-    ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
+const NUMBERS: [&str; 10] = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"];
 
 /// How many failures an instruction speaks of; 1 where it does not say.
 fn failures(instruction: &str) -> usize {
@@ -197,7 +208,11 @@ mod tests {
     fn stretches_of_time_are_read_in_the_words_of_the_suite() {
         let zone = Offset::constant(8);
         for (text, from, to) in [
-            ("On March 4, 2021, within the time range of 14:30 to 15:00, a failure", 1_614_839_400, 1_614_841_200),
+            (
+                "On March 4, 2021, within the time range of 14:30 to 15:00, a failure",
+                1_614_839_400,
+                1_614_841_200,
+            ),
             ("time range of March 6, 2021, from 23:30 to 00:00, two failures", 1_615_044_600, 1_615_046_400),
             ("from March 6, 2021, 23:30 to March 7, 2021, 00:00", 1_615_044_600, 1_615_046_400),
             ("between 2021-03-04 14:30:00 and 2021-03-04 15:00:00", 1_614_839_400, 1_614_841_200),

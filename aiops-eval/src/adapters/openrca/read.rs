@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use aiops_core::jiff::tz::Offset;
 use aiops_core::jiff::{Span as Days, Timestamp};
 use aiops_core::model::{
-    EdgeKind, EntityId, EntityKind, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Signal, Span, SpanStatus,
-    TelemetryWindow, TimeAxis, TimeRange, Topology, Unit,
+    EdgeKind, EntityId, EntityKind, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Signal,
+    Span, SpanStatus, TelemetryWindow, TimeAxis, TimeRange, Topology, Unit,
 };
 use csv::ByteRecord;
 use serde::Serialize;
@@ -196,7 +196,8 @@ impl Kept {
             what: e.to_string(),
         };
         let header = reader.byte_headers().map_err(|e| bad(&e))?;
-        let header: Vec<String> = header.iter().map(|h| String::from_utf8_lossy(h).trim().to_owned()).collect();
+        let header: Vec<String> =
+            header.iter().map(|h| String::from_utf8_lossy(h).trim().to_owned()).collect();
         let header: Vec<String> =
             header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
         let schema = recognise(path, &header)?;

@@ -191,8 +191,9 @@ const REQUESTS: &str = "request_count";
 /// # Errors
 /// [`EvalError::Table`] of line 1 names what is missing of the nearest kind, and what that does not know.
 pub(super) fn recognise(path: &Path, header: &[String]) -> Result<&'static Schema, EvalError> {
-    let missing =
-        |s: &Schema| s.columns.iter().filter(|c| !header.iter().any(|h| h == *c)).copied().collect::<Vec<_>>();
+    let missing = |s: &Schema| {
+        s.columns.iter().filter(|c| !header.iter().any(|h| h == *c)).copied().collect::<Vec<_>>()
+    };
     let unknown = |s: &Schema| {
         header.iter().filter(|h| !s.columns.contains(&h.as_str())).map(String::as_str).collect::<Vec<_>>()
     };

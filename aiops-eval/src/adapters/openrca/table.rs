@@ -15,7 +15,8 @@ pub(super) fn rows(
     columns: &[&'static str],
     mut see: impl FnMut(u64, &[String]) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
-    let file = std::fs::File::open(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+    let file =
+        std::fs::File::open(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
     let mut reader = csv::ReaderBuilder::new().from_reader(std::io::BufReader::new(file));
     let bad = |e: &csv::Error| EvalError::Table {
         path: path.to_owned(),

@@ -29,7 +29,9 @@ impl Candidates {
     pub fn of(folder: &Path) -> Result<Self, EvalError> {
         let path = folder.join("candidates.json");
         match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|source| EvalError::ConfigFile { path, source }),
+            Ok(bytes) => {
+                serde_json::from_slice(&bytes).map_err(|source| EvalError::ConfigFile { path, source })
+            }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(source) => Err(EvalError::Read { path, source }),
         }
