@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::answer::FORM;
 use super::words::Candidates;
-use super::{Asked, OpenRcaConfig};
+use super::{Asked, OpenRcaConfig, schema};
 use crate::EvalError;
 use crate::arena::faults::{Fault, catalogue};
 use crate::arena::protocol::RunConfig;
@@ -148,25 +148,11 @@ fn episode(
 /// A kind of table: folder and name, and columns.
 type Kind = (&'static str, &'static str, &'static [&'static str]);
 
-const NODES: Kind = ("metric", "metric_node", &["timestamp", "cmdb_id", "kpi_name", "value"]);
-const CONTAINERS: Kind = ("metric", "metric_container", &["timestamp", "cmdb_id", "kpi_name", "value"]);
-const SERVICES: Kind = ("metric", "metric_service", &["service", "timestamp", "rr", "sr", "mrt", "count"]);
-const SPANS: Kind = (
-    "trace",
-    "trace_span",
-    &[
-        "timestamp",
-        "cmdb_id",
-        "span_id",
-        "trace_id",
-        "duration",
-        "type",
-        "status_code",
-        "operation_name",
-        "parent_span",
-    ],
-);
-const LINES: Kind = ("log", "log_service", &["log_id", "timestamp", "cmdb_id", "log_name", "value"]);
+const NODES: Kind = ("metric", "metric_node", schema::SAMPLES);
+const CONTAINERS: Kind = ("metric", "metric_container", schema::SAMPLES);
+const SERVICES: Kind = ("metric", "metric_service", schema::SERVICES);
+const SPANS: Kind = ("trace", "trace_span", schema::SPANS);
+const LINES: Kind = ("log", "log_service", schema::LINES);
 
 /// Tables by day, opened when the first row comes.
 struct Files {

@@ -157,7 +157,8 @@ fn clock(words: &[String]) -> Option<(Time, bool)> {
 /// The stretch of time that `instruction` names: its first two times, each on the last date before it or, where none is, the first.
 fn stretch(instruction: &str, zone: Offset) -> Result<TimeRange, String> {
     let words = tokens(instruction);
-    let starts = || (0..words.len()).filter_map(|i| Some((i, words.get(i..)?)));
+    let words = words.as_slice();
+    let starts = move || (0..words.len()).filter_map(move |i| Some((i, words.get(i..)?)));
     let dates: Vec<(usize, Date)> = starts().filter_map(|(i, rest)| Some((i, date(rest)?))).collect();
     let mut times = starts().filter_map(|(i, rest)| Some((i, clock(rest)?)));
     let Some((_, first)) = dates.first().copied() else {

@@ -76,10 +76,26 @@ pub(super) struct Schema {
 /// Column of whom a row is about.
 pub(super) const CMDB: &str = "cmdb_id";
 
+/// Columns of samples, services, spans and lines in the form that episodes of the arena are written in, too.
+pub(super) const SAMPLES: &[&str] = &["timestamp", CMDB, "kpi_name", "value"];
+pub(super) const SERVICES: &[&str] = &["service", "timestamp", "rr", "sr", "mrt", "count"];
+pub(super) const SPANS: &[&str] = &[
+    "timestamp",
+    CMDB,
+    "span_id",
+    "trace_id",
+    "duration",
+    "type",
+    "status_code",
+    "operation_name",
+    "parent_span",
+];
+pub(super) const LINES: &[&str] = &["log_id", "timestamp", CMDB, "log_name", "value"];
+
 /// Every kind that is known.
 pub(super) const SCHEMAS: &[Schema] = &[
     Schema {
-        columns: &["timestamp", CMDB, "kpi_name", "value"],
+        columns: SAMPLES,
         time: ("timestamp", Tick::Second),
         shape: Shape::Sample { entity: CMDB, name: "kpi_name", value: "value" },
     },
@@ -97,7 +113,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
         },
     },
     Schema {
-        columns: &["service", "timestamp", "rr", "sr", "mrt", "count"],
+        columns: SERVICES,
         time: ("timestamp", Tick::Second),
         shape: Shape::Service {
             entity: "service",
@@ -129,17 +145,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
         },
     },
     Schema {
-        columns: &[
-            "timestamp",
-            CMDB,
-            "span_id",
-            "trace_id",
-            "duration",
-            "type",
-            "status_code",
-            "operation_name",
-            "parent_span",
-        ],
+        columns: SPANS,
         time: ("timestamp", Tick::Milli),
         shape: Shape::Span {
             trace: "trace_id",
@@ -173,11 +179,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
             failed: Some(Failed::NoSuccess("success")),
         },
     },
-    Schema {
-        columns: &["log_id", "timestamp", CMDB, "log_name", "value"],
-        time: ("timestamp", Tick::Second),
-        shape: Shape::Line { body: "value" },
-    },
+    Schema { columns: LINES, time: ("timestamp", Tick::Second), shape: Shape::Line { body: "value" } },
 ];
 
 // The benchmark's abbreviations, in words that say what they mean.
