@@ -119,17 +119,37 @@ pub struct AxisScores {
 }
 
 impl AxisScores {
-    fn add(&mut self, scored: &Scored) {
+    fn of(scored: &Scored) -> Self {
+        let full = Share::of(usize::from(scored.full), 1);
+        Self { time: scored.time, component: scored.component, reason: scored.reason, full }
+    }
+
+    fn merge(&mut self, other: &Self) {
         let axes = [
-            (&mut self.time, scored.time),
-            (&mut self.component, scored.component),
-            (&mut self.reason, scored.reason),
-            (&mut self.full, Share::of(usize::from(scored.full), 1)),
+            (&mut self.time, other.time),
+            (&mut self.component, other.component),
+            (&mut self.reason, other.reason),
+            (&mut self.full, other.full),
         ];
         for (sum, share) in axes {
             sum.right += share.right;
             sum.of += share.of;
         }
+    }
+
+    /// In one line, axis by axis.
+    fn text(&self) -> String {
+        let share = |s: Share| match s.of {
+            0 => "–".to_owned(),
+            of => format!("{:.2} ({}/{of})", s.value(), s.right),
+        };
+        format!(
+            "time {}, component {}, reason {}, all that was asked {}",
+            share(self.time),
+            share(self.component),
+            share(self.reason),
+            share(self.full)
+        )
     }
 }
 
@@ -219,8 +239,9 @@ pub fn run(
             notes: predicted.notes,
         };
         for (question, scored) in questions.iter().zip(&scored) {
-            own.all.add(scored);
-            own.tasks.entry(question.task.clone()).or_default().add(scored);
+            let scored = AxisScores::of(scored);
+            own.all.merge(&scored);
+            own.tasks.entry(question.task.clone()).or_default().merge(&scored);
         }
         report.systems.push(own);
     }
@@ -245,21 +266,11 @@ impl OpenRcaReport {
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let share = |s: Share| {
-            if s.of == 0 { "–".to_owned() } else { format!("{:.2} ({}/{})", s.value(), s.right, s.of) }
-        };
         let mut all = AxisScores::default();
         for system in &self.systems {
-            for (name, s) in std::iter::once((&system.system, &system.all)).chain(&system.tasks) {
+            for (name, scores) in std::iter::once((&system.system, &system.all)).chain(&system.tasks) {
                 // Writing to a string cannot fail.
-                let _ = writeln!(
-                    text,
-                    "{name}: time {}, component {}, reason {}, all that was asked {}",
-                    share(s.time),
-                    share(s.component),
-                    share(s.reason),
-                    share(s.full)
-                );
+                let _ = writeln!(text, "{name}: {}", scores.text());
             }
             let l = &system.left_out;
             let _ = writeln!(
@@ -271,25 +282,9 @@ impl OpenRcaReport {
                 l.mended_lines,
                 system.notes.len()
             );
-            for (sum, own) in [
-                (&mut all.time, system.all.time),
-                (&mut all.component, system.all.component),
-                (&mut all.reason, system.all.reason),
-                (&mut all.full, system.all.full),
-            ] {
-                sum.right += own.right;
-                sum.of += own.of;
-            }
+            all.merge(&system.all);
         }
-        let _ = writeln!(
-            text,
-            "{} systems: time {}, component {}, reason {}, all that was asked {}",
-            self.systems.len(),
-            share(all.time),
-            share(all.component),
-            share(all.reason),
-            share(all.full)
-        );
+        let _ = writeln!(text, "{} systems: {}", self.systems.len(), all.text());
         text
     }
 }
