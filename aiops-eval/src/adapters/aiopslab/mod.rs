@@ -220,7 +220,13 @@ impl Submission {
         match task {
             Task::Detection => Self::Detection(if case.is_some() { Detected::Yes } else { Detected::No }),
             Task::Localization => {
-                let ranking = case.and_then(Case::ranking);
+                // The first, as time to localise is that of the first; one suspect is named.
+                let ranking = case.and_then(|c| {
+                    c.entries().iter().find_map(|e| match &e.part {
+                        CasePart::Localized(ranking) => Some(ranking),
+                        _ => None,
+                    })
+                });
                 let first = ranking.and_then(|r| r.suspects.first()).map(|s| s.entity.name().to_owned());
                 Self::Localization(first.into_iter().collect())
             }
