@@ -9,10 +9,12 @@ use aiops_core::jiff::tz::Offset;
 use aiops_core::model::{EdgeKind, EntityId, EntityKind, FaultType, LogSeverity, SpanStatus, TimeRange};
 use aiops_eval::EvalError;
 use aiops_eval::adapters::aiopslab::{
-    Detected, Expected, FaultKind, Problems, Results, Submission, SystemLevel, Task, judge, pipeline, serve,
+    Detected, Expected, FaultKind, Problems, Results, ServeReport, Submission, SystemLevel, Task, judge,
+    pipeline, serve,
 };
 use aiops_eval::adapters::openrca::{
-    Answer, Asked, OpenRcaConfig, ScoringPoints, export, from_text, grade, read, run, score, to_json,
+    Answer, Asked, OpenRcaConfig, Reading, ScoringPoints, Telemetry, export, from_text, grade, run, score,
+    to_json,
 };
 use aiops_eval::arena::protocol::RunConfig;
 use serde_json::{Value, json};
@@ -26,13 +28,13 @@ fn put(folder: &Path, name: &str, text: impl AsRef<[u8]>) {
     std::fs::write(path, text).unwrap();
 }
 
-fn zone() -> Offset {
-    Offset::constant(8)
-}
-
 fn hours(n: i64) -> TimeRange {
     let at = |t| Timestamp::from_second(t).unwrap();
     TimeRange::new(at(TWO), at(TWO + 3600 * n)).unwrap()
+}
+
+fn read(folder: &Path, range: TimeRange) -> Result<Reading, EvalError> {
+    Telemetry::of(folder, Offset::constant(8), 1000).read(range)
 }
 
 const DAY: &str = "telemetry/2021_03_04";
@@ -78,7 +80,7 @@ fn every_kind_of_table_is_read() {
             "log_id,timestamp,cmdb_id,log_name,value\nx,{TWO},adservice-0,l,\"severity: warning, message: late, again\"\ny,{TWO},Tomcat01,gc,plain\n"
         ),
     );
-    let reading = read(dir.path(), hours(1), zone(), 1000).unwrap();
+    let reading = read(dir.path(), hours(1)).unwrap();
     let window = reading.window;
     let whose: Vec<String> =
         window.metrics.iter().map(|m| format!("{} {}", m.entity(), m.key().name)).collect();
@@ -107,7 +109,7 @@ fn bad_tables_are_refused_by_file_and_line_and_bad_samples_counted() {
     let refused = |name: &str, text: &[u8], line: u64, why: &str| {
         let dir = tempfile::tempdir().unwrap();
         put(dir.path(), &format!("{DAY}/{name}"), text);
-        match read(dir.path(), hours(1), zone(), 1000) {
+        match read(dir.path(), hours(1)) {
             Err(EvalError::Table { path, line: at, what }) => {
                 assert!(path.ends_with(name) && what.contains(why), "{what}");
                 assert_eq!(at, line, "{what}");
@@ -146,7 +148,7 @@ fn bad_tables_are_refused_by_file_and_line_and_bad_samples_counted() {
     let line =
         [b"log_id,timestamp,cmdb_id,log_name,value\nx,1614837600,a,l,".as_slice(), b"\xff!\n"].concat();
     put(dir.path(), &format!("{DAY}/log/l.csv"), line);
-    let reading = read(dir.path(), hours(1), zone(), 1000).unwrap();
+    let reading = read(dir.path(), hours(1)).unwrap();
     let series = &reading.window.metrics;
     assert_eq!(series.len(), 1);
     assert_eq!(series[0].values(), [1.0, 3.0]);
@@ -155,7 +157,49 @@ fn bad_tables_are_refused_by_file_and_line_and_bad_samples_counted() {
     assert_eq!(reading.window.logs[0].body, "\u{fffd}!");
     // Another day has nothing to tell, and says so.
     let far = TimeRange::new(hours(1).start(), Timestamp::from_second(TWO + 86_400).unwrap()).unwrap();
-    assert_eq!(read(dir.path(), far, zone(), 1000).unwrap().missing_days, ["2021_03_05"]);
+    assert_eq!(read(dir.path(), far).unwrap().missing_days, ["2021_03_05"]);
+}
+
+#[test]
+fn stretches_are_read_again_and_again_without_the_rest_of_the_day() {
+    let dir = tempfile::tempdir().unwrap();
+    // Two hours of one series after another, as some tables are laid out, in more rows than are remembered together; one is out of order.
+    let mut rows = "timestamp,cmdb_id,kpi_name,value\n".to_owned();
+    for name in ["a", "b"] {
+        for i in 0..720_i64 {
+            let i = if i == 300 {
+                301
+            } else if i == 301 {
+                300
+            } else {
+                i
+            };
+            writeln!(rows, "{},{name},cpu,{i}", TWO + 10 * i).unwrap();
+        }
+    }
+    put(dir.path(), &format!("{DAY}/metric/m.csv"), &rows);
+    let at = |i: i64| Timestamp::from_second(TWO + 10 * i).unwrap();
+    let mut telemetry = Telemetry::of(dir.path(), Offset::constant(8), 1000);
+    for (from, to) in [(0, 1), (255, 257), (299, 303), (700, 720), (100, 500), (720, 800)] {
+        let window = telemetry.read(TimeRange::new(at(from), at(to)).unwrap()).unwrap().window;
+        let expected: Vec<f64> = (from..to.min(720)).map(|i| i as f64).collect();
+        let names: Vec<&str> = window.metrics.iter().map(|m| m.entity().name()).collect();
+        if expected.is_empty() {
+            assert!(names.is_empty());
+            continue;
+        }
+        assert_eq!(names, ["a", "b"]);
+        for series in &window.metrics {
+            assert_eq!(series.values(), expected, "{from} to {to}");
+        }
+    }
+    // A day is not touched by what ends where it begins.
+    let midnight = Timestamp::from_second(TWO + 10 * 3600).unwrap();
+    let evening = TimeRange::new(hours(9).end(), midnight).unwrap();
+    assert!(telemetry.read(evening).unwrap().missing_days.is_empty());
+    let twice = TimeRange::new(at(0), at(720)).unwrap();
+    let failed = telemetry.read(twice).unwrap_err();
+    assert!(failed.to_string().contains("more than 1000 rows"), "{failed}");
 }
 
 fn points(time: &str, component: &str, reason: &str) -> String {
@@ -265,6 +309,15 @@ fn a_question_is_answered_from_telemetry_alone() {
     // What was written is scored by itself, and rows must match.
     let graded = grade(&out.join("honest/prediction.csv"), &honest.join("query.csv")).unwrap();
     assert!(graded[0].full && !graded[1].full);
+    // Rows that are numbered are taken by their numbers.
+    let turned =
+        "prediction,row_id\n\"{\"\"1\"\": {\"\"root cause component\"\": \"\"broken\"\"}}\",1\nnothing,0\n";
+    put(&out, "turned.csv", turned);
+    let graded = grade(&out.join("turned.csv"), &honest.join("query.csv")).unwrap();
+    assert!(!graded[0].full && graded[1].full);
+    put(&out, "turned.csv", "prediction,row_id\nnothing,first\n");
+    let failed = grade(&out.join("turned.csv"), &honest.join("query.csv")).unwrap_err();
+    assert!(failed.chain().contains("row_id is no number"), "{}", failed.chain());
     put(&honest, "query.csv", "task_index,instruction,scoring_points\n");
     let fewer = grade(&out.join("honest/prediction.csv"), &honest.join("query.csv"));
     assert!(matches!(fewer, Err(EvalError::LineCount { lines: 2, labels: 0, .. })));
@@ -315,6 +368,8 @@ fn episodes_of_the_arena_go_there_and_back() {
     }
     let found: usize = report.systems.iter().map(|s| s.all.component.right).sum();
     assert!(found >= 4, "at least one of two roots is found:\n{}", report.text());
+    let twice = export(&set, 2, only("code-"), &config, |_, _| {}).unwrap_err();
+    assert!(matches!(twice, EvalError::Write { .. }), "{twice}");
     // The same again is the same to the last byte.
     let again = dir.path().join("again");
     export(&again, 2, only("code-"), &config, |_, _| {}).unwrap();
@@ -327,7 +382,9 @@ fn episodes_of_the_arena_go_there_and_back() {
 fn submissions_have_the_form_of_their_task() {
     let parse = Submission::parse;
     assert_eq!(parse(Task::Detection, &json!(" YES ")), Some(Submission::Detection(Detected::Yes)));
-    assert_eq!(parse(Task::Detection, &json!("maybe")), None);
+    assert_eq!(parse(Task::Detection, &json!("maybe")), Some(Submission::Detection(Detected::Neither)));
+    assert_eq!(parse(Task::Detection, &json!(["Yes"])), None);
+    assert_eq!(parse(Task::Localization, &json!(null)), Some(Submission::Localization(vec![])));
     assert_eq!(parse(Task::Localization, &json!([1])), None);
     assert_eq!(parse(Task::Localization, &json!("a")), Some(Submission::Localization(vec!["a".into()])));
     assert_eq!(parse(Task::Analysis, &json!("None")), None);
@@ -365,6 +422,8 @@ fn submissions_are_judged_by_the_definitions_of_the_suite() {
     assert!(!judged(Task::Detection, json!("Yes"), &nothing, false));
     assert!(judged(Task::Detection, json!("No"), &nothing, false));
     assert!(!judged(Task::Detection, json!(true), &expected, false));
+    assert!(!judged(Task::Detection, json!("maybe"), &expected, false));
+    assert!(!judged(Task::Detection, json!("maybe"), &nothing, false));
     let cause = |level: &str| json!({"system_level": level, "fault_type": "network/storage issue"});
     assert!(judged(Task::Analysis, cause("Application"), &expected, false));
     assert!(!judged(Task::Analysis, cause("Hardware"), &expected, false));
@@ -380,6 +439,20 @@ fn submissions_are_judged_by_the_definitions_of_the_suite() {
     assert_eq!(keys, json!({"Detection Accuracy": "Invalid Format", "TTD": null, "steps": 1}));
 }
 
+/// What is said to `agent`, a line each, and what came of every problem.
+fn played(problems: &Problems, agent: &[u8]) -> (Vec<Value>, Vec<ServeReport>) {
+    let mut said = Vec::new();
+    let reports = serve(problems, &mut Cursor::new(agent), &mut said).unwrap();
+    let text = String::from_utf8(said).unwrap();
+    // Nothing that is shown names the fault.
+    assert!(!text.contains("code-"), "the id of a fault");
+    (text.lines().map(|l| serde_json::from_str(l).unwrap()).collect(), reports)
+}
+
+fn events(lines: &[Value]) -> Vec<&str> {
+    lines.iter().map(|l| l["event"].as_str().unwrap()).collect()
+}
+
 #[test]
 fn an_agent_plays_over_lines_of_json() {
     let problems = Problems::new(only("code-failing-release"), Task::ALL.to_vec()).unwrap();
@@ -387,20 +460,16 @@ fn an_agent_plays_over_lines_of_json() {
         "not json\n".as_bytes(),
         b"\xff\n",
         b"{\"api\":\"get_metrics\",\"duration\":2}\n",
-        b"{\"api\":\"get_logs\",\"service\":\"nobody\"}\n",
+        b"\n{\"api\":\"get_logs\",\"service\":\"nobody\"}\n",
         b"{\"api\":\"get_traces\",\"duration\":0}\n",
         b"{\"api\":\"exec_shell\",\"command\":\"rm -rf /\"}\n",
         b"{\"api\":\"submit\",\"solution\":\"Yes\"}\n",
         b"{\"api\":\"submit\",\"solution\":[]}\n",
     ]
     .concat();
-    let mut said = Vec::new();
-    let reports = serve(&problems, &mut Cursor::new(agent), &mut said).unwrap();
-    let text = String::from_utf8(said).unwrap();
-    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
-    let events: Vec<&str> = lines.iter().take(8).map(|l| l["event"].as_str().unwrap()).collect();
+    let (lines, reports) = played(&problems, &agent);
     assert_eq!(
-        events,
+        events(&lines[..8]),
         ["problem", "refused", "refused", "observation", "observation", "refused", "refused", "result"]
     );
     assert!(!lines[3]["content"].as_array().unwrap().is_empty());
@@ -411,8 +480,55 @@ fn an_agent_plays_over_lines_of_json() {
     // Who hangs up has submitted nothing; every problem ends.
     assert_eq!(reports.len() as u64, problems.len());
     assert!(reports[0].results.is_success() && !reports[2].results.is_success());
-    // Nothing that is shown names the fault.
-    assert!(!text.contains("code-"), "the id of a fault");
+}
+
+#[test]
+fn an_agent_plays_in_the_words_of_the_suite() {
+    let problems = Problems::new(only("code-failing-release"), vec![Task::Mitigation]).unwrap();
+    let (lines, _) = played(&problems, b"exec_shell(\"kubectl get deployments -n default\")\n");
+    let services = lines[1]["content"].as_array().unwrap();
+    assert!(services.iter().all(|s| s["state"]["exists"] == true && s["state"]["replicas"].is_u64()));
+    // Everybody who runs another revision than the first is gone back with: one of them is at fault.
+    let mut agent =
+        "```\nget_logs(\"default\",\n  \"nobody\")\n```\nget_metrics(\"elsewhere\", 5)\n".to_owned();
+    let mut undone = 0;
+    for service in services {
+        let name = service["entity"].as_str().unwrap().split_once('/').unwrap().1;
+        writeln!(agent, "\"```\\nexec_shell(\\\"kubectl rollout undo deployment/{name}\\\")\\n```\"")
+            .unwrap();
+        undone += 1;
+    }
+    agent.push_str("act('tenant/nobody', 'cache_purge')\nwait(10)\nsubmit()\n");
+    let (lines, reports) = played(&problems, agent.as_bytes());
+    let events = events(&lines);
+    assert_eq!(events[..3], ["problem", "observation", "refused"], "{lines:?}");
+    assert!(events[3..3 + undone].contains(&"observation"), "{lines:?}");
+    assert_eq!(events[3 + undone..], ["refused", "observation", "result"]);
+    assert!(reports[0].results.is_success(), "{:?}", lines.last());
+    // Nobody does anything, and it does not heal by itself; to scale to nothing is no cure.
+    let (_, reports) = played(&problems, b"submit()\n");
+    assert!(!reports[0].results.is_success());
+    let nobody: String = services
+        .iter()
+        .map(|s| s["entity"].as_str().unwrap().split_once('/').unwrap().1)
+        .map(|name| format!("exec_shell('kubectl scale deploy/{name} --replicas=0')\n"))
+        .collect();
+    let (_, reports) = played(&problems, format!("{nobody}submit()\n").as_bytes());
+    assert!(!reports[0].results.is_success());
+}
+
+#[test]
+fn hostile_turns_end() {
+    let problems = Problems::new(only("code-failing-release"), vec![Task::Detection]).unwrap();
+    // A block without an end, a line without one, and more turns than there are.
+    let (lines, reports) = played(&problems, b"```\nget_logs(\n");
+    assert_eq!(events(&lines), ["problem", "refused", "result"]);
+    assert!(!reports[0].results.is_success());
+    let (lines, _) = played(&problems, &vec![b'('; 3 << 20]);
+    assert_eq!(events(&lines), ["problem", "refused", "result"]);
+    let endless = [b"```\n".as_slice(), &b"((((((((\n".repeat(200_000)].concat();
+    let (lines, _) = played(&problems, &endless);
+    assert_eq!(lines.len(), 102, "100 turns are answered");
 }
 
 #[test]

@@ -8,8 +8,9 @@ use aiops_core::model::{EntityId, FetchRequest, Signal, SignalSet, TelemetryWind
 use aiops_core::seam::TelemetrySource;
 use aiops_core::{CasePart, Clock, Error, ErrorKind};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::shell::Command;
 use super::{Expected, Results, Submission, Task, judge};
 use crate::EvalError;
 use crate::arena::World;
@@ -216,43 +217,47 @@ impl Problem {
         Ok(Shown::Observation { content, left_out })
     }
 
-    /// Does what a command line asks for: `kubectl get services`, `kubectl rollout restart deployment/NAME`,
-    /// `kubectl rollout undo deployment/NAME`, `kubectl scale deployment/NAME --replicas=N`, `kubectl cordon NAME`, `kubectl drain NAME`.
+    /// Does what a command line asks for.
     ///
     /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) for another one, [`NotFound`](ErrorKind::NotFound) for a target that is not there.
-    pub(super) fn shell(&self, command: &str) -> aiops_core::Result<Shown> {
-        let words: Vec<&str> = command.split_whitespace().collect();
-        let unknown = || Error::new(ErrorKind::Unsupported, "no such command here").with("command", command);
-        let named = |word: &str| -> aiops_core::Result<EntityId> {
-            let name = word.rsplit('/').next().unwrap_or(word);
+    /// [`Unsupported`](ErrorKind::Unsupported) for one that is not known, [`NotFound`](ErrorKind::NotFound) for a target that is not there.
+    pub(super) fn shell(&self, line: &str) -> aiops_core::Result<Shown> {
+        let command = Command::parse(line)?;
+        let named = |name: &str| -> aiops_core::Result<EntityId> {
             let found = self.world.inventory().into_iter().find(|e| e.name() == name);
             found.ok_or_else(|| Error::new(ErrorKind::NotFound, "no such target").with("target", name))
         };
-        let (operation, target) = match words.as_slice() {
-            ["kubectl", "get", ..] => {
-                let list = self.world.inventory();
-                let content = Value::Array(list.iter().map(|e| Value::from(e.to_string())).collect());
-                return Ok(Shown::Observation { content, left_out: 0 });
+        match command {
+            Command::Get { kinds, name } => {
+                let wanted = |e: &EntityId| {
+                    kinds.as_ref().is_none_or(|kinds| kinds.contains(&e.kind()))
+                        && name.as_ref().is_none_or(|name| e.name() == name)
+                };
+                let all = self.world.inventory().into_iter().filter(wanted);
+                let rows = all.map(|e| json!({"entity": e.to_string(), "state": self.world.target(&e)}));
+                Ok(Shown::Observation { content: Value::Array(rows.collect()), left_out: 0 })
             }
-            ["kubectl", "rollout", "restart", target] => {
-                (Operation::RollingRestart { max_unavailable: 1, max_surge: 1 }, named(target)?)
+            Command::Logs { service } => self.look(Signal::Logs, Some(&service), 5),
+            Command::Restart { target } => {
+                self.act(Operation::RollingRestart { max_unavailable: 1, max_surge: 1 }, named(&target)?)
             }
-            ["kubectl", "rollout", "undo", target] => {
-                let target = named(target)?;
+            Command::Undo { target } => {
+                let target = named(&target)?;
                 let to = self.world.revision_before(&target);
                 let to = to.ok_or_else(|| Error::new(ErrorKind::NotFound, "no earlier revision"))?;
-                (Operation::Rollback { to }, target)
+                self.act(Operation::Rollback { to }, target)
             }
-            ["kubectl", "scale", target, replicas] => {
-                let wanted = replicas.strip_prefix("--replicas=").and_then(|n| n.parse::<u32>().ok());
-                let replicas = wanted.filter(|n| *n <= 1000).ok_or_else(unknown)?;
-                (Operation::Scale { replicas }, named(target)?)
-            }
-            ["kubectl", "cordon", target] => (Operation::Cordon, named(target)?),
-            ["kubectl", "drain", target] => (Operation::Drain, named(target)?),
-            _ => return Err(unknown()),
-        };
+            Command::Scale { target, replicas } => self.act(Operation::Scale { replicas }, named(&target)?),
+            Command::Cordon { node } => self.act(Operation::Cordon, named(&node)?),
+            Command::Drain { node } => self.act(Operation::Drain, named(&node)?),
+        }
+    }
+
+    /// Does `operation` to `target`.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), [`Unsupported`](ErrorKind::Unsupported) for what cannot be done to it.
+    pub(super) fn act(&self, operation: Operation, target: EntityId) -> aiops_core::Result<Shown> {
         let done = format!("{operation} of {target}");
         let radius = BlastRadius { replicas: 1, share_of_fleet: Share::new(0.1)? };
         self.world.act_now(&Action::new(operation, target, radius))?;
@@ -293,7 +298,7 @@ fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
         let mut values = series.points().filter(|(_, v)| !v.is_nan());
         let Some((at, last)) = values.next_back() else { continue };
         let (least, most) = values.fold((last, last), |(least, most), (_, v)| (least.min(v), most.max(v)));
-        all.push(serde_json::json!({
+        all.push(json!({
             "time": at.to_string(),
             "entity": series.entity().to_string(),
             "metric": series.key().to_string(),
@@ -303,7 +308,7 @@ fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
         }));
     }
     for line in window.logs.iter().filter(|l| whose(&l.entity)) {
-        all.push(serde_json::json!({
+        all.push(json!({
             "time": line.time.to_string(),
             "entity": line.entity.to_string(),
             "severity": line.severity,
@@ -311,7 +316,7 @@ fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
         }));
     }
     for span in window.spans.iter().filter(|s| whose(&s.entity)) {
-        all.push(serde_json::json!({
+        all.push(json!({
             "time": span.start.to_string(),
             "entity": span.entity.to_string(),
             "operation": span.operation,

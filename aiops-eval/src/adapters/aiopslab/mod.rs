@@ -18,7 +18,10 @@
 //! ```
 
 mod arena;
+mod literal;
 mod serve;
+mod shell;
+mod turn;
 
 use std::collections::BTreeSet;
 
@@ -28,7 +31,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use arena::{Problem, Problems, pipeline};
-pub use serve::{ServeReport, Turn, serve};
+pub use serve::{ServeReport, serve};
+pub use turn::Turn;
 
 /// One of the four tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,6 +75,8 @@ pub enum Detected {
     Yes,
     /// It is not.
     No,
+    /// Another word: an answer that is never right.
+    Neither,
 }
 
 /// Level of the system at which a fault lies.
@@ -189,12 +195,13 @@ impl Submission {
             (Task::Detection, Value::String(word)) => match word.trim().to_ascii_lowercase().as_str() {
                 "yes" => Some(Self::Detection(Detected::Yes)),
                 "no" => Some(Self::Detection(Detected::No)),
-                _ => None,
+                _ => Some(Self::Detection(Detected::Neither)),
             },
             (Task::Localization, Value::Array(names)) => {
                 let names = names.iter().map(|name| name.as_str().map(ToOwned::to_owned));
                 names.collect::<Option<Vec<String>>>().map(Self::Localization)
             }
+            (Task::Localization, Value::Null) => Some(Self::Localization(Vec::new())),
             (Task::Localization, Value::String(name)) => Some(Self::Localization(vec![name.clone()])),
             (Task::Analysis, Value::Null) => Some(Self::Analysis(None)),
             (Task::Analysis, Value::Object(cause)) => {
@@ -373,7 +380,10 @@ pub fn judge(
     match task {
         Task::Detection => {
             let accuracy = match submission {
-                Some(Submission::Detection(said)) if (*said == Detected::Yes) == expected.is_faulty() => {
+                Some(Submission::Detection(Detected::Yes)) if expected.is_faulty() => {
+                    DetectionAccuracy::Correct
+                }
+                Some(Submission::Detection(Detected::No)) if !expected.is_faulty() => {
                     DetectionAccuracy::Correct
                 }
                 Some(Submission::Detection(_)) => DetectionAccuracy::Incorrect,
@@ -382,28 +392,21 @@ pub fn judge(
             Results::Detection { accuracy, ttd: after, steps }
         }
         Task::Localization => {
-            let named = match submission {
-                Some(Submission::Localization(named)) => Some(named),
-                _ => None,
-            };
             let (mut accuracy, mut success, mut is_subset) = (0.0_f64, false, false);
-            for right in named
-                .map(|named| (named, &expected.services))
-                .into_iter()
-                .flat_map(|(n, all)| all.iter().map(move |right| (n, right)))
-            {
-                let (named, right) = right;
+            if let Some(Submission::Localization(named)) = submission {
                 let said: BTreeSet<&String> = named.iter().collect();
-                let meant: BTreeSet<&String> = right.iter().collect();
-                let all = meant.is_subset(&said);
-                let exact = said == meant && named.len() == right.len();
-                // Nothing is part of everything: to name somebody where nobody is at fault is right in no part.
-                let share = if exact { 1.0 } else { right.len() as f64 / named.len().max(1) as f64 };
-                if all {
+                for right in &expected.services {
+                    let meant: BTreeSet<&String> = right.iter().collect();
+                    if !meant.is_subset(&said) {
+                        continue;
+                    }
+                    let exact = said == meant && named.len() == right.len();
+                    // Nothing is part of everything: to name somebody where nobody is at fault is right in no part.
+                    let share = if exact { 1.0 } else { right.len() as f64 / named.len() as f64 };
                     accuracy = accuracy.max(100.0 * share);
+                    success |= exact;
+                    is_subset = true;
                 }
-                success |= exact;
-                is_subset |= all;
             }
             Results::Localization { accuracy, success, is_subset, ttl: after, steps }
         }

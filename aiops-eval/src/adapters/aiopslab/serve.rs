@@ -1,71 +1,21 @@
-//! The orchestrator's side: problems handed out and turns taken over lines of JSON, so that any agent can play.
+//! The orchestrator's side: problems handed out and turns taken over lines, so that any agent can play.
 
 use std::io::{BufRead, Write};
 
 use aiops_core::model::Signal;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use super::arena::{Problem, Problems, Shown};
-use super::{Results, Submission, Task};
+use super::shell::{self, NAMESPACE};
+use super::turn::{CALLS, TICKS};
+use super::{Results, Submission, Task, Turn};
 use crate::EvalError;
 
 /// Most turns of one problem before it ends without a submission.
 const MOST_TURNS: u64 = 100;
-/// Longest line that is read, bytes.
+/// Longest message that is read, bytes.
 const MOST_BYTES: u64 = 1 << 20;
-
-/// What an agent may do in a turn: one line of JSON.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "api", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Turn {
-    /// Lines of a service.
-    GetLogs {
-        /// Whose.
-        service: String,
-        /// Of the last minutes; default 5.
-        #[serde(default = "five")]
-        duration: u64,
-    },
-    /// Metrics, a row a series.
-    GetMetrics {
-        /// Whose; default everybody's.
-        #[serde(default)]
-        service: Option<String>,
-        /// Of the last minutes; default 5.
-        #[serde(default = "five")]
-        duration: u64,
-    },
-    /// Spans.
-    GetTraces {
-        /// Whose; default everybody's.
-        #[serde(default)]
-        service: Option<String>,
-        /// Of the last minutes; default 5.
-        #[serde(default = "five")]
-        duration: u64,
-    },
-    /// A command line, of those that are known.
-    ExecShell {
-        /// It.
-        command: String,
-    },
-    /// Let minutes pass.
-    Wait {
-        /// How many.
-        minutes: u64,
-    },
-    /// The answer; ends the problem.
-    Submit {
-        /// In the form of the task.
-        #[serde(default)]
-        solution: Value,
-    },
-}
-
-fn five() -> u64 {
-    5
-}
 
 /// One problem that was played.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -87,8 +37,9 @@ impl ServeReport {
     }
 }
 
-/// Hands out every problem in turn: a line that states it, then a line for each line of `input`, the last with the results. A line that is no
-/// [`Turn`] is refused and counts as one; whoever does not submit within 100 turns, or hangs up, has not.
+/// Hands out every problem in turn: a line that states it, then a line for each turn read from `input`, the last with the results. A turn is
+/// a line, or lines from one that begins with three ticks to the next that does. What is no [`Turn`] is refused and counts as one; whoever does
+/// not submit within 100 turns, or hangs up, has not.
 ///
 /// # Errors
 /// [`EvalError::Read`] and [`EvalError::Write`] when a line cannot be read or written.
@@ -108,7 +59,8 @@ pub fn serve(
             "task": task,
             "statement": task.statement(),
             "system": inventory,
-            "apis": ["get_logs", "get_metrics", "get_traces", "exec_shell", "wait", "submit"],
+            "namespace": NAMESPACE,
+            "apis": CALLS.map(|(name, arguments)| format!("{name}({})", arguments.join(", "))),
         });
         say(output, &stated)?;
         let results = play(&mut problem, input, output)?;
@@ -124,29 +76,71 @@ fn play(
     output: &mut impl Write,
 ) -> Result<Results, EvalError> {
     for _ in 0..MOST_TURNS {
-        let Some(line) = line(input)? else { break };
+        let Some(said) = message(input)? else { break };
         problem.turn();
-        let turn: Result<Turn, String> =
-            line.and_then(|l| serde_json::from_str(&l).map_err(|e| e.to_string()));
-        let shown = match turn {
-            Ok(Turn::Submit { solution }) => {
-                let submission = Submission::parse(problem.task(), &solution);
-                return Ok(problem.end(submission.as_ref()));
-            }
-            Ok(Turn::GetLogs { service, duration }) => problem.look(Signal::Logs, Some(&service), duration),
-            Ok(Turn::GetMetrics { service, duration }) => {
-                problem.look(Signal::Metrics, service.as_deref(), duration)
-            }
-            Ok(Turn::GetTraces { service, duration }) => {
-                problem.look(Signal::Traces, service.as_deref(), duration)
-            }
-            Ok(Turn::ExecShell { command }) => problem.shell(&command),
-            Ok(Turn::Wait { minutes }) => problem.wait(minutes),
-            Err(reason) => Ok(Shown::Refused { reason }),
+        let shown = match said.and_then(|said| Turn::parse(&said)) {
+            Ok(turn) => take(problem, turn).unwrap_or_else(|e| Shown::Refused { reason: e.to_string() }),
+            Err(reason) => Shown::Refused { reason },
         };
-        say(output, &shown.unwrap_or_else(|e| Shown::Refused { reason: e.to_string() }))?;
+        match shown {
+            Shown::Result { results } => return Ok(results),
+            shown => say(output, &shown)?,
+        }
     }
     Ok(problem.end(None))
+}
+
+fn take(problem: &Problem, turn: Turn) -> aiops_core::Result<Shown> {
+    let look = |signal, namespace: Option<String>, service: Option<String>, minutes| {
+        shell::check_namespace(namespace.as_deref())?;
+        problem.look(signal, service.as_deref(), minutes)
+    };
+    match turn {
+        Turn::GetLogs { namespace, service, duration } => {
+            look(Signal::Logs, namespace, Some(service), duration)
+        }
+        Turn::GetMetrics { namespace, duration, service } => {
+            look(Signal::Metrics, namespace, service, duration)
+        }
+        Turn::GetTraces { namespace, duration, service } => {
+            look(Signal::Traces, namespace, service, duration)
+        }
+        Turn::ExecShell { command } => problem.shell(&command),
+        Turn::Act { target, operation } => problem.act(operation, target),
+        Turn::Wait { minutes } => problem.wait(minutes),
+        Turn::Submit { solution } => {
+            let submission = Submission::parse(problem.task(), &solution);
+            Ok(Shown::Result { results: problem.end(submission.as_ref()) })
+        }
+    }
+}
+
+/// What is said next: a line, or a block of them; blank lines before it are passed over. `None` at the end of all, `Some(Err)` for what is too
+/// long or no UTF-8.
+fn message(input: &mut impl BufRead) -> Result<Option<Result<String, String>>, EvalError> {
+    let mut said = String::new();
+    loop {
+        match line(input)? {
+            // Who hangs up within a block is told that it has no end.
+            None => return Ok((!said.is_empty()).then_some(Ok(said))),
+            Some(Err(why)) => return Ok(Some(Err(why))),
+            Some(Ok(line)) => {
+                let ticks = line.trim_start().starts_with(TICKS);
+                let (inside, blank) = (!said.is_empty(), line.trim().is_empty());
+                if !inside && blank {
+                    continue;
+                }
+                let whole = line.matches(TICKS).count() > 1;
+                said.push_str(&line);
+                if said.len() as u64 > MOST_BYTES {
+                    return Ok(Some(Err(format!("more than {MOST_BYTES} bytes"))));
+                }
+                if whole || inside == ticks {
+                    return Ok(Some(Ok(said)));
+                }
+            }
+        }
+    }
 }
 
 /// The next line; `None` at the end of all, `Some(Err)` for one that is too long or no UTF-8.

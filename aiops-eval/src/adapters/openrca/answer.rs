@@ -218,7 +218,7 @@ pub fn scoring_points(path: &Path) -> Result<Vec<ScoringPoints>, EvalError> {
 ///
 /// # Errors
 /// [`EvalError::Csv`], [`EvalError::Write`].
-pub fn write(path: &Path, questions: &[Question], answers: &[Vec<Answer>]) -> Result<(), EvalError> {
+pub(super) fn write(path: &Path, questions: &[Question], answers: &[Vec<Answer>]) -> Result<(), EvalError> {
     let failed = |source| EvalError::Csv { path: path.to_owned(), source };
     let mut table = csv::Writer::from_path(path).map_err(failed)?;
     table.write_record(["row_id", "task_index", "instruction", "prediction"]).map_err(failed)?;
@@ -231,15 +231,29 @@ pub fn write(path: &Path, questions: &[Question], answers: &[Vec<Answer>]) -> Re
     table.flush().map_err(|source| EvalError::Write { path: path.to_owned(), source })
 }
 
-/// Reads the column `prediction` of `path`, anybody's, in the order of its rows.
+/// Reads the column `prediction` of `path`, anybody's, in the order of its rows or, where it has a column `row_id`, in the order of that.
 ///
 /// # Errors
-/// [`EvalError::NoColumn`], [`EvalError::Table`].
+/// [`EvalError::NoColumn`], [`EvalError::Table`] also for a `row_id` that is no number.
 pub fn predictions(path: &Path) -> Result<Vec<Vec<Answer>>, EvalError> {
-    let mut all = Vec::new();
-    super::table::rows(path, &["prediction"], |_, cells| {
-        all.push(from_text(cells.first().map(String::as_str).unwrap_or_default()));
+    let mut all: Vec<(u64, Vec<Answer>)> = Vec::new();
+    let numbered = super::table::has_column(path, "row_id")?;
+    let columns: &[&'static str] = if numbered { &["prediction", "row_id"] } else { &["prediction"] };
+    super::table::rows(path, columns, |line, cells| {
+        let mut cells = cells.iter().map(String::as_str);
+        let answers = from_text(cells.next().unwrap_or_default());
+        let number = match cells.next().map(|id| id.trim().parse()) {
+            None => line,
+            Some(Ok(number)) => number,
+            Some(Err(_)) => {
+                let what = "row_id is no number".to_owned();
+                return Err(EvalError::Table { path: path.to_owned(), line, what });
+            }
+        };
+        all.push((number, answers));
         Ok(())
     })?;
-    Ok(all)
+    // Stable, so that rows of one number stay in their order.
+    all.sort_by_key(|(number, _)| *number);
+    Ok(all.into_iter().map(|(_, answers)| answers).collect())
 }

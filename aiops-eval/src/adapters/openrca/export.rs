@@ -44,7 +44,8 @@ pub struct Exported {
 /// Of several right answers to "what kind" the layout has room for the first. Labels of series become part of their name.
 ///
 /// # Errors
-/// [`EvalError::Write`], [`EvalError::Csv`], [`EvalError::Config`]; [`EvalError::Judge`] when an episode cannot be read.
+/// [`EvalError::Write`], also where such a system is there already; [`EvalError::Csv`], [`EvalError::Config`]; [`EvalError::Judge`] when an
+/// episode cannot be read.
 pub fn export(
     folder: &Path,
     episodes: usize,
@@ -72,6 +73,9 @@ pub fn export(
         };
         progress(done.systems.len(), episodes);
         let system = folder.join(format!("{index:05}"));
+        // Nothing is added to what is there: days of two episodes would be one system's.
+        let made = std::fs::create_dir_all(folder).and_then(|()| std::fs::create_dir(&system));
+        made.map_err(|source| EvalError::Write { path: system.clone(), source })?;
         episode(&system, &layout, root, *kind, zone)?;
         done.systems.push(system);
     }

@@ -19,6 +19,7 @@
 
 mod answer;
 mod export;
+mod index;
 mod predict;
 mod question;
 mod read;
@@ -39,7 +40,7 @@ pub use answer::{Answer, Scored, ScoringPoints, from_text, predictions, score, s
 pub use export::{Exported, export};
 pub use predict::{Predicted, predict};
 pub use question::{Asked, MOST_FAILURES, Question, questions};
-pub use read::{LeftOut, Reading, read};
+pub use read::{LeftOut, Reading, Telemetry};
 pub use words::Candidates;
 
 use crate::EvalError;

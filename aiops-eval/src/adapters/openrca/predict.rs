@@ -14,7 +14,7 @@ use aiops_rca::{FusedLocalizer, RuleRca};
 use super::OpenRcaConfig;
 use super::answer::Answer;
 use super::question::Question;
-use super::read::{LeftOut, read};
+use super::read::{LeftOut, Telemetry};
 use super::words::Candidates;
 use crate::EvalError;
 use crate::localise::part;
@@ -39,7 +39,7 @@ pub struct Predicted {
 /// Answers `questions` about the system in `folder`. Questions about one stretch of time are answered by one analysis. Labels are not read.
 ///
 /// # Errors
-/// Those of [`read`].
+/// Those of [`Telemetry::read`].
 pub fn predict(
     folder: &Path,
     questions: &[Question],
@@ -62,11 +62,12 @@ pub fn predict(
             }
         }
     }
+    let mut telemetry = Telemetry::of(folder, config.zone()?, config.most_rows);
     let total = stretches.len();
     for (done, ((start, end, failures), asking)) in stretches.into_iter().enumerate() {
         progress(done, total);
         let whole = TimeRange::new(time::before(start, config.history), end)?;
-        let reading = read(folder, whole, config.zone()?, config.most_rows)?;
+        let reading = telemetry.read(whole)?;
         predicted.left_out.add(reading.left_out);
         let range = TimeRange::new(start, end)?;
         let (answers, mut note) = answer(&reading.window, range, failures, candidates, config)?;

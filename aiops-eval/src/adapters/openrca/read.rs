@@ -1,20 +1,19 @@
-//! From the tables of one system to a window: one pass over the days it touches, in memory bounded by what lies within.
+//! From the tables of one system to a window, in memory bounded by what lies within.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use aiops_core::jiff::tz::Offset;
-use aiops_core::jiff::{Span as Days, Timestamp};
+use aiops_core::jiff::{SignedDuration, Timestamp};
 use aiops_core::model::{
     EdgeKind, EntityId, EntityKind, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Signal,
     Span, SpanStatus, TelemetryWindow, TimeAxis, TimeRange, Topology, Unit,
 };
-use csv::ByteRecord;
 use serde::Serialize;
 
-use super::schema::{CMDB, Failed, Schema, Shape, recognise};
+use super::index::{Row, Table, Tables};
+use super::schema::{CMDB, Failed, Schema, Shape};
 use crate::EvalError;
 use crate::incidents::{Ids, calls};
 
@@ -58,35 +57,56 @@ pub struct Reading {
 const PARTS: [(&str, Signal); 3] =
     [("metric", Signal::Metrics), ("trace", Signal::Traces), ("log", Signal::Logs)];
 
-/// Reads what the system in `folder` told in `range`; its days are those of `zone`. Tables are read in order of their names, a row at
-/// a time; no more than `most` rows are kept.
-///
-/// O(rows of the days touched); memory O(rows within `range`).
-///
-/// # Errors
-/// [`EvalError::Read`]; [`EvalError::Table`] with file and line for a table of no known kind, a cell that is none, or more rows than
-/// `most`.
-pub fn read(folder: &Path, range: TimeRange, zone: Offset, most: usize) -> Result<Reading, EvalError> {
-    let mut kept = Kept::new(range, most);
-    let mut missing = Vec::new();
-    let (mut day, last) = (zone.to_datetime(range.start()).date(), zone.to_datetime(range.end()).date());
-    while day <= last {
-        let name = format!("{:04}_{:02}_{:02}", day.year(), day.month(), day.day());
-        let folder = folder.join("telemetry").join(&name);
-        if folder.is_dir() {
-            for (part, signal) in PARTS {
-                for table in tables(&folder.join(part))? {
-                    kept.table(&table, signal)?;
-                }
-            }
-        } else {
-            missing.push(name);
-        }
-        let Ok(next) = day.checked_add(Days::new().days(1)) else { break };
-        day = next;
+/// What one system told, by day.
+#[derive(Debug)]
+pub struct Telemetry {
+    folder: PathBuf,
+    zone: Offset,
+    most: usize,
+    tables: Tables,
+}
+
+impl Telemetry {
+    /// That of the system in `folder`. Its days are those of `zone`; no reading keeps more than `most` rows.
+    #[must_use]
+    pub fn of(folder: &Path, zone: Offset, most: usize) -> Self {
+        Self { folder: folder.join("telemetry"), zone, most, tables: Tables::default() }
     }
-    let (window, left_out) = kept.into_window()?;
-    Ok(Reading { window, left_out, missing_days: missing })
+
+    /// Reads what was told in `range`, tables in order of their names, a row at a time.
+    ///
+    /// The first reading that touches a day looks through all of its rows, O(length of the day), and remembers which rows are of which time;
+    /// others are O(rows within `range`) where tables are in order of time or of series. Memory O(rows within `range`), and a thousandth of the
+    /// length of the days.
+    ///
+    /// # Errors
+    /// [`EvalError::Read`]; [`EvalError::Table`] with file and line for a table of no known kind, a cell that is none, or more rows than
+    /// allowed.
+    pub fn read(&mut self, range: TimeRange) -> Result<Reading, EvalError> {
+        let mut kept = Kept::new(range, self.most);
+        let mut missing_days = Vec::new();
+        let on = |t: Timestamp| self.zone.to_datetime(t).date();
+        // The end is not of the range: one at midnight does not touch the day that it begins.
+        let end = range.end().checked_sub(SignedDuration::from_nanos(1)).unwrap_or(range.start());
+        let (mut day, last) = (on(range.start()), on(end));
+        while day <= last {
+            let name = format!("{:04}_{:02}_{:02}", day.year(), day.month(), day.day());
+            let folder = self.folder.join(&name);
+            if folder.is_dir() {
+                for (part, signal) in PARTS {
+                    for path in tables(&folder.join(part))? {
+                        kept.table(self.tables.at(&path)?, signal)?;
+                    }
+                }
+            } else {
+                missing_days.push(name);
+            }
+            let Ok(next) = day.tomorrow() else { break };
+            day = next;
+        }
+        let (window, left_out) = kept.into_window()?;
+        Ok(Reading { window, left_out, missing_days })
+    }
 }
 
 /// The tables of `folder`, in order; none where it is not there.
@@ -122,53 +142,6 @@ struct Kept {
     left_out: LeftOut,
 }
 
-/// A row with what is needed to say where something is wrong.
-struct Row<'a> {
-    path: &'a Path,
-    header: &'a [String],
-    record: &'a ByteRecord,
-}
-
-impl<'a> Row<'a> {
-    fn bad(&self, what: impl Into<String>) -> EvalError {
-        let line = self.record.position().map_or(0, csv::Position::line);
-        EvalError::Table { path: self.path.to_owned(), line, what: what.into() }
-    }
-
-    fn bytes(&self, column: &str) -> &'a [u8] {
-        let at = self.header.iter().position(|h| h == column);
-        at.and_then(|at| self.record.get(at)).unwrap_or_default()
-    }
-
-    fn text(&self, column: &str) -> Result<&'a str, EvalError> {
-        std::str::from_utf8(self.bytes(column)).map_err(|_| self.bad(format!("{column} is no UTF-8")))
-    }
-
-    fn given(&self, column: &str) -> Result<&'a str, EvalError> {
-        match self.text(column)?.trim() {
-            "" => Err(self.bad(format!("no {column}"))),
-            text => Ok(text),
-        }
-    }
-
-    /// A number; an empty cell is none.
-    fn number(&self, column: &str) -> Result<Option<f64>, EvalError> {
-        match self.text(column)?.trim() {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| self.bad(format!("{column} is no number: {text:?}"))),
-        }
-    }
-
-    fn time(&self, schema: &Schema) -> Result<Timestamp, EvalError> {
-        let (column, tick) = schema.time;
-        let text = self.given(column)?;
-        // Some tables write whole numbers with a fraction of 0.
-        let whole = text.split_once('.').filter(|(_, f)| f.bytes().all(|b| b == b'0')).map_or(text, |w| w.0);
-        let instant = whole.parse().ok().and_then(|n| tick.instant(n));
-        instant.ok_or_else(|| self.bad(format!("{column} is no time: {text:?}")))
-    }
-}
-
 impl Kept {
     fn new(range: TimeRange, most: usize) -> Self {
         Self {
@@ -187,37 +160,17 @@ impl Kept {
         }
     }
 
-    fn table(&mut self, path: &Path, signal: Signal) -> Result<(), EvalError> {
-        let file = File::open(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
-        let mut reader = csv::ReaderBuilder::new().from_reader(BufReader::new(file));
-        let bad = |e: &csv::Error| EvalError::Table {
-            path: path.to_owned(),
-            line: e.position().map_or(0, csv::Position::line),
-            what: e.to_string(),
-        };
-        let header = reader.byte_headers().map_err(|e| bad(&e))?;
-        let header: Vec<String> =
-            header.iter().map(|h| String::from_utf8_lossy(h).trim().to_owned()).collect();
-        let header: Vec<String> =
-            header.iter().map(|h| h.trim_start_matches('\u{feff}').to_owned()).collect();
-        let schema = recognise(path, &header)?;
+    fn table(&mut self, table: &Table, signal: Signal) -> Result<(), EvalError> {
         // The one thing that columns do not say: `metric_node.csv` and `metric_container.csv` have the same.
-        let nodes = path.file_stem().is_some_and(|stem| stem == "metric_node");
+        let nodes = table.stem() == "metric_node";
         self.observed.insert(signal);
-        let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(|e| bad(&e))? {
-            let row = Row { path, header: &header, record: &record };
-            let at = row.time(schema)?;
-            if !self.range.contains(at) {
-                continue;
-            }
+        table.rows(self.range, |row, at| {
             self.rows += 1;
             if self.rows > self.most {
                 return Err(row.bad(format!("more than {} rows within {}", self.most, self.range)));
             }
-            self.take(&row, schema, at, nodes)?;
-        }
-        Ok(())
+            self.take(row, table.schema, at, nodes)
+        })
     }
 
     fn take(&mut self, row: &Row<'_>, schema: &Schema, at: Timestamp, nodes: bool) -> Result<(), EvalError> {
@@ -241,7 +194,7 @@ impl Kept {
                 let ids = self.ids.get_or_insert_with(|| Ids::of(0));
                 let trace = ids.trace(row.given(trace)?).ok_or_else(|| row.bad("no trace"))?;
                 let id = ids.span(row.given(id)?).ok_or_else(|| row.bad("no span"))?;
-                let parent = match row.text(parent)?.trim() {
+                let parent = match row.text(parent)? {
                     "None" | "0" => None,
                     text => ids.span(text),
                 };
@@ -258,8 +211,8 @@ impl Kept {
                 }
                 let failed = match failed {
                     None => false,
-                    Some(Failed::Status(column)) => is_failure(row.text(column)?.trim()),
-                    Some(Failed::NoSuccess(column)) => row.text(column)?.trim().eq_ignore_ascii_case("false"),
+                    Some(Failed::Status(column)) => is_failure(row.text(column)?),
+                    Some(Failed::NoSuccess(column)) => row.text(column)?.eq_ignore_ascii_case("false"),
                 };
                 self.spans.push(if failed { span.with_status(SpanStatus::Error) } else { span });
             }
@@ -289,10 +242,11 @@ impl Kept {
             return;
         };
         let (track, _) = self.tracks.entry((entity, key)).or_insert_with(|| (BTreeMap::new(), unit));
-        if track.contains_key(&at) {
-            self.left_out.duplicate_samples += 1;
-        } else {
-            track.insert(at, value);
+        match track.entry(at) {
+            Entry::Vacant(place) => {
+                place.insert(value);
+            }
+            Entry::Occupied(_) => self.left_out.duplicate_samples += 1,
         }
     }
 
