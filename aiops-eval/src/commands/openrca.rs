@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use aiops_eval::adapters::openrca::{OpenRcaConfig, export, run};
+use aiops_eval::adapters::openrca::{OpenRcaConfig, export, grade_system, run};
 use aiops_eval::arena::protocol::RunConfig;
 use clap::Args;
 
@@ -17,6 +17,9 @@ pub(crate) struct OpenRca {
     /// Folder to write predictions to: <system>/prediction.csv. Default: `predictions` in FOLDER.
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Score this prediction.csv, anybody's, about the one system in FOLDER, and answer nothing.
+    #[arg(long, value_name = "FILE", conflicts_with = "export_arena")]
+    grade: Option<PathBuf>,
     /// Write so many episodes of the arena into FOLDER in this layout, and answer nothing.
     #[arg(long, value_name = "EPISODES", num_args = 0..=1, default_missing_value = "5")]
     export_arena: Option<usize>,
@@ -51,11 +54,20 @@ impl OpenRca {
             })?;
             return Ok(if done.systems.len() == episodes { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        if let Some(prediction) = &self.grade {
+            let report = grade_system(prediction, &self.folder, &config).map_err(|e| e.chain())?;
+            print(self.json, &report, || report.text())?;
+            return Ok(if report.questions == 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS });
+        }
         let out = self.out.clone().unwrap_or_else(|| self.folder.join("predictions"));
         let report =
             run(&self.folder, &out, &config, progress("stretches of time")).map_err(|e| e.chain())?;
         print(self.json, &report, || report.text())?;
         // An evaluation of nothing is no success.
-        Ok(if report.systems.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if report.systems.iter().all(|s| s.questions == 0) {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
     }
 }

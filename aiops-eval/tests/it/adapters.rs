@@ -13,8 +13,8 @@ use aiops_eval::adapters::aiopslab::{
     pipeline, serve,
 };
 use aiops_eval::adapters::openrca::{
-    Answer, Asked, OpenRcaConfig, Reading, ScoringPoints, Telemetry, export, from_text, grade, run, score,
-    to_json,
+    Answer, Asked, OpenRcaConfig, Reading, ScoringPoints, Telemetry, export, from_text, grade, grade_system,
+    run, score, to_json,
 };
 use aiops_eval::arena::protocol::RunConfig;
 use serde_json::{Value, json};
@@ -309,6 +309,10 @@ fn a_question_is_answered_from_telemetry_alone() {
     // What was written is scored by itself, and rows must match.
     let graded = grade(&out.join("honest/prediction.csv"), &honest.join("query.csv")).unwrap();
     assert!(graded[0].full && !graded[1].full);
+    let own = grade_system(&out.join("honest/prediction.csv"), &honest, &OpenRcaConfig::default()).unwrap();
+    assert_eq!((own.questions, &own.tasks), (2, &first.tasks));
+    let nowhere = run(&out.join("honest"), &out, &OpenRcaConfig::default(), |_, _| {}).unwrap_err();
+    assert!(nowhere.chain().contains("no query.csv"), "{}", nowhere.chain());
     // Rows that are numbered are taken by their numbers.
     let turned =
         "prediction,row_id\n\"{\"\"1\"\": {\"\"root cause component\"\": \"\"broken\"\"}}\",1\nnothing,0\n";

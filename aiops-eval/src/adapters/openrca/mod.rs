@@ -183,7 +183,7 @@ pub struct OpenRcaReport {
 /// Folders with a `query.csv`, `folder` itself or at most three below it, in order.
 ///
 /// # Errors
-/// [`EvalError::Read`].
+/// [`EvalError::Read`], also where there is none.
 pub fn systems(folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     fn look(folder: &Path, deep: usize, found: &mut Vec<PathBuf>) -> Result<(), EvalError> {
         if folder.join("query.csv").is_file() {
@@ -203,6 +203,11 @@ pub fn systems(folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
     }
     let mut found = Vec::new();
     look(folder, 3, &mut found)?;
+    if found.is_empty() {
+        let source =
+            std::io::Error::new(std::io::ErrorKind::NotFound, "no query.csv here or three folders below");
+        return Err(EvalError::Read { path: folder.to_owned(), source });
+    }
     Ok(found)
 }
 
@@ -220,8 +225,7 @@ pub fn run(
     config.validate()?;
     let mut report = OpenRcaReport::default();
     for system in systems(folder)? {
-        let query = system.join("query.csv");
-        let questions = questions(&query, config.zone()?)?;
+        let questions = questions(&system.join("query.csv"), config.zone()?)?;
         let candidates = Candidates::of(&system)?;
         let predicted = predict(&system, &questions, &candidates, config, &mut progress)?;
         let name = system.strip_prefix(folder).unwrap_or(&system);
@@ -230,21 +234,39 @@ pub fn run(
         let written = place.join("prediction.csv");
         answer::write(&written, &questions, &predicted.answers)?;
         // Labels from here on.
-        let scored = grade(&written, &query)?;
-        let mut own = SystemReport {
-            system: if name.as_os_str().is_empty() { ".".to_owned() } else { name.display().to_string() },
-            questions: questions.len(),
-            all: AxisScores::default(),
-            tasks: BTreeMap::new(),
-            left_out: predicted.left_out,
-            notes: predicted.notes,
-        };
-        for (question, scored) in questions.iter().zip(&scored) {
-            let scored = AxisScores::of(scored);
-            own.all.merge(&scored);
-            own.tasks.entry(question.task.clone()).or_default().merge(&scored);
+        let mut own = grade_system(&written, &system, config)?;
+        if !name.as_os_str().is_empty() {
+            own.system = name.display().to_string();
         }
+        (own.left_out, own.notes) = (predicted.left_out, predicted.notes);
         report.systems.push(own);
+    }
+    Ok(report)
+}
+
+/// Scores anybody's `prediction.csv` about the one system in `folder`, by task.
+///
+/// # Errors
+/// Those of [`grade`] and [`questions`].
+pub fn grade_system(
+    prediction: &Path,
+    folder: &Path,
+    config: &OpenRcaConfig,
+) -> Result<SystemReport, EvalError> {
+    let query = folder.join("query.csv");
+    let questions = questions(&query, config.zone()?)?;
+    let mut report = SystemReport {
+        system: ".".to_owned(),
+        questions: questions.len(),
+        all: AxisScores::default(),
+        tasks: BTreeMap::new(),
+        left_out: LeftOut::default(),
+        notes: BTreeMap::new(),
+    };
+    for (question, scored) in questions.iter().zip(grade(prediction, &query)?) {
+        let scored = AxisScores::of(&scored);
+        report.all.merge(&scored);
+        report.tasks.entry(question.task.clone()).or_default().merge(&scored);
     }
     Ok(report)
 }
@@ -262,18 +284,17 @@ pub fn grade(prediction: &Path, query: &Path) -> Result<Vec<Scored>, EvalError> 
     Ok(answers.iter().zip(&points).map(|(answers, points)| score(answers, points)).collect())
 }
 
-impl OpenRcaReport {
-    /// A table by system and task.
+impl SystemReport {
+    /// A line over all, one by task, and one of what was left out.
     #[must_use]
     pub fn text(&self) -> String {
         let mut text = String::new();
-        let mut all = AxisScores::default();
-        for system in &self.systems {
-            for (name, scores) in std::iter::once((&system.system, &system.all)).chain(&system.tasks) {
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "{name}: {}", scores.text());
-            }
-            let l = &system.left_out;
+        for (name, scores) in std::iter::once((&self.system, &self.all)).chain(&self.tasks) {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name}: {}", scores.text());
+        }
+        let l = &self.left_out;
+        if *l != LeftOut::default() || !self.notes.is_empty() {
             let _ = writeln!(
                 text,
                 "  left out: {} gaps, {} samples and {} spans that were there twice; {} lines mended; {} questions with less than all",
@@ -281,8 +302,21 @@ impl OpenRcaReport {
                 l.duplicate_samples,
                 l.duplicate_spans,
                 l.mended_lines,
-                system.notes.len()
+                self.notes.len()
             );
+        }
+        text
+    }
+}
+
+impl OpenRcaReport {
+    /// A table by system and task.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        let mut all = AxisScores::default();
+        for system in &self.systems {
+            text.push_str(&system.text());
             all.merge(&system.all);
         }
         let _ = writeln!(text, "{} systems: {}", self.systems.len(), all.text());

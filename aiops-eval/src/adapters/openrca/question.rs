@@ -1,11 +1,12 @@
 //! `query.csv`: what is asked, in words.
 
 use std::path::Path;
+use std::time::Duration;
 
 use aiops_core::jiff::civil::{Date, DateTime, Time};
 use aiops_core::jiff::tz::Offset;
 use aiops_core::jiff::{Span, Timestamp};
-use aiops_core::model::TimeRange;
+use aiops_core::model::{TimeRange, time};
 use serde::Serialize;
 
 use crate::EvalError;
@@ -60,6 +61,9 @@ pub struct Question {
 /// Most failures of one question; all their orders are tried when an answer is scored.
 pub const MOST_FAILURES: usize = 7;
 
+/// Longest stretch of time that is asked about.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// Reads the questions of `path` and never keeps its column `scoring_points`.
 ///
 /// # Errors
@@ -83,10 +87,18 @@ pub fn questions(path: &Path, zone: Offset) -> Result<Vec<Question>, EvalError> 
     Ok(all)
 }
 
-/// Letters and digits, and what stands between the digits of a time or a date.
+/// Letters and digits, and what stands between the digits of a time or a date; `2021-03-04T14:30` and `14:30-15:00` are two words.
 fn tokens(text: &str) -> Vec<String> {
     let split = |c: char| !(c.is_alphanumeric() || c == ':' || c == '-');
-    let words = text.split(split).map(|w| w.trim_matches(|c| c == ':' || c == '-').to_ascii_lowercase());
+    let words = text.split(split).map(str::to_ascii_lowercase).flat_map(|word| {
+        let parts: Vec<&str> = match word.split_once('t') {
+            Some((date, time)) if date.contains('-') && time.contains(':') => vec![date, time],
+            _ if word.contains(':') => word.split('-').collect(),
+            _ => vec![word.as_str()],
+        };
+        let trimmed = parts.into_iter().map(|part| part.trim_matches(|c| c == ':' || c == '-').to_owned());
+        trimmed.collect::<Vec<String>>()
+    });
     words.filter(|w| !w.is_empty()).collect()
 }
 
@@ -179,6 +191,9 @@ fn stretch(instruction: &str, zone: Offset) -> Result<TimeRange, String> {
     if from >= to {
         return Err(format!("the time asked about ends before it begins: {from} to {to}"));
     }
+    if time::elapsed(from, to) > LONGEST {
+        return Err(format!("the time asked about is longer than a day: {from} to {to}"));
+    }
     TimeRange::new(from, to).map_err(|e| e.to_string())
 }
 
@@ -219,6 +234,8 @@ mod tests {
             ("between 2021-03-04 14:30:00 and 2021-03-04 15:00:00", 1_614_839_400, 1_614_841_200),
             ("on 4th March 2021 between 2:30 PM and 3:00pm", 1_614_839_400, 1_614_841_200),
             ("March 6, 2021, 23:30 to 24:00", 1_615_044_600, 1_615_046_400),
+            ("March 4, 2021 (14:30-15:00)", 1_614_839_400, 1_614_841_200),
+            ("2021-03-04T14:30 to 2021-03-04T15:00:00", 1_614_839_400, 1_614_841_200),
         ] {
             let range = stretch(text, zone).unwrap();
             assert_eq!((range.start().as_second(), range.end().as_second()), (from, to), "{text}");
@@ -228,6 +245,9 @@ mod tests {
             ("on March 4, 2021", "no two times"),
             ("on March 4, 2021 from 15:00 to 14:30", "before it begins"),
             ("on February 30, 2021 from 14:00 to 14:30", "no date"),
+            ("from March 4, 2021, 15:00 to March 6, 2021, 14:30", "longer than a day"),
+            ("from January 1, 0001, 00:00 to December 31, 9999, 23:59", "range"),
+            ("March March 99999999999 ::: -- 4th-4th :t: 25:61 to 99:99", "no date"),
             ("", "no date"),
         ] {
             assert!(stretch(text, zone).unwrap_err().contains(why), "{text}");

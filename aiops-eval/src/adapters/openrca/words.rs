@@ -43,8 +43,8 @@ impl Candidates {
         self.components.is_empty() || self.components.iter().any(|c| c.trim() == component)
     }
 
-    /// The reason that shares most with what was found, the first of several; the pipeline's own word without candidates, nothing where
-    /// none has anything in common with it.
+    /// The reason that shares most with what was found, of several the one that says most, of those the first; the pipeline's own word
+    /// without candidates, nothing where none has anything in common with it.
     #[must_use]
     pub fn reason(&self, cause: Option<&Hypothesis>, suspect: Option<&FusedSuspect>) -> String {
         let fault = cause.map(|c| c.fault).or(suspect.map(|s| s.fault));
@@ -53,19 +53,18 @@ impl Candidates {
             return own;
         }
         let found = evidence(&own, cause, suspect);
-        let share = |reason: &String| {
+        let mut best: Option<(&String, (f64, usize))> = None;
+        for reason in &self.reasons {
             let ideas = ideas(reason);
             let sum: f64 = ideas.iter().map(|idea| found.get(idea).copied().unwrap_or(0.0)).sum();
-            sum / ideas.len().max(1) as f64
-        };
-        let mut best: Option<(&String, f64)> = None;
-        for reason in &self.reasons {
-            let share = share(reason);
-            if share > best.map_or(0.0, |b| b.1) {
-                best = Some((reason, share));
+            let share = sum / ideas.len().max(1) as f64;
+            // Of two that are met alike, the one that says more.
+            if (share, ideas.len()) > best.map_or((0.0, 0), |b| b.1) && share > 0.0 {
+                best = Some((reason, (share, ideas.len())));
             }
         }
-        best.map(|b| b.0.clone()).unwrap_or_default()
+        // Blanks around a reason are the prompt's, not the label's.
+        best.map(|b| b.0.trim().to_owned()).unwrap_or_default()
     }
 }
 
@@ -177,6 +176,8 @@ fn evidence(
 
 #[cfg(test)]
 mod tests {
+    use aiops_core::model::{Confidence, EntityId, FaultType};
+
     use super::*;
 
     #[test]
@@ -194,6 +195,39 @@ mod tests {
             meant.sort_unstable();
             assert_eq!(found, meant, "{text}");
         }
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_mechanism_and_of_the_kind_of_component() {
+        let market = Candidates {
+            reasons: [
+                "container CPU load",
+                "container memory load ",
+                "node memory consumption",
+                "node CPU load",
+            ]
+            .map(ToOwned::to_owned)
+            .to_vec(),
+            components: vec![],
+        };
+        let cause = |system: EntityId| {
+            let sure = Confidence::uncalibrated(0.5).unwrap();
+            let mut cause =
+                Hypothesis::new(system, FaultType::ResourceExhaustion, "it is full", sure, vec![]);
+            cause.mechanism = Some(mechanism::MEMORY.to_owned());
+            cause
+        };
+        let node = EntityId::new(EntityKind::Node, "node-1");
+        assert_eq!(market.reason(Some(&cause(node)), None), "node memory consumption");
+        assert_eq!(market.reason(Some(&cause(EntityId::service("ads"))), None), "container memory load");
+        // Of two that are met alike, the one that says more.
+        let mut jvm = cause(EntityId::service("ads"));
+        jvm.mechanism = Some("JVM CPU".to_owned());
+        let bank = Candidates {
+            reasons: vec!["high CPU usage".to_owned(), "high JVM CPU load".to_owned()],
+            components: vec![],
+        };
+        assert_eq!(bank.reason(Some(&jvm), None), "high JVM CPU load");
     }
 
     #[test]
