@@ -80,11 +80,25 @@ fn every_kind_of_table_is_read() {
             "log_id,timestamp,cmdb_id,log_name,value\nx,{TWO},adservice-0,l,\"severity: warning, message: late, again\"\ny,{TWO},Tomcat01,gc,plain\n"
         ),
     );
+    put(
+        "metric/metric_mesh.csv",
+        &format!(
+            "timestamp,cmdb_id,kpi_name,value\n{TWO},adservice-0.source.adservice.redis-cart,istio_tcp_sent_bytes.-,1255.0\n\
+             {TWO},adservice-0.destination.unknown.adservice,istio_requests,4\n"
+        ),
+    );
+    put(
+        "trace/trace_calls.csv",
+        &format!(
+            "callType,startTime,elapsedTime,success,traceId,id,pid,cmdb_id,dsName,serviceName\n\
+             JDBC,{TWO}999,2.0,TRUE,x,y,None,docker_006,db_003,\n"
+        ),
+    );
     let reading = read(dir.path(), hours(1)).unwrap();
     let window = reading.window;
     let whose: Vec<String> =
         window.metrics.iter().map(|m| format!("{} {}", m.entity(), m.key().name)).collect();
-    assert_eq!(whose.len(), 4 + 2 + 1 + 4 + 1, "{whose:?}");
+    assert_eq!(whose.len(), 4 + 2 + 1 + 4 + 1 + 2, "{whose:?}");
     assert!(whose.contains(&"service/redis_003 connected_clients".to_owned()), "{whose:?}");
     assert!(whose.contains(&"instance/adservice-0 container_fs_writes".to_owned()), "{whose:?}");
     assert!(whose.contains(&"node/node-6 system.cpu.iowait".to_owned()), "{whose:?}");
@@ -99,6 +113,16 @@ fn every_kind_of_table_is_read() {
     assert_eq!(window.spans[0].duration.as_micros(), 49_877);
     let caller = EntityId::service("frontend-0");
     assert!(window.topology.needs(&caller, EdgeKind::Calls).any(|e| e.name() == "adservice"));
+    // A mesh and a client tell of calls that no span of the callee tells of.
+    let mesh = window.metrics.iter().find(|m| m.key().name == "istio_tcp_sent_bytes.-").unwrap();
+    assert_eq!(mesh.key().labels.get("destination_workload"), Some("redis-cart"));
+    let calls = |from: &str, to: &str| {
+        window.topology.needs(&EntityId::service(from), EdgeKind::Calls).any(|e| *e == EntityId::service(to))
+    };
+    assert!(calls("adservice", "redis-cart") && calls("docker_006", "db_003"));
+    assert!(!calls("unknown", "adservice"));
+    let jdbc = window.spans.iter().find(|s| s.entity.name() == "docker_006").unwrap();
+    assert_eq!((jdbc.attributes.get("peer.service"), jdbc.status), (Some("db_003"), SpanStatus::Unset));
     let late = window.logs.iter().find(|l| l.severity.is_some()).unwrap();
     assert_eq!((late.severity, late.body.as_str()), (Some(LogSeverity::Warn), "late, again"));
 }
@@ -305,6 +329,7 @@ fn a_question_is_answered_from_telemetry_alone() {
     // An instruction without a time is answered with nothing, and said.
     assert!(first.notes.values().any(|why| why.contains("no date")), "{:?}", first.notes);
     assert_eq!((first.all.component.right, first.all.component.of), (1, 2));
+    assert!(report.text().contains("1 questions: the instruction names no date"), "{}", report.text());
     assert!(report.text().contains("2 systems"));
     // What was written is scored by itself, and rows must match.
     let graded = grade(&out.join("honest/prediction.csv"), &honest.join("query.csv")).unwrap();
@@ -325,6 +350,14 @@ fn a_question_is_answered_from_telemetry_alone() {
     put(&honest, "query.csv", "task_index,instruction,scoring_points\n");
     let fewer = grade(&out.join("honest/prediction.csv"), &honest.join("query.csv"));
     assert!(matches!(fewer, Err(EvalError::LineCount { lines: 2, labels: 0, .. })));
+    // Nor is one that speaks of too many failures, and the rest is.
+    put(
+        &honest,
+        "query.csv",
+        "task_index,instruction,scoring_points\ntask_3,\"99 failures on March 4, 2021, 14:00 to 14:30\",The only predicted root cause component is broken\n",
+    );
+    let many = run(&honest, &out, &OpenRcaConfig::default(), |_, _| {}).unwrap();
+    assert!(many.systems[0].notes[&2].contains("99 failures"), "{:?}", many.systems[0].notes);
     for (query, why) in [
         ("task_index,scoring_points\n", "no column instruction"),
         ("task_index,instruction,scoring_points\ntask_9,x,y\n", "unknown task"),

@@ -230,7 +230,7 @@ impl Problem {
         match command {
             Command::Get { kinds, name } => {
                 let wanted = |e: &EntityId| {
-                    kinds.as_ref().is_none_or(|kinds| kinds.contains(&e.kind()))
+                    (kinds.is_empty() || kinds.contains(&e.kind()))
                         && name.as_ref().is_none_or(|name| e.name() == name)
                 };
                 let all = self.world.inventory().into_iter().filter(wanted);

@@ -11,8 +11,8 @@ pub(super) const NAMESPACE: &str = "default";
 /// A command line that is understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Command {
-    /// `kubectl get KINDS [NAME]`; without kinds, everything.
-    Get { kinds: Option<Vec<EntityKind>>, name: Option<String> },
+    /// `kubectl get KIND [NAME]`; no kinds are all of them.
+    Get { kinds: &'static [EntityKind], name: Option<String> },
     /// `kubectl logs deployment/NAME`.
     Logs { service: String },
     /// `kubectl rollout restart deployment/NAME`.
@@ -106,15 +106,16 @@ fn parts(line: &str) -> (Vec<&str>, BTreeMap<&str, &str>) {
     (words, options)
 }
 
-/// Kinds that a word of `kubectl` means, `None` for all; nothing for an unknown one.
-#[expect(clippy::option_option, reason = "all kinds, some of them, or no such word")]
-fn kinds(word: &str) -> Option<Option<Vec<EntityKind>>> {
+/// What runs in pods.
+const RUNS: [EntityKind; 4] = [EntityKind::Service, EntityKind::Database, EntityKind::Cache, EntityKind::Job];
+
+/// Kinds that a word of `kubectl` means, none for all; nothing for an unknown word.
+fn kinds(word: &str) -> Option<&'static [EntityKind]> {
     match word {
-        "all" => Some(None),
-        "nodes" | "node" | "no" => Some(Some(vec![EntityKind::Node])),
+        "all" => Some(&[]),
+        "nodes" | "node" | "no" => Some(&[EntityKind::Node]),
         "services" | "service" | "svc" | "deployments" | "deployment" | "deploy" | "pods" | "pod" | "po" => {
-            let runs = [EntityKind::Service, EntityKind::Database, EntityKind::Cache, EntityKind::Job];
-            Some(Some(runs.to_vec()))
+            Some(&RUNS)
         }
         _ => None,
     }
@@ -128,16 +129,10 @@ mod tests {
     fn command_lines_are_read_as_people_write_them() {
         let name = || "front".to_owned();
         for (line, command) in [
-            ("kubectl get all -A", Command::Get { kinds: None, name: None }),
-            (
-                "kubectl -n default get nodes -o wide",
-                Command::Get { kinds: kinds("no").unwrap(), name: None },
-            ),
-            (
-                "kubectl get deployment front",
-                Command::Get { kinds: kinds("svc").unwrap(), name: Some(name()) },
-            ),
-            ("kubectl get svc/front", Command::Get { kinds: kinds("svc").unwrap(), name: Some(name()) }),
+            ("kubectl get all -A", Command::Get { kinds: &[], name: None }),
+            ("kubectl -n default get nodes -o wide", Command::Get { kinds: &[EntityKind::Node], name: None }),
+            ("kubectl get deployment front", Command::Get { kinds: &RUNS, name: Some(name()) }),
+            ("kubectl get svc/front", Command::Get { kinds: &RUNS, name: Some(name()) }),
             ("kubectl logs deploy/front --tail 20", Command::Logs { service: name() }),
             ("kubectl rollout restart deployment/front", Command::Restart { target: name() }),
             ("kubectl rollout undo deployment front -n default", Command::Undo { target: name() }),

@@ -294,16 +294,19 @@ impl SystemReport {
             let _ = writeln!(text, "{name}: {}", scores.text());
         }
         let l = &self.left_out;
-        if *l != LeftOut::default() || !self.notes.is_empty() {
+        if *l != LeftOut::default() {
             let _ = writeln!(
                 text,
-                "  left out: {} gaps, {} samples and {} spans that were there twice; {} lines mended; {} questions with less than all",
-                l.gaps,
-                l.duplicate_samples,
-                l.duplicate_spans,
-                l.mended_lines,
-                self.notes.len()
+                "  left out: {} gaps, {} samples and {} spans that were there twice; {} lines mended",
+                l.gaps, l.duplicate_samples, l.duplicate_spans, l.mended_lines
             );
+        }
+        let mut notes: BTreeMap<&str, usize> = BTreeMap::new();
+        for note in self.notes.values() {
+            *notes.entry(note).or_default() += 1;
+        }
+        for (note, questions) in notes {
+            let _ = writeln!(text, "  {questions} questions: {note}");
         }
         text
     }

@@ -52,7 +52,7 @@ pub struct Question {
     pub asked: Asked,
     /// The instruction.
     pub instruction: String,
-    /// The stretch of time that it names, or why none can be read from it.
+    /// The stretch of time that it names, or why it cannot be answered.
     pub range: Result<TimeRange, String>,
     /// How many failures it speaks of, 1 to [`MOST_FAILURES`].
     pub failures: usize,
@@ -67,19 +67,18 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// Reads the questions of `path` and never keeps its column `scoring_points`.
 ///
 /// # Errors
-/// [`EvalError::NoColumn`], and [`EvalError::Table`] for an unknown task or too many failures. An instruction that names no stretch of
-/// time is no error: it stands in [`Question::range`], and the question stays without an answer.
+/// [`EvalError::NoColumn`], and [`EvalError::Table`] for an unknown task. An instruction that names no stretch of time, or too many failures,
+/// is no error: it stands in [`Question::range`], and the question stays without an answer.
 pub fn questions(path: &Path, zone: Offset) -> Result<Vec<Question>, EvalError> {
     let mut all = Vec::new();
     super::table::rows(path, &["task_index", "instruction"], |line, cells| {
         let [task, instruction] = cells else { return Ok(()) };
         let bad = |what: String| EvalError::Table { path: path.to_owned(), line, what };
         let asked = Asked::of(task).ok_or_else(|| bad(format!("unknown task {task:?}")))?;
-        let range = stretch(instruction, zone);
-        let failures = failures(instruction);
-        if failures > MOST_FAILURES {
-            return Err(bad(format!("{failures} failures; allowed: 1 to {MOST_FAILURES}")));
-        }
+        let (range, failures) = match failures(instruction) {
+            many if many > MOST_FAILURES => (Err(format!("{many} failures; at most {MOST_FAILURES}")), 1),
+            few => (stretch(instruction, zone), few),
+        };
         let (task, instruction) = (task.clone(), instruction.clone());
         all.push(Question { line, task, asked, instruction, range, failures });
         Ok(())

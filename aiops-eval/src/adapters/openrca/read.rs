@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use aiops_core::jiff::tz::Offset;
 use aiops_core::jiff::{SignedDuration, Timestamp};
 use aiops_core::model::{
-    EdgeKind, EntityId, EntityKind, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Signal,
-    Span, SpanStatus, TelemetryWindow, TimeAxis, TimeRange, Topology, Unit,
+    EdgeKind, EntityId, EntityKind, Labels, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey,
+    Signal, Span, SpanStatus, TelemetryWindow, TimeAxis, TimeRange, Topology, Unit,
 };
 use serde::Serialize;
 
@@ -138,6 +138,8 @@ struct Kept {
     services: BTreeSet<String>,
     /// Who runs on which node.
     places: BTreeSet<(EntityId, EntityId)>,
+    /// Who calls whom, where no span of the callee says so.
+    calls: BTreeSet<(EntityId, EntityId)>,
     observed: BTreeSet<Signal>,
     left_out: LeftOut,
 }
@@ -155,6 +157,7 @@ impl Kept {
             lines: Vec::new(),
             services: BTreeSet::new(),
             places: BTreeSet::new(),
+            calls: BTreeSet::new(),
             observed: BTreeSet::new(),
             left_out: LeftOut::default(),
         }
@@ -178,7 +181,7 @@ impl Kept {
             Shape::Sample { entity, name, value } => {
                 let (entity, part) = self.whose(row.given(entity)?, nodes);
                 let key = SeriesKey::new(row.given(name)?);
-                let key = part.into_iter().fold(key, |key, part| key.with("part", part));
+                let key = part.into_iter().fold(key, |key, (label, value)| key.with(label, value));
                 self.sample(entity, key, at, row.number(value)?, "");
             }
             Shape::Service { entity, values } => {
@@ -189,7 +192,7 @@ impl Kept {
                     self.sample(EntityId::service(name), SeriesKey::new(*metric), at, value, unit);
                 }
             }
-            Shape::Span { trace, id, parent, took, operation, failed } => {
+            Shape::Span { trace, id, parent, took, operation, failed, peer } => {
                 let (entity, _) = self.whose(row.given(CMDB)?, false);
                 let ids = self.ids.get_or_insert_with(|| Ids::of(0));
                 let trace = ids.trace(row.given(trace)?).ok_or_else(|| row.bad("no trace"))?;
@@ -208,6 +211,11 @@ impl Kept {
                 let mut span = Span::new(trace, id, entity, operation, at, length);
                 if let Some(parent) = parent {
                     span = span.with_parent(parent);
+                }
+                let peer = peer.map(|column| row.text(column)).transpose()?.unwrap_or_default();
+                if !peer.is_empty() && peer != span.entity.name() {
+                    span.attributes = Labels::new().with("peer.service", peer);
+                    self.calls.insert((span.entity.clone(), EntityId::service(peer)));
                 }
                 let failed = match failed {
                     None => false,
@@ -250,9 +258,9 @@ impl Kept {
         }
     }
 
-    /// Whom a `cmdb_id` means, and what of it: `node-6.adservice2-0` runs on a node, `cartservice-1.source.cartservice.redis-cart` is a
-    /// connection of the first, `adservice.ts:8088` a program of it.
-    fn whose<'a>(&mut self, cmdb: &'a str, nodes: bool) -> (EntityId, Option<&'a str>) {
+    /// Whom a `cmdb_id` means, and which label its series has: `node-6.adservice2-0` runs on a node, `adservice.ts:8088` is a program of a
+    /// service, and `cartservice-1.source.cartservice.redis-cart` is what the first saw of calls from the second to the third.
+    fn whose<'a>(&mut self, cmdb: &'a str, nodes: bool) -> (EntityId, Option<(&'static str, &'a str)>) {
         let node = |name: &str| EntityId::new(EntityKind::Node, name);
         if nodes {
             return (node(cmdb), None);
@@ -264,7 +272,21 @@ impl Kept {
             self.places.insert((entity.clone(), node(first)));
             return (entity, None);
         }
-        (EntityId::service(first), Some(rest))
+        let parts: Vec<&str> = rest.splitn(3, '.').collect();
+        let label = match parts.as_slice() {
+            [side @ ("source" | "destination"), caller, callee] => {
+                if caller != callee && ![*caller, *callee].iter().any(|n| ["", "unknown"].contains(n)) {
+                    self.calls.insert((EntityId::service(*caller), EntityId::service(*callee)));
+                }
+                if *side == "source" {
+                    ("destination_workload", *callee)
+                } else {
+                    ("source_workload", *caller)
+                }
+            }
+            _ => ("part", rest),
+        };
+        (EntityId::service(first), Some(label))
     }
 
     fn into_window(mut self) -> Result<(TelemetryWindow, LeftOut), EvalError> {
@@ -313,6 +335,10 @@ impl Kept {
             }
         }
         topology.merge(calls(self.spans.iter()));
+        for (caller, callee) in self.calls {
+            let caller = copy_of(&caller).unwrap_or(caller);
+            topology.connect(caller, copy_of(&callee).unwrap_or(callee), EdgeKind::Calls);
+        }
         if !self.spans.is_empty() || !topology.is_empty() {
             self.observed.insert(Signal::Topology);
         }

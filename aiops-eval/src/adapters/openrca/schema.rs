@@ -51,6 +51,8 @@ pub(super) enum Shape {
         took: (&'static str, Tick),
         operation: Option<&'static str>,
         failed: Option<Failed>,
+        /// Whom it calls.
+        peer: Option<&'static str>,
     },
     /// A line.
     Line { body: &'static str },
@@ -142,6 +144,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
             took: ("duration", Tick::Milli),
             operation: None,
             failed: None,
+            peer: None,
         },
     },
     Schema {
@@ -154,6 +157,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
             took: ("duration", Tick::Micro),
             operation: Some("operation_name"),
             failed: Some(Failed::Status("status_code")),
+            peer: None,
         },
     },
     Schema {
@@ -177,6 +181,7 @@ pub(super) const SCHEMAS: &[Schema] = &[
             took: ("elapsedTime", Tick::Milli),
             operation: Some("serviceName"),
             failed: Some(Failed::NoSuccess("success")),
+            peer: Some("dsName"),
         },
     },
     Schema { columns: LINES, time: ("timestamp", Tick::Second), shape: Shape::Line { body: "value" } },
