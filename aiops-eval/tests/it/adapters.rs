@@ -514,8 +514,9 @@ fn an_agent_plays_over_lines_of_json() {
     assert_eq!(lines[7]["results"]["Detection Accuracy"], "Correct");
     // Ten minutes after the onset it was handed out, and a turn takes ten seconds.
     assert_eq!(lines[7]["results"]["TTD"], 670.0);
-    // Who hangs up has submitted nothing; every problem ends.
+    // Who hangs up has submitted nothing; every problem ends, and none is begun for nobody.
     assert_eq!(reports.len() as u64, problems.len());
+    assert_eq!(events(&lines[8..]), ["problem", "result", "problem", "result"]);
     assert!(reports[0].results.is_success() && !reports[2].results.is_success());
 }
 
@@ -566,6 +567,18 @@ fn hostile_turns_end() {
     let endless = [b"```\n".as_slice(), &b"((((((((\n".repeat(200_000)].concat();
     let (lines, _) = played(&problems, &endless);
     assert_eq!(lines.len(), 102, "100 turns are answered");
+    // Nobody reads what is said.
+    struct Closed;
+    impl std::io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let reports = serve(&problems, &mut Cursor::new("wait(1)\n"), &mut Closed).unwrap();
+    assert!(!reports[0].results.is_success());
 }
 
 #[test]

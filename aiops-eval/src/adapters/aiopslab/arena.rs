@@ -86,6 +86,11 @@ fn expected(layout: &Layout) -> Expected {
     Expected::of(roots, types, layout.needs_all())
 }
 
+/// What comes of a problem that nobody ever looked at.
+pub(super) fn unanswered(task: Task, layout: &Layout) -> Results {
+    judge(task, None, &expected(layout), false, None, 0)
+}
+
 /// What the default pipeline answers to each of `tasks` in the episode of `layout`, judged: by its first case on the fault, or its first where
 /// nothing is broken.
 ///
