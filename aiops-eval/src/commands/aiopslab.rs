@@ -95,15 +95,16 @@ impl AiopsLab {
 
     fn by_pipeline(&self, problems: &Problems) -> Result<Vec<ServeReport>, String> {
         let mut said = progress("problems");
-        let (mut reports, mut number) = (Vec::new(), 0);
+        let all = usize::try_from(problems.end()).unwrap_or(usize::MAX);
+        let mut reports = Vec::new();
         // Tasks of one episode are answered by one run through it.
-        while let Some((_, layout)) = problems.at(number) {
-            let all = pipeline(problems.tasks(), &layout).map_err(|e| e.chain())?;
-            for (task, results) in problems.tasks().iter().zip(all) {
-                reports.push(ServeReport::new(number, *task, results));
-                number += 1;
-            }
-            said(reports.len(), usize::try_from(problems.len()).unwrap_or(usize::MAX));
+        for (layout, posed) in problems.episodes() {
+            let results = pipeline(posed.iter().map(|p| p.1), &layout).map_err(|e| e.chain())?;
+            let told =
+                posed.iter().zip(results).map(|((number, task), r)| ServeReport::new(*number, *task, r));
+            reports.extend(told);
+            let done = posed.last().map_or(0, |p| usize::try_from(p.0).unwrap_or(usize::MAX));
+            said(done, all);
         }
         Ok(reports)
     }

@@ -515,7 +515,7 @@ fn an_agent_plays_over_lines_of_json() {
     // Ten minutes after the onset it was handed out, and a turn takes ten seconds.
     assert_eq!(lines[7]["results"]["TTD"], 670.0);
     // Who hangs up has submitted nothing; every problem ends, and none is begun for nobody.
-    assert_eq!(reports.len() as u64, problems.len());
+    assert_eq!(reports.len() as u64, problems.end());
     assert_eq!(events(&lines[8..]), ["problem", "result", "problem", "result"]);
     assert!(reports[0].results.is_success() && !reports[2].results.is_success());
 }
@@ -585,12 +585,21 @@ fn hostile_turns_end() {
 fn the_pipeline_answers_every_task() {
     let problems = Problems::new(only("code-failing-release"), Task::ALL.to_vec()).unwrap();
     let (_, layout) = problems.at(0).unwrap();
-    let results = pipeline(problems.tasks(), &layout).unwrap();
+    let results = pipeline(Task::ALL, &layout).unwrap();
     assert_eq!(results.len(), 4);
     assert!(
         matches!(results[0], Results::Detection { .. }) && matches!(results[3], Results::Mitigation { .. })
     );
     assert!(results[0].is_success(), "{results:?}");
-    assert!(problems.at(problems.len()).is_none());
+    assert!(problems.at(problems.end()).is_none());
+    // Without a fault there is nothing to be mitigated, and everything can be asked.
+    let config = RunConfig { nulls: 1, ..only("code-failing-release") };
+    let problems = Problems::new(config, vec![Task::Detection, Task::Mitigation]).unwrap();
+    let posed: Vec<Vec<Task>> = problems.episodes().map(|e| e.1.iter().map(|p| p.1).collect()).collect();
+    assert_eq!(posed.len(), 2);
+    let both = vec![Task::Detection, Task::Mitigation];
+    assert!(posed.contains(&vec![Task::Detection]) && posed.contains(&both), "{posed:?}");
+    let numbers: Vec<u64> = problems.episodes().flat_map(|e| e.1).map(|p| p.0).collect();
+    assert!((0..problems.end()).all(|n| problems.at(n).is_some() == numbers.contains(&n)));
     assert!(Problems::new(only("code-failing-release"), Vec::new()).is_err());
 }

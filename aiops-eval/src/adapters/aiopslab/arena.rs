@@ -14,6 +14,7 @@ use super::shell::Command;
 use super::{Expected, Results, Submission, Task, judge};
 use crate::EvalError;
 use crate::arena::World;
+use crate::arena::faults::Duty;
 use crate::arena::protocol::RunConfig;
 use crate::arena::protocol::episode::{Felt, Layout, all_well};
 use crate::arena::protocol::players::Player;
@@ -53,31 +54,41 @@ impl Problems {
         Ok(Self { plan: Plan::new(config)?, tasks })
     }
 
-    /// How many there are.
+    /// Numbers are below this; not every number is one of a problem.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn end(&self) -> u64 {
         self.plan.episodes() * self.tasks.len() as u64
     }
 
-    /// Whether there is none.
+    /// Problem `number`. Tasks of one episode follow one another. `None` beyond the last, and for a mitigation where there is nothing to be
+    /// mitigated: no fault, none that an action heals, or one that users never feel. To know that, the episode is run once.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Tasks of every episode.
-    #[must_use]
-    pub fn tasks(&self) -> &[Task] {
-        &self.tasks
-    }
-
-    /// Problem `index`; tasks of one episode follow one another. `None` beyond the last.
-    #[must_use]
-    pub fn at(&self, index: u64) -> Option<(Task, Layout)> {
+    pub fn at(&self, number: u64) -> Option<(Task, Layout)> {
         let n = self.tasks.len() as u64;
-        let task = *self.tasks.get(usize::try_from(index % n).ok()?)?;
-        (index < self.len()).then(|| (task, self.plan.layout(index / n)))
+        let task = *self.tasks.get(usize::try_from(number % n).ok()?)?;
+        if number >= self.end() {
+            return None;
+        }
+        let layout = self.plan.layout(number / n);
+        is_posed(task, &layout).then_some((task, layout))
     }
+
+    /// Episodes with the numbers and tasks of their problems.
+    pub fn episodes(&self) -> impl Iterator<Item = (Layout, Vec<(u64, Task)>)> {
+        (0..self.plan.episodes()).map(|episode| {
+            let layout = self.plan.layout(episode);
+            let first = episode * self.tasks.len() as u64;
+            let posed = (first..).zip(&self.tasks).filter(|(_, task)| is_posed(**task, &layout));
+            let posed = posed.map(|(number, task)| (number, *task)).collect();
+            (layout, posed)
+        })
+    }
+}
+
+/// Whether `task` is one in this episode: everything can be asked, and mended only what is broken.
+fn is_posed(task: Task, layout: &Layout) -> bool {
+    let felt = || layout.without_anybody().is_some_and(|(_, harmed)| harmed);
+    task != Task::Mitigation || layout.duty() == Some(Duty::Heal) && felt()
 }
 
 /// What is right about an episode.
@@ -96,7 +107,7 @@ pub(super) fn unanswered(task: Task, layout: &Layout) -> Results {
 ///
 /// # Errors
 /// When the pipeline cannot be composed.
-pub fn pipeline(tasks: &[Task], layout: &Layout) -> Result<Vec<Results>, EvalError> {
+pub fn pipeline(tasks: impl IntoIterator<Item = Task>, layout: &Layout) -> Result<Vec<Results>, EvalError> {
     let (played, truth) = layout.play(Player::Honest)?;
     let broken = truth.fault.is_some();
     let case = played.cases.iter().find(|c| !broken || c.opened_at() >= truth.onset);
@@ -106,7 +117,7 @@ pub fn pipeline(tasks: &[Task], layout: &Layout) -> Result<Vec<Results>, EvalErr
     let unharmed = score(&played, &truth).unsafe_actions == 0 && truth.crippled.is_empty();
     let well = unharmed && all_well(&truth.at_end) && all_well(&truth.later);
     let expected = expected(layout);
-    let judged = tasks.iter().map(|task| {
+    let judged = tasks.into_iter().map(|task| {
         let at = match task {
             Task::Detection => case.map(aiops_core::Case::opened_at),
             Task::Localization => entry(&|p| matches!(p, CasePart::Localized(_))),
@@ -114,8 +125,8 @@ pub fn pipeline(tasks: &[Task], layout: &Layout) -> Result<Vec<Results>, EvalErr
             Task::Mitigation => case.and_then(|c| c.entries().last()).map(|e| e.at),
         };
         let after = at.map(|at| at.duration_since(truth.onset).as_secs_f64());
-        let submission = Submission::of(*task, case);
-        judge(*task, Some(&submission), &expected, well, after, played.reads)
+        let submission = Submission::of(task, case);
+        judge(task, Some(&submission), &expected, well, after, played.reads)
     });
     Ok(judged.collect())
 }

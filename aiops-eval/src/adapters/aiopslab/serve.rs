@@ -50,8 +50,8 @@ pub fn serve(
 ) -> Result<Vec<ServeReport>, EvalError> {
     let mut agent = Agent { input, output, gone: false };
     let mut reports = Vec::new();
-    for number in 0..problems.len() {
-        let Some((task, layout)) = problems.at(number) else { break };
+    for number in 0..problems.end() {
+        let Some((task, layout)) = problems.at(number) else { continue };
         let results = if agent.gone {
             unanswered(task, &layout)
         } else {
