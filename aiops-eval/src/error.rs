@@ -113,7 +113,7 @@ pub enum EvalError {
         allowed: &'static str,
     },
     /// A configuration file cannot be understood.
-    #[error("{} is no replay configuration", path.display())]
+    #[error("{} is no configuration that is known here", path.display())]
     ConfigFile {
         /// Which.
         path: PathBuf,

@@ -8,11 +8,13 @@
 //! - [`logs`] scores log template mining on labelled sets. // CMP-04
 //! - [`metrics`] runs the detectors over labelled data sets and measures them.
 //! - [`alerts`] scores the correlation of alerts on streams whose truth is known. // COR
+//! - [`adapters`] lays the four tasks over OpenRCA's layout and AIOpsLab's problem interface. // EVA-09
 //! - [`incidents`] reads labelled incidents of public data sets; [`localise`] scores localisers on them.
 //!
 //! What is judged by [`cases`], [`replay`] and [`briefing`] does not know what was really broken: what they print can be derived
 //! again from the recorded files alone. [`alerts`] and [`metrics`] read labels, after what is scored has been made.
 
+pub mod adapters;
 pub mod alerts;
 pub mod arena;
 pub mod briefing;

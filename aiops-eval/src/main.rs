@@ -56,6 +56,12 @@ enum Command {
     AlertSpeed(commands::alert_speed::AlertSpeed),
     /// Diagnoses labelled incidents: system, kind of fault, and whether confidence keeps what it says.
     Diagnose(commands::diagnose::Diagnose),
+    /// Answers questions about telemetry in OpenRCA's layout and scores them, or lays episodes of the arena out in it.
+    #[command(name = "openrca")]
+    OpenRca(commands::openrca::OpenRca),
+    /// Hands out episodes of the arena as problems of AIOpsLab's four tasks, over lines of JSON on standard input and output.
+    #[command(name = "aiopslab")]
+    AiopsLab(commands::aiopslab::AiopsLab),
 }
 
 fn main() -> ExitCode {
@@ -84,6 +90,8 @@ fn main() -> ExitCode {
         Command::AlertEstate(options) => options.run(),
         Command::AlertSpeed(options) => options.run(),
         Command::Diagnose(options) => options.run(),
+        Command::OpenRca(options) => options.run(),
+        Command::AiopsLab(options) => options.run(),
     };
     ended.unwrap_or_else(|error| {
         eprintln!("aiops-eval: {error}");

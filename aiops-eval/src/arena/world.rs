@@ -164,6 +164,15 @@ impl World {
         state.preview(target)
     }
 
+    /// The revision that `target` ran before its present one.
+    pub(crate) fn revision_before(&self, target: &EntityId) -> Option<String> {
+        self.with(|sim| {
+            let Some(Place::Service(s)) = place_of(sim, target) else { return None };
+            let service = sim.services.get(s)?;
+            service.revisions.get(service.current.checked_sub(1)?).map(|r| r.name.clone())
+        })
+    }
+
     /// Does `action` at once, as somebody at the console would: no guard, no record, no failure by chance.
     pub(crate) fn act_now(&self, action: &Action) -> Result<()> {
         let mut state = self.state();

@@ -1,5 +1,6 @@
 //! Subcommands, a module each with its options and what it does, and what they share.
 
+pub(crate) mod aiopslab;
 pub(crate) mod alert_estate;
 pub(crate) mod alert_speed;
 pub(crate) mod alerts;
@@ -15,6 +16,7 @@ mod labels;
 pub(crate) mod logs;
 pub(crate) mod metrics;
 mod one_set;
+pub(crate) mod openrca;
 pub(crate) mod replay;
 pub(crate) mod rescore;
 pub(crate) mod rolling;

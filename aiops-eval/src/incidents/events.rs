@@ -11,13 +11,13 @@ use crate::EvalError;
 
 /// Numbers for ids that are only unique within the files of one recording: the recording's number in the upper bits, the
 /// order of first occurrence in the lower.
-pub(super) struct Ids {
+pub(crate) struct Ids {
     recording: u64,
     known: HashMap<String, u64>,
 }
 
 impl Ids {
-    pub(super) fn of(recording: u64) -> Self {
+    pub(crate) fn of(recording: u64) -> Self {
         Self { recording, known: HashMap::new() }
     }
 
@@ -31,11 +31,11 @@ impl Ids {
         number
     }
 
-    fn trace(&mut self, text: &str) -> Option<TraceId> {
+    pub(crate) fn trace(&mut self, text: &str) -> Option<TraceId> {
         (!text.is_empty()).then(|| TraceId(u128::from(self.number(text))))
     }
 
-    fn span(&mut self, text: &str) -> Option<SpanId> {
+    pub(crate) fn span(&mut self, text: &str) -> Option<SpanId> {
         (!text.is_empty()).then(|| SpanId(self.number(text)))
     }
 }
@@ -86,7 +86,7 @@ fn severity(level: &str) -> Option<LogSeverity> {
 }
 
 /// Who called whom: an edge for each parent of another entity.
-pub(super) fn calls<'a>(spans: impl Iterator<Item = &'a Span> + Clone) -> Topology {
+pub(crate) fn calls<'a>(spans: impl Iterator<Item = &'a Span> + Clone) -> Topology {
     let owners: BTreeMap<SpanId, &EntityId> = spans.clone().map(|s| (s.span_id, &s.entity)).collect();
     let mut topology = Topology::new();
     for span in spans {

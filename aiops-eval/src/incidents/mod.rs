@@ -35,6 +35,7 @@ use serde::Serialize;
 
 use crate::EvalError;
 
+pub(crate) use events::{Ids, calls};
 pub use normal::NormalSpans;
 
 /// How a data set is laid out on disk.

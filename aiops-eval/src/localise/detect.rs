@@ -72,7 +72,11 @@ impl WatchConfig {
 }
 
 /// The part of `window` from `from` up to `to`. Its topology stays.
-fn part(window: &TelemetryWindow, from: Timestamp, to: Timestamp) -> Result<TelemetryWindow, EvalError> {
+pub(crate) fn part(
+    window: &TelemetryWindow,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<TelemetryWindow, EvalError> {
     let inside = |t: Timestamp| from <= t && t < to;
     let mut part = TelemetryWindow::new(TimeRange::new(from, to.max(from))?);
     for series in &window.metrics {

@@ -24,6 +24,7 @@ use crate::EvalError;
 use crate::incidents::{IncidentCase, IncidentSet, Layout, NormalSpans};
 
 pub use calibration::{Calibration, ReliabilityBin};
+pub(crate) use detect::part;
 pub use detect::{QuietReport, WatchConfig};
 pub use modalities::Modalities;
 pub use report::{ClassScore, Detection, MethodReport, SetReport, Share};

@@ -1,6 +1,7 @@
 //! Recorded cases and telemetry, through the library and the program.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod adapters;
 mod alerts;
 mod arena;
 mod briefing;

@@ -179,7 +179,7 @@ pub struct Layout {
     spec: SystemSpec,
     pub(super) fault: Option<(String, Family, Injection)>,
     pub(super) onset: f64,
-    pub(super) learn: f64,
+    pub(crate) learn: f64,
     end: f64,
     after: f64,
     calibration: Option<aiops_rca::Calibrator>,
@@ -271,6 +271,18 @@ impl Layout {
     pub fn right(&self) -> Vec<ActionKind> {
         let right = self.fault.iter().flat_map(|(.., injection)| &injection.right);
         right.map(|r| r.kind).collect()
+    }
+
+    /// Who is at fault and of what kind that is, every right answer; nobody without a fault. For scoring only.
+    #[must_use]
+    pub fn culprits(&self) -> (&[EntityId], &[FaultType]) {
+        self.fault.as_ref().map_or((&[], &[]), |(.., i)| (i.roots.as_slice(), i.types.as_slice()))
+    }
+
+    /// Whether every one of several at fault must be acted on; no without a fault.
+    #[must_use]
+    pub fn needs_all(&self) -> bool {
+        self.fault.as_ref().is_some_and(|(.., i)| i.needs_all)
     }
 
     /// The gold-signal class of the fault, and whether users still suffer at the end when nobody does anything; `None` without
@@ -406,7 +418,7 @@ impl Layout {
     }
 
     /// How users fare in the next five minutes.
-    pub(super) fn health(&self, world: &World, guilty: &[EntityId], before: &[Felt]) -> Vec<Health> {
+    pub(crate) fn health(&self, world: &World, guilty: &[EntityId], before: &[Felt]) -> Vec<Health> {
         let clock = world.clock();
         world.with(|sim| sim.felt_since(guilty));
         clock.drive(clock.sleep(Duration::from_secs(300)));
