@@ -5,6 +5,7 @@
 mod alert;
 mod anomaly;
 mod briefing;
+pub mod calendar;
 mod change;
 mod confidence;
 mod diagnosis;
@@ -26,6 +27,7 @@ mod window;
 pub use alert::{Alert, AlertState};
 pub use anomaly::{Anomaly, Baseline, DetectorId, Direction, FittedHash, Severity, Shape};
 pub use briefing::{Briefing, BriefingLine, Cut, TokenBudget};
+pub use calendar::{Calendar, CalendarError, CalendarEvent, CalendarFile, EventKind};
 pub use change::{Change, ChangeId, ChangeKind, Revision};
 pub use confidence::{Calibration, Confidence};
 pub use diagnosis::{Diagnosis, DiagnosisStatus, FaultType, Hypothesis, NullFinding, Standing, mechanism};
