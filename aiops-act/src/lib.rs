@@ -7,6 +7,7 @@
 //! | [`capacity`] | how much capacity is wanted, what it will do and what it costs |
 //! | [`case_folder`] | open cases on disk, for whoever takes them up |
 //! | [`fitted`] | which fitted state was made of what, and which decides |
+//! | [`foretold`] | what was foretold, what became of it, and whether predictions may act |
 //! | [`graduation`] | which classes of action may run alone, and why |
 //! | [`guards`] | what must agree before anything is done |
 //! | [`incident`] | where every incident stands, after a restart |
@@ -28,6 +29,7 @@ pub mod capacity;
 pub mod case_folder;
 mod config;
 pub mod fitted;
+pub mod foretold;
 pub mod graduation;
 pub mod guards;
 pub mod incident;
@@ -49,6 +51,7 @@ pub use audit::{AuditConfig, FileAudit};
 pub use capacity::{CapacityPlanner, Sizing};
 pub use case_folder::CaseFolder;
 pub use fitted::FittedRegistry;
+pub use foretold::{Foretold, ForetoldConfig};
 pub use graduation::{Graduation, GraduationConfig};
 pub use journal::FileJournal;
 pub use kill::KillFile;

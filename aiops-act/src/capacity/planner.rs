@@ -4,7 +4,7 @@ use std::fmt;
 use aiops_core::action::{
     Action, BlastRadius, IncidentId, Principal, Proposal, ProposalId, RollbackPlan, Share,
 };
-use aiops_core::model::{Confidence, DiagnosisStatus, EntityId, FaultType, Standing};
+use aiops_core::model::{Confidence, DetectorId, DiagnosisStatus, EntityId, FaultType, Standing};
 use aiops_core::seam::Planner;
 use aiops_core::{Case, Context, Error, Result};
 use async_trait::async_trait;
@@ -91,7 +91,7 @@ impl<F: LoadForecast, B: BudgetSource> CapacityPlanner<F, B> {
     }
 
     /// Proposals ahead of any incident, for every managed service whose plan differs from what is there, in order of names; `confidence` is what the
-    /// forecast's intervals have been worth. Each is an incident of its own, for a [`Trial`](super::Trial). A service whose forecast fails holds up no other.
+    /// forecast's intervals have been worth. They are [foretold](Proposal::foretold_by) by `capacity-planner`. Each is an incident of its own, for a [`Trial`](super::Trial). A service whose forecast fails holds up no other.
     pub async fn ahead(&self, confidence: &Confidence, ctx: &Context) -> Ahead {
         let mut ahead = Ahead::default();
         for service in self.managed.keys() {
@@ -101,7 +101,8 @@ impl<F: LoadForecast, B: BudgetSource> CapacityPlanner<F, B> {
                     let id = ProposalId::new(format!("{incident}-1"));
                     let (by, confidence) = (Principal::new(PLANNER), confidence.clone());
                     let Change { action, reason, .. } = change;
-                    ahead.proposals.push(Proposal::new(id, incident, action, by, confidence, reason));
+                    let proposal = Proposal::new(id, incident, action, by, confidence, reason);
+                    ahead.proposals.push(proposal.foretold([DetectorId(PLANNER.to_owned())]));
                 }
                 Ok(None) => {}
                 Err(e) => {

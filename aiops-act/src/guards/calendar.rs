@@ -1,6 +1,7 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::action::{Action, ActionKind, GuardId, Verdict};
+use aiops_core::model::calendar::{Calendar, EventKind, Reading};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Error, ErrorKind, Result};
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ pub struct CalendarEntry {
 }
 
 /// Settings of a [`ChangeCalendar`].
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CalendarConfig {
     /// Time zone of all entries, as an IANA name; default UTC.
@@ -44,6 +45,20 @@ pub struct CalendarConfig {
     pub confined: BTreeSet<ActionKind>,
     /// The entries, in any order.
     pub entries: Vec<CalendarEntry>,
+    /// What [events that are known beforehand](ChangeCalendar::with_events) say, by their kind; one that is not named says
+    /// nothing. Default: *allow* in maintenance, which makes it a window for what is confined; *ask* on days of unusual demand.
+    pub known: BTreeMap<EventKind, Effect>,
+}
+
+impl Default for CalendarConfig {
+    fn default() -> Self {
+        Self {
+            zone: None,
+            confined: BTreeSet::new(),
+            entries: Vec::new(),
+            known: [(EventKind::Maintenance, Effect::Allow), (EventKind::Demand, Effect::Ask)].into(),
+        }
+    }
 }
 
 /// An entry between instants.
@@ -85,6 +100,9 @@ impl Span {
 /// Of the entries that hold the strictest decides. A freeze that denies stops undoing too; where consent is asked, undoing our own action was consented to
 /// with it. Times of the week are for a [`PolicyTable`](crate::PolicyTable).
 ///
+/// What is known beforehand stands in one [`Calendar`] for everybody: with [`with_events`](Self::with_events) the guard keeps the hours that
+/// baselines and alert correlation go by.
+///
 /// ```
 /// use aiops_act::guards::ChangeCalendar;
 /// let entries = r#"{"zone": "Europe/Berlin", "entries": [
@@ -97,6 +115,8 @@ impl Span {
 pub struct ChangeCalendar {
     spans: Vec<Span>,
     confined: BTreeSet<ActionKind>,
+    known: BTreeMap<EventKind, Effect>,
+    events: Calendar,
 }
 
 impl ChangeCalendar {
@@ -112,7 +132,33 @@ impl ChangeCalendar {
             return Err(Error::new(ErrorKind::Invalid, "two entries have one id").with("entry", &twice.id));
         }
         let spans = config.entries.iter().map(|entry| Span::new(entry, &zone)).collect::<Result<_>>()?;
-        Ok(Self { spans, confined: config.confined.clone() })
+        let known = config.known.clone();
+        Ok(Self { spans, confined: config.confined.clone(), known, events: Calendar::default() })
+    }
+
+    /// The same with events that are known beforehand, which say what [`CalendarConfig::known`] has for their kind about the
+    /// targets that they name.
+    #[must_use]
+    pub fn with_events(mut self, events: Calendar) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// What speaks of `action` at `now`, with its name.
+    fn holding(&self, action: &Action, now: Timestamp) -> Vec<(Effect, &str)> {
+        let spans =
+            self.spans.iter().filter(|span| span.from <= now && now < span.to && span.is_about(action));
+        let entries = spans.map(|span| (span.entry.effect, span.entry.id.as_str()));
+        // As for entries: what permits is read short where the clock is moved, what forbids long.
+        let known = [Reading::Shorter, Reading::Longer].into_iter().flat_map(|reading| {
+            self.events.holding_by(now, reading).filter_map(move |held| {
+                let effect = *self.known.get(&held.event.kind)?;
+                let read = if effect == Effect::Allow { Reading::Shorter } else { Reading::Longer };
+                (read == reading && held.event.is_about(&action.target))
+                    .then_some((effect, held.event.id.as_str()))
+            })
+        });
+        entries.chain(known).collect()
     }
 }
 
@@ -124,11 +170,9 @@ impl Guardrail for ChangeCalendar {
 
     async fn check(&self, review: &Review<'_>, _ctx: &Context) -> Result<Verdict> {
         let action = &review.proposal.action;
-        let holds = |span: &&Span| span.from <= review.now && review.now < span.to && span.is_about(action);
-        let holding: Vec<&Span> = self.spans.iter().filter(holds).collect();
+        let holding = self.holding(action, review.now);
         let named = |effect: Effect| {
-            let ids: Vec<&str> =
-                holding.iter().filter(|s| s.entry.effect == effect).map(|s| s.entry.id.as_str()).collect();
+            let ids: Vec<&str> = holding.iter().filter(|(e, _)| *e == effect).map(|(_, id)| *id).collect();
             (!ids.is_empty()).then(|| ids.join(", "))
         };
         if let Some(ids) = named(Effect::Deny) {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aiops_core::action::{GuardId, Verdict};
-use aiops_core::model::EntityId;
+use aiops_core::model::{EntityId, Stance};
 use aiops_core::model::time::elapsed;
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::stance::StanceSource;
 use super::{guard_id, is_own_revert};
 use crate::config::require;
 use crate::policy::Effect;
@@ -27,9 +28,17 @@ pub trait BudgetSource: Debug + Send + Sync + 'static {
     async fn remaining(&self, target: &EntityId, ctx: &Context) -> Result<Option<f64>>;
 }
 
-/// Budgets that the program writes up, from burn rates it follows or a service it asks. Clones share them.
+/// Budgets that the program writes up, from burn rates it follows (`aiops_detect::burn`) or a service it asks. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct BudgetBoard(Arc<Mutex<BTreeMap<EntityId, (f64, Timestamp)>>>);
+pub struct BudgetBoard(Arc<Mutex<BTreeMap<EntityId, Posted>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Posted {
+    remaining: f64,
+    /// How fast it goes, where that is known.
+    stance: Option<Stance>,
+    at: Timestamp,
+}
 
 /// An older figure says nothing of now.
 const STALE_AFTER: Duration = Duration::from_secs(600);
@@ -41,21 +50,42 @@ impl BudgetBoard {
         Self::default()
     }
 
-    /// `remaining` of the budget of `target` is left at `at`. It counts for ten minutes from then, and not before.
+    /// `remaining` of the budget of `target` is left at `at`, and nobody says how fast it goes. It counts for ten minutes from then, and
+    /// not before.
     pub fn set(&self, target: EntityId, remaining: f64, at: Timestamp) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target, (remaining, at));
+        self.write(target, Posted { remaining, stance: None, at });
+    }
+
+    /// The same, with what its burn rate asks of automation.
+    pub fn post(&self, target: EntityId, remaining: f64, stance: Stance, at: Timestamp) {
+        self.write(target, Posted { remaining, stance: Some(stance), at });
+    }
+
+    fn write(&self, target: EntityId, posted: Posted) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(target, posted);
+    }
+
+    /// What is known of `target` now.
+    fn read(&self, target: &EntityId, ctx: &Context) -> Result<Option<Posted>> {
+        ctx.check()?;
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(target).copied();
+        let now = ctx.now();
+        // A figure from the future was written before the clock was set back: nobody knows how old it is.
+        Ok(known.filter(|posted| posted.at <= now && elapsed(posted.at, now) <= STALE_AFTER))
     }
 }
 
 #[async_trait]
 impl BudgetSource for BudgetBoard {
     async fn remaining(&self, target: &EntityId, ctx: &Context) -> Result<Option<f64>> {
-        ctx.check()?;
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(target).copied();
-        let now = ctx.now();
-        // A figure from the future was written before the clock was set back: nobody knows how old it is.
-        let fresh = known.filter(|(_, at)| *at <= now && elapsed(*at, now) <= STALE_AFTER);
-        Ok(fresh.map(|(remaining, _)| remaining))
+        Ok(self.read(target, ctx)?.map(|posted| posted.remaining))
+    }
+}
+
+#[async_trait]
+impl StanceSource for BudgetBoard {
+    async fn stance(&self, target: &EntityId, ctx: &Context) -> Result<Option<Stance>> {
+        Ok(self.read(target, ctx)?.and_then(|posted| posted.stance))
     }
 }
 
@@ -100,7 +130,7 @@ impl ErrorBudgetGuard {
     }
 }
 
-fn verdict(effect: Effect, reason: String) -> Verdict {
+pub(super) fn verdict(effect: Effect, reason: String) -> Verdict {
     match effect {
         Effect::Allow => Verdict::allow(reason),
         Effect::Ask => Verdict::needs_approval(reason),

@@ -17,9 +17,10 @@
 //! | [`OneAtATime`] | actions that mask each other's effect | ACT-04 |
 //! | [`ChangeCalendar`] | acting in a freeze, or outside maintenance | ACT-07 |
 //! | [`ErrorBudgetGuard`] | acting boldly on little error budget | ACT-12 |
+//! | [`StanceGuard`] | acting boldly, or on what is only foretold, while it burns | DET-07 |
 //!
 //! Guards of their own modules: [`PolicyTable`](crate::PolicyTable) (ACT-06), [`Graduation`](crate::Graduation) (ACT-08),
-//! [`Learned`](crate::Learned) (VER-04) and [`CriticalLast`](crate::capacity::CriticalLast) (ACT-13).
+//! [`Learned`](crate::Learned) (VER-04), [`Foretold`](crate::Foretold) (DET-13) and [`CriticalLast`](crate::capacity::CriticalLast) (ACT-13).
 //!
 //! Undoing an action of ours was authorised together with it ([`Review::reverts_own_action`]), so the guards that
 //! ask for consent or ration remedies let it pass; the others do not.
@@ -37,6 +38,7 @@ mod node_cap;
 mod rationing;
 mod risk;
 mod rollback;
+mod stance;
 
 pub use allow_list::{AllowList, AllowRule, Pattern};
 pub use blast_radius::{BlastRadiusCap, BlastRadiusConfig, Touched, touched};
@@ -51,6 +53,7 @@ pub use node_cap::{NodeCap, NodeCapConfig};
 pub use rationing::{ActionCap, CapConfig, OneAtATime, RateSpike, SpikeConfig};
 pub use risk::{RiskTiers, TiersConfig};
 pub use rollback::RollbackRequired;
+pub use stance::{StanceConfig, StanceGuard, StanceSource};
 
 use aiops_core::action::{ActionTrace, GuardId, History};
 use aiops_core::seam::Review;

@@ -6,6 +6,7 @@
 //! | stage of a class | demoted when it fails | promoted, once it has the record | the other of the two |
 //! | confidence asked for | raised | lowered, once the record allows it | [`Learning::revert`] |
 //! | belief in harm, by which plans are ordered | moved by every outcome | | [`Learning::revert`] |
+//! | right of a prediction to act | granted and lost by the measured false alarms ([`foretold`](crate::foretold)) | judged case by case | its evidence, which ages |
 //! | calibration of confidences | fitted, and registered as a candidate | [promoted](crate::FittedRegistry::promote) | [`FittedRegistry::roll_back`] |
 //!
 //! What makes the system bolder is proposed and decided by a person; what makes it more careful is not put off.
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use aiops_core::action::{History, Principal};
 use aiops_core::model::FittedHash;
+use aiops_core::pipeline::Trigger;
 use aiops_core::seam::{AuditEvent, AuditSink, Journal};
 use aiops_core::{Case, Context, Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,7 @@ use serde_json::json;
 pub use self::refit::{Judge, JudgedDiagnosis, Refit, judged};
 use crate::approval::{ApprovalDesk, ApprovalLabel};
 use crate::fitted::{FittedEntry, FittedRegistry};
+use crate::foretold::{Foretold, Line};
 use crate::graduation::{ActionClass, Assessment, Graduation, Seen, Stage, StageChange};
 use crate::learned::{Change, ChangeId, LEARNER, Learned, Looser};
 
@@ -39,6 +42,7 @@ pub struct Learning {
     journal: Arc<dyn Journal>,
     learned: Option<Learned>,
     refit: Option<(FittedRegistry, Arc<dyn Refit>)>,
+    foretold: Option<(Foretold, Trigger)>,
     desk: Option<ApprovalDesk>,
     audit: Option<Arc<dyn AuditSink>>,
 }
@@ -61,6 +65,9 @@ pub struct Lessons {
     /// A state that was fitted anew and is a candidate now: a person may promote it.
     #[serde(default)]
     pub refitted: Option<FittedEntry>,
+    /// What the case says of predictions, its own or earlier ones, that was not known.
+    #[serde(default)]
+    pub foretold: Vec<Line>,
 }
 
 impl Lessons {
@@ -73,7 +80,8 @@ impl Lessons {
 impl Learning {
     /// Learns what `journal` says into `graduation`.
     pub fn new(graduation: Graduation, journal: impl Journal) -> Self {
-        Self { graduation, journal: Arc::new(journal), learned: None, refit: None, desk: None, audit: None }
+        let journal = Arc::new(journal);
+        Self { graduation, journal, learned: None, refit: None, foretold: None, desk: None, audit: None }
     }
 
     /// The same; outcomes and answers teach `learned` too.
@@ -87,6 +95,13 @@ impl Learning {
     #[must_use]
     pub fn with_refit(mut self, registry: FittedRegistry, refit: impl Refit) -> Self {
         self.refit = Some((registry, Arc::new(refit)));
+        self
+    }
+
+    /// The same; what cases say of predictions, by the `trigger` that opened them, goes to the record `foretold`.
+    #[must_use]
+    pub fn with_foretold(mut self, foretold: Foretold, trigger: Trigger) -> Self {
+        self.foretold = Some((foretold, trigger));
         self
     }
 
@@ -141,8 +156,15 @@ impl Learning {
                 self.audit(Some(case), "proposed a lower floor", json!(looser), ctx).await?;
             }
         }
+        let foretold = match &self.foretold {
+            Some((record, trigger)) => record.note(case, trigger, ctx).await?,
+            None => Vec::new(),
+        };
+        if !foretold.is_empty() {
+            self.audit(Some(case), "saw what became of predictions", json!(foretold), ctx).await?;
+        }
         let refitted = self.refit(case, &history, &labels, ctx).await?;
-        Ok(Lessons { demoted, classes, taught, looser, refitted })
+        Ok(Lessons { demoted, classes, taught, looser, refitted, foretold })
     }
 
     /// Lets a lower floor come into force, by the decision of `by`, in the file and the audit log.

@@ -37,8 +37,9 @@ mod replay;
 mod rule;
 mod table;
 
+pub use aiops_core::model::calendar::Day;
 pub use analysis::Conflict;
 pub use replay::{Difference, replay};
 pub(crate) use rule::is_named;
-pub use rule::{Day, Effect, Policy, Rule, Targets, Weekly};
+pub use rule::{Effect, Policy, Rule, Targets, Weekly};
 pub use table::{Judgement, PolicyTable};

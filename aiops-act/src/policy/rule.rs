@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aiops_core::action::{ActionKind, Principal, Proposal};
+use aiops_core::model::calendar::Day;
 use aiops_core::model::{EntityId, EntityKind};
 use aiops_core::{Error, ErrorKind, Result};
 use jiff::civil::{Time, Weekday};
@@ -116,34 +117,6 @@ pub struct Weekly {
     /// Default 00:00, the end of the day.
     #[serde(default)]
     pub to: Time,
-}
-
-/// A day of the week.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "named after themselves")]
-pub enum Day {
-    Monday,
-    Tuesday,
-    Wednesday,
-    Thursday,
-    Friday,
-    Saturday,
-    Sunday,
-}
-
-impl From<Weekday> for Day {
-    fn from(day: Weekday) -> Self {
-        match day {
-            Weekday::Monday => Self::Monday,
-            Weekday::Tuesday => Self::Tuesday,
-            Weekday::Wednesday => Self::Wednesday,
-            Weekday::Thursday => Self::Thursday,
-            Weekday::Friday => Self::Friday,
-            Weekday::Saturday => Self::Saturday,
-            Weekday::Sunday => Self::Sunday,
-        }
-    }
 }
 
 impl Weekly {

@@ -8,14 +8,17 @@ mod items;
 mod page;
 mod told;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
 use aiops_core::action::{ActionOutcome, IncidentId};
-use aiops_core::model::{Confidence, EntityId, FaultType, Recovery};
+use aiops_core::model::{Confidence, DetectorId, EntityId, FaultType, Recovery};
 use aiops_core::{Case, CaseStatus, Error, ErrorKind, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::foretold::Outcome;
 
 /// From the first symptom to the opening of the case: later than this is an action item for whoever owns detection, unless
 /// told otherwise ([`PostMortem::of_with`]).
@@ -47,6 +50,12 @@ pub struct PostMortem {
     pub unseen: Vec<String>,
     /// What is to be done, by whom.
     pub items: Vec<ActionItem>,
+    /// Who foretold it, where remedies were proposed before anybody felt anything.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foretold_by: BTreeSet<DetectorId>,
+    /// What became of the prediction, where that [was looked up](Self::with_foretelling).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foretelling: Option<Outcome>,
 }
 
 /// Something that happened.
@@ -201,11 +210,29 @@ impl PostMortem {
             discarded,
             unseen: told::unseen(case),
             items: Vec::new(),
+            foretold_by: told::foretold_by(case),
+            foretelling: None,
             status,
             attempts,
             automation,
         };
         report.items = items::items(&report, case, late);
         Ok(report)
+    }
+
+    /// The same with what [became](crate::Foretold::outcome) of the prediction. Its time ends long after the case, so it is looked up when the
+    /// page is read. A false alarm is for whoever owns detection.
+    #[must_use]
+    pub fn with_foretelling(mut self, outcome: Outcome) -> Self {
+        self.foretelling = Some(outcome);
+        if outcome == Outcome::FalseAlarm {
+            let names: Vec<&str> = self.foretold_by.iter().map(|d| d.0.as_str()).collect();
+            let what = format!("see why {} foretold what would not have come", names.join(", "));
+            let item = ActionItem { owner: Owner::Detection, what };
+            if !self.items.contains(&item) {
+                self.items.push(item);
+            }
+        }
+        self
     }
 }

@@ -6,6 +6,8 @@ use aiops_core::CaseStatus;
 use aiops_core::action::ActionOutcome;
 use aiops_core::model::Recovery;
 
+use crate::foretold::Outcome;
+
 use super::{ActionItem, Automation, Impact, Moment, PostMortem};
 use crate::audit::cell;
 
@@ -41,6 +43,21 @@ impl PostMortem {
             unnoticed.as_secs_f64(),
             if names.is_empty() { "nobody".to_owned() } else { names.join(", ") },
         )?;
+        if !self.foretold_by.is_empty() {
+            let names: Vec<String> = self.foretold_by.iter().map(|detector| cell(&detector.0)).collect();
+            let became = match self.foretelling {
+                Some(Outcome::CameTrue) => "It came true: users felt it.",
+                Some(Outcome::Prevented) => "It was prevented: it would have come, says a person.",
+                Some(Outcome::FalseAlarm) => "It was a false alarm.",
+                Some(Outcome::Unknown) => "Nobody can know whether it would have come.",
+                Some(Outcome::Open) | None => "Whether it would have come is not known yet.",
+            };
+            writeln!(
+                out,
+                "## What was foretold\n\nRemedies were proposed before anybody felt anything, on the word of {}. {became}\n",
+                names.join(", ")
+            )?;
+        }
         writeln!(out, "## Cause\n")?;
         match &self.cause {
             None => writeln!(out, "None was told.\n")?,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use aiops_core::action::{ActionOutcome, DecisionOutcome};
 use aiops_core::model::time::elapsed;
-use aiops_core::model::{Diagnosis, Recovery};
+use aiops_core::model::{DetectorId, Diagnosis, Recovery};
 use aiops_core::{Case, CasePart};
 
 use super::{Attempted, Automation, Cause, Impact, Moment};
@@ -23,6 +23,15 @@ pub(super) fn automation(attempts: &[Attempted]) -> Automation {
     } else {
         Automation::CannotBeTold
     }
+}
+
+/// Who foretold it, by the first remedies that were proposed.
+pub(super) fn foretold_by(case: &Case) -> BTreeSet<DetectorId> {
+    let planned = case.entries().iter().find_map(|e| match &e.part {
+        CasePart::Planned(proposals) if !proposals.is_empty() => Some(proposals),
+        _ => None,
+    });
+    planned.into_iter().flatten().flat_map(|p| p.foretold_by.iter().cloned()).collect()
 }
 
 pub(super) fn timeline(case: &Case) -> Vec<Moment> {

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use aiops_act::guards::{
     BandsConfig, BudgetBoard, BudgetSource, ConfidenceBands, ErrorBudgetConfig, ErrorBudgetGuard,
-    ErrorRateBreaker, ErrorRateConfig, NodeCap, NodeCapConfig, ServerClass,
+    ErrorRateBreaker, ErrorRateConfig, NodeCap, NodeCapConfig, ServerClass, StanceConfig, StanceGuard,
 };
 use aiops_act::policy::Effect;
 use aiops_core::action::{ActionKind, Operation, Proposal, Verdict};
 use aiops_core::fake::{InMemorySource, SimulatedWorkload};
 use aiops_core::model::{
-    EntityId, EntityKind, MetricSeries, Recovery, SeriesKey, TelemetryWindow, TimeAxis, TimeRange,
+    DetectorId, EntityId, EntityKind, MetricSeries, Recovery, SeriesKey, Stance, TelemetryWindow, TimeAxis, TimeRange,
 };
 use aiops_core::seam::Guardrail;
 use aiops_core::{Context, Error, ErrorKind, Result};
@@ -388,4 +388,77 @@ fn a_board_is_shared_by_its_clones() {
     let ctx = Context::new(Arc::new(aiops_core::ManualClock::at(at(600))));
     let read = futures_lite::future::block_on(board.remaining(&orders(), &ctx)).unwrap();
     assert_eq!(read, Some(0.5), "ten minutes old, and no older");
+}
+
+fn on_stance(stance: Stance) -> StanceGuard {
+    let board = BudgetBoard::new();
+    board.post(orders(), 0.5, stance, at(0));
+    StanceGuard::new(board, StanceConfig::default()).unwrap()
+}
+
+#[test]
+fn how_fast_a_budget_burns_moves_how_sure_automation_must_be() {
+    let world = World::new();
+    let felt = |stance, confidence: f64| world.judge(&on_stance(stance), &with_confidence(confidence));
+    for stance in [Stance::Usual, Stance::Careful] {
+        assert!(allowed(&felt(stance, 0.1)), "{stance:?}: autonomy stays");
+    }
+    assert!(asks(&felt(Stance::Mitigate, 0.7499)) && allowed(&felt(Stance::Mitigate, 0.75)));
+    assert!(asks(&felt(Stance::Frozen, 0.9499)));
+    assert!(matches!(felt(Stance::Frozen, 0.95), Verdict::Allow { notify: true, .. }), "people are told");
+    // While it burns fast, whoever is on call hears of a silence sooner.
+    assert!(matches!(felt(Stance::Frozen, 0.5), Verdict::NeedsApproval { wait, .. } if wait == secs(120)));
+    let foretold = |stance| {
+        let told = with_confidence(1.0).foretold([DetectorId("capacity".into())]);
+        world.judge(&on_stance(stance), &told)
+    };
+    assert!(allowed(&foretold(Stance::Usual)));
+    assert!(matches!(foretold(Stance::Careful), Verdict::NeedsApproval { wait, .. } if wait == secs(300)));
+    assert!(refused(&foretold(Stance::Mitigate)) && refused(&foretold(Stance::Frozen)));
+    // Nothing is left in place because the budget burns.
+    let done = propose("p", "inc", rollback_of(orders()));
+    world.done(&done, Some(Recovery::NotRecovered));
+    assert!(allowed(&world.judge(&on_stance(Stance::Frozen), &undoing(&done))));
+}
+
+#[test]
+fn a_stance_nobody_knows_is_as_configured() {
+    let world = World::new();
+    let of = |unknown| StanceConfig { unknown, ..StanceConfig::default() };
+    let old = |config| {
+        let board = BudgetBoard::new();
+        board.post(orders(), 1.0, Stance::Usual, at(-601));
+        StanceGuard::new(board, config).unwrap()
+    };
+    let speechless = |config| {
+        let board = BudgetBoard::new();
+        board.set(orders(), 1.0, at(0));
+        StanceGuard::new(board, config).unwrap()
+    };
+    let nobody = |config| StanceGuard::new(BudgetBoard::new(), config).unwrap();
+    let guards: [&dyn Fn(StanceConfig) -> StanceGuard; 3] = [&old, &speechless, &nobody];
+    for guard in guards {
+        assert!(asks(&world.judge(&guard(of(Effect::Ask)), &with_confidence(1.0))));
+        assert!(refused(&world.judge(&guard(of(Effect::Deny)), &with_confidence(1.0))));
+        assert!(allowed(&world.judge(&guard(of(Effect::Allow)), &with_confidence(1.0))));
+    }
+    // A budget posted with its burn rate is one for the other guard too.
+    let board = BudgetBoard::new();
+    board.post(orders(), 0.1, Stance::Usual, at(0));
+    let guard = ErrorBudgetGuard::new(board, ErrorBudgetConfig::default()).unwrap();
+    assert!(asks(&world.judge(&guard, &with_confidence(0.9))));
+}
+
+#[test]
+fn stances_are_configured_within_bounds() {
+    let refused = |change: fn(&mut StanceConfig)| {
+        let mut config = StanceConfig::default();
+        change(&mut config);
+        StanceGuard::new(BudgetBoard::new(), config).unwrap_err().to_string()
+    };
+    assert!(refused(|c| c.mitigate_confidence = f64::NAN).contains("mitigate_confidence"));
+    assert!(refused(|c| c.frozen_confidence = 0.7).contains("frozen_confidence"));
+    assert!(refused(|c| c.frozen_confidence = 1.1).contains("frozen_confidence"));
+    assert!(refused(|c| c.wait = secs(0)).contains("wait"));
+    assert!(refused(|c| c.urgent_wait = secs(301)).contains("urgent_wait"));
 }

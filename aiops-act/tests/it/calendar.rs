@@ -122,6 +122,39 @@ fn undoing_is_let_through_by_what_asks_and_stopped_by_what_denies() {
     }
 }
 
+/// The calendar that baselines and correlation go by: its maintenance opens what is confined, its sales days ask.
+#[test]
+fn events_that_are_known_beforehand_count_by_their_kind() {
+    let events: aiops_core::model::Calendar = serde_json::from_value(json!({"zone": "Europe/Berlin", "events": [
+        {"id": "backup", "kind": "maintenance", "about": ["service/orders"], "when": {"every": {"from": "02:30", "to": "03:30"}}},
+        {"id": "sale", "kind": "demand", "when": {"every": {"dates": ["2026-11-27"]}}},
+        {"id": "job", "kind": "batch", "when": {"every": {"from": "05:00", "to": "06:00"}}},
+    ]}))
+    .unwrap();
+    let with = |config: Value| calendar(config).unwrap().with_events(events.clone());
+    let usual = with(json!({"confined": ["rolling_restart"]}));
+    assert!(allowed(&judge(&usual, "2026-06-02T00:30:00Z")), "02:30 in Berlin");
+    assert!(asks(&judge(&usual, "2026-06-02T01:30:00Z")), "it is over");
+    assert!(
+        asks(&judge_on(&usual, EntityId::service("store"), "2026-06-02T00:30:00Z")),
+        "about somebody else"
+    );
+    assert!(asks(&judge(&usual, "2026-06-02T03:30:00Z")), "a job opens nothing");
+    // In the hour that comes twice, only what is surely within: from the second 02:30 on.
+    assert!(asks(&judge(&usual, "2026-10-25T00:45:00Z")) && allowed(&judge(&usual, "2026-10-25T01:45:00Z")));
+    let free = with(json!({}));
+    let sale = "2026-11-27T12:00:00Z";
+    assert!(asks(&judge(&free, sale)) && judge(&free, sale).reason().contains("sale"));
+    assert!(allowed(&judge(&free, "2026-11-28T12:00:00Z")));
+    let strict = with(json!({"known": {"demand": "deny", "batch": "ask"}, "confined": ["rolling_restart"]}));
+    assert!(refused(&judge(&strict, sale)));
+    assert!(judge(&strict, "2026-06-02T03:30:00Z").reason().contains("job"));
+    assert!(asks(&judge(&strict, "2026-06-02T00:30:00Z")), "maintenance is not named and says nothing");
+    let entry = entry("deny", "2026-06-02T00:00:00", "2026-06-03T00:00:00");
+    let both = with(json!({"entries": [entry], "confined": ["rolling_restart"]}));
+    assert!(refused(&judge(&both, "2026-06-02T00:30:00Z")), "of all that holds the strictest decides");
+}
+
 #[test]
 fn what_cannot_be_meant_is_refused_when_loaded() {
     let fine = entry("deny", "2026-01-01T00:00:00", "2026-01-02T00:00:00");

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use aiops_act::guards::{
     ActionCap, AllowList, AllowRule, BlastRadiusCap, BudgetBoard, CalendarConfig, ChangeCalendar,
     CircuitBreaker, ConfidenceBands, Cooldown, ErrorBudgetConfig, ErrorBudgetGuard, ErrorRateBreaker,
-    ErrorRateConfig, HardRules, NodeCap, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+    ErrorRateConfig, HardRules, NodeCap, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired, StanceConfig, StanceGuard,
 };
 use aiops_act::{
-    Graduation, GraduationConfig, PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig,
+    Foretold, ForetoldConfig, Graduation, GraduationConfig, PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig,
 };
 use aiops_core::action::ActionKind;
 use aiops_core::fake::InMemorySource;
@@ -23,7 +23,7 @@ use futures_lite::future::block_on;
 use crate::feed::{BAD, Feed, GOOD, context, receipt, slow};
 use crate::support::{World, orders, preview, propose, rollback_of, undoing};
 
-fn guards(folder: &Path) -> [Arc<dyn Guardrail>; 16] {
+fn guards(folder: &Path) -> [Arc<dyn Guardrail>; 18] {
     let rule = AllowRule {
         id: "shop".to_owned(),
         actions: [ActionKind::Rollback].into(),
@@ -47,6 +47,8 @@ fn guards(folder: &Path) -> [Arc<dyn Guardrail>; 16] {
         Arc::new(ErrorBudgetGuard::new(BudgetBoard::new(), ErrorBudgetConfig::default()).unwrap()),
         Arc::new(ErrorRateBreaker::new(InMemorySource::new(), ErrorRateConfig::of("errors")).unwrap()),
         Arc::new(Graduation::open(folder.join("graduation"), GraduationConfig::default()).unwrap()),
+        Arc::new(StanceGuard::new(BudgetBoard::new(), StanceConfig::default()).unwrap()),
+        Arc::new(Foretold::open(folder.join("foretold"), ForetoldConfig::default()).unwrap()),
     ]
 }
 
@@ -68,7 +70,7 @@ fn every_guard_keeps_the_contract() {
 fn guards_have_names_of_their_own() {
     let folder = tempfile::tempdir().unwrap();
     let names: std::collections::BTreeSet<_> = guards(folder.path()).iter().map(|g| g.id().0).collect();
-    assert_eq!(names.len(), 16);
+    assert_eq!(names.len(), 18);
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod conformance;
 mod disk;
 mod feed;
 mod fitted;
+mod foretold;
 mod graduation;
 mod guards;
 mod incidents;

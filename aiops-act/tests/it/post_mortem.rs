@@ -182,3 +182,29 @@ fn an_open_case_has_none() {
     let plan = restart_of(orders()).rollback;
     assert!(matches!(plan, RollbackPlan::NotNeeded { .. }), "the restart of these tests is one");
 }
+
+#[test]
+fn a_prediction_is_told_with_what_became_of_it() {
+    use aiops_act::foretold::Outcome;
+    let mut case = opened(-20, sure());
+    let told = propose("p", "inc", restart_of(orders())).foretold([DetectorId("capacity".to_owned())]);
+    case.push(at(2), CasePart::Planned(vec![told]));
+    case.push(at(3), CasePart::Planned(vec![propose("q", "inc", restart_of(orders()))]));
+    acted(&mut case, 4, &restart_of(orders()), ActionOutcome::Completed, Some(Recovery::Recovered));
+    case.push(at(15), CasePart::Closed(CaseStatus::Recovered));
+    let report = PostMortem::of(&case).unwrap();
+    assert!(report.to_markdown().contains("on the word of capacity. Whether it would have come is not known yet."));
+    let unknown = report.clone().with_foretelling(Outcome::Unknown);
+    assert!(unknown.to_markdown().contains("Nobody can know"));
+    assert_eq!(unknown.items, report.items);
+    let false_alarm = report.clone().with_foretelling(Outcome::FalseAlarm).with_foretelling(Outcome::FalseAlarm);
+    assert_eq!(false_alarm.items.len(), report.items.len() + 1, "once");
+    assert_eq!(false_alarm.items.last().unwrap().owner, Owner::Detection);
+    let text = serde_json::to_string(&false_alarm).unwrap();
+    assert_eq!(serde_json::from_str::<PostMortem>(&text).unwrap(), false_alarm);
+    // What was felt says nothing of predictions.
+    let mut felt = opened(-20, sure());
+    felt.push(at(14), CasePart::Closed(CaseStatus::Recovered));
+    let felt = PostMortem::of(&felt).unwrap();
+    assert!(!felt.to_markdown().contains("foretold") && !serde_json::to_string(&felt).unwrap().contains("foretold"));
+}

@@ -1,11 +1,13 @@
 //! What a planner proposes.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::action::operation::Action;
 use crate::action::receipt::IdempotencyKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Confidence, EvidenceId};
+use crate::model::{Confidence, DetectorId, EvidenceId};
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -83,6 +85,10 @@ pub struct Proposal {
     /// What the reasoning rests on.
     #[serde(default)]
     pub evidence: Vec<EvidenceId>,
+    /// Detectors whose prediction it answers, where nobody felt anything yet; none for what is felt. The pipeline sets it by its
+    /// [`Trigger`](crate::pipeline::Trigger), whatever a planner says; guards may ask more of a prediction.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub foretold_by: BTreeSet<DetectorId>,
 }
 
 impl Proposal {
@@ -104,6 +110,7 @@ impl Proposal {
             confidence,
             reason: reason.into(),
             evidence: Vec::new(),
+            foretold_by: BTreeSet::new(),
         }
     }
 
@@ -118,6 +125,13 @@ impl Proposal {
     #[must_use]
     pub fn with_evidence(mut self, evidence: Vec<EvidenceId>) -> Self {
         self.evidence = evidence;
+        self
+    }
+
+    /// The same proposal, about what `detectors` foretold and nobody felt yet.
+    #[must_use]
+    pub fn foretold(mut self, detectors: impl IntoIterator<Item = DetectorId>) -> Self {
+        self.foretold_by = detectors.into_iter().collect();
         self
     }
 

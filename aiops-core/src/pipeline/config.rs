@@ -60,13 +60,25 @@ impl Trigger {
     /// Whether `anomaly` is such a symptom.
     #[must_use]
     pub fn matches(&self, anomaly: &Anomaly) -> bool {
-        let felt = || {
-            self.direction.is_none_or(|d| anomaly.direction() == d)
-                && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
-        };
-        anomaly.severity >= self.severity
-            && (anomaly.ongoing || !self.ongoing)
-            && (self.foretold_by.contains(&anomaly.detector) || felt())
+        self.foretells(anomaly) || self.feels(anomaly)
+    }
+
+    /// Whether `anomaly` is felt: such a symptom by its signal and direction, whoever found it.
+    #[must_use]
+    pub fn feels(&self, anomaly: &Anomaly) -> bool {
+        self.counts(anomaly)
+            && self.direction.is_none_or(|d| anomaly.direction() == d)
+            && self.selector.selects(&anomaly.series.name, &anomaly.entity, &anomaly.series.labels)
+    }
+
+    /// Whether `anomaly` is such a symptom because one of those who foretell found it.
+    #[must_use]
+    pub fn foretells(&self, anomaly: &Anomaly) -> bool {
+        self.counts(anomaly) && self.foretold_by.contains(&anomaly.detector)
+    }
+
+    fn counts(&self, anomaly: &Anomaly) -> bool {
+        anomaly.severity >= self.severity && (anomaly.ongoing || !self.ongoing)
     }
 }
 

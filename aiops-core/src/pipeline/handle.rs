@@ -1,5 +1,6 @@
 //! The rounds of one case.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 
 use tracing::Instrument as _;
@@ -11,7 +12,7 @@ use crate::action::Proposal;
 use crate::case::{Case, CasePart, CaseStatus};
 use crate::context::{Cancellation, Context};
 use crate::error::{Error, ErrorKind, Result};
-use crate::model::{Diagnosis, DiagnosisStatus, Recovery, time};
+use crate::model::{DetectorId, Diagnosis, DiagnosisStatus, Recovery, time};
 use crate::seam::{Notification, NotificationKind};
 
 /// How a round ended.
@@ -148,7 +149,10 @@ impl Pipeline {
         if let DiagnosisStatus::ObservabilityDark { missing } = &diagnosis.status {
             return Ok(Round::Closed(escalated(format!("cannot be seen; missing: {}", missing.join(", ")))));
         }
-        let proposals = self.stage("plan", ctx, self.planner.plan(case, ctx)).await?;
+        let mut proposals = self.stage("plan", ctx, self.planner.plan(case, ctx)).await?;
+        // Whether anybody feels it is not the planner's to say.
+        let foretold_by = self.foretold_by(case);
+        proposals.iter_mut().for_each(|proposal| proposal.foretold_by.clone_from(&foretold_by));
         self.append(case, |case| case.push(ctx.now(), CasePart::Planned(proposals.clone())));
         if proposals.is_empty() {
             return Ok(Round::Unsure("no safe action is known".to_owned()));
@@ -167,6 +171,21 @@ impl Pipeline {
         let reason = "no proposal was allowed".to_owned();
         // Who refused is not asked the same again a minute later.
         Ok(if refused { Round::Closed(escalated(reason)) } else { Round::Unsure(reason) })
+    }
+
+    /// Who foretold what the case is about; nobody once any of it was felt.
+    fn foretold_by(&self, case: &Case) -> BTreeSet<DetectorId> {
+        let trigger = &self.config.trigger;
+        let mut by = BTreeSet::new();
+        for entry in case.entries() {
+            let CasePart::Detected(found) = &entry.part else { continue };
+            if found.iter().any(|cited| trigger.feels(&cited.anomaly)) {
+                return BTreeSet::new();
+            }
+            let told = found.iter().filter(|cited| trigger.foretells(&cited.anomaly));
+            by.extend(told.map(|cited| cited.anomaly.detector.clone()));
+        }
+        by
     }
 
     /// Whether the last verification saw some of the present symptoms back, and others not.

@@ -1,6 +1,7 @@
 //! Integration tests of aiops-core.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod calendar;
 mod chain;
 mod composite;
 mod confirm;

@@ -53,6 +53,18 @@ pub struct BaselineOptions {
     /// An event that lasts longer than this is the new normal, and learned; 1 h to 366 days. Default 3 days.
     #[serde(with = "aiops_core::model::duration")]
     pub adopt_after: Duration,
+    /// Occurrences of a calendar's event that must have been seen before its hours are trusted, 1 to 366. Default 3. Until
+    /// then what is far from all that was seen of it ([`cold_sigma`](Self::cold_sigma)) is a warning, and in the first nothing is.
+    #[serde(skip_serializing_if = "is_default_event_days")]
+    pub event_days: u32,
+}
+
+const EVENT_DAYS: u32 = 3;
+
+/// States that were stored before there were calendars keep their hash.
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_default_event_days(days: &u32) -> bool {
+    *days == EVENT_DAYS
 }
 
 impl Default for BaselineOptions {
@@ -76,6 +88,7 @@ impl Default for BaselineOptions {
             cold_sigma: 8.0,
             memory_days: 28,
             adopt_after: HOUR * 72,
+            event_days: EVENT_DAYS,
         }
     }
 }
@@ -169,6 +182,7 @@ impl TryFrom<BaselineOptions> for BaselineConfig {
         check("cold_sigma", o.cold_sigma, 1.0..=1000.0, "1 to 1000")?;
         count("memory_days", o.memory_days, 7, 366, "7 to 366")?;
         check_time("adopt_after", o.adopt_after, 3600, 366 * DAY, "1 h to 366 days")?;
+        count("event_days", o.event_days, 1, 366, "1 to 366")?;
         o.holidays.sort_unstable();
         o.holidays.dedup();
         Ok(Self(o))

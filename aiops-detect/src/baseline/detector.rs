@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey, Severity,
-    Shape, TelemetryWindow,
+    Anomaly, Baseline, Calendar, DetectorId, EntityId, FittedHash, MetricKind, MetricSeries, SeriesKey,
+    Severity, Shape, TelemetryWindow,
 };
 use aiops_core::seam::Fit;
 use aiops_core::{Error, ErrorKind, Result};
@@ -16,8 +16,11 @@ use super::series::{ContextualBaseline, Judged, Watch};
 use super::state::SeriesBaseline;
 use crate::rolling::reread;
 
-/// Version of a stored [`FittedBaselines`].
-pub const FITTED_VERSION: u32 = 1;
+/// Version of a stored [`FittedBaselines`] with a calendar.
+pub const FITTED_VERSION: u32 = 2;
+
+/// Version of one without: as it was before there were calendars, byte for byte.
+pub const PLAIN_VERSION: u32 = 1;
 
 /// An event of at most so many deviating samples that is over is a spike or dip.
 const TRANSIENT: usize = 5;
@@ -29,6 +32,7 @@ const TRANSIENT: usize = 5;
 #[serde(try_from = "Document", into = "Document")]
 pub struct FittedBaselines {
     config: BaselineConfig,
+    calendar: Calendar,
     series: BTreeMap<(EntityId, SeriesKey), SeriesBaseline>,
 }
 
@@ -37,6 +41,8 @@ pub struct FittedBaselines {
 struct Document {
     version: u32,
     config: BaselineConfig,
+    #[serde(default, skip_serializing_if = "Calendar::is_empty")]
+    calendar: Calendar,
     series: Vec<Entry>,
 }
 
@@ -52,8 +58,9 @@ impl From<FittedBaselines> for Document {
     fn from(fitted: FittedBaselines) -> Self {
         let entry = |((entity, series), usual)| Entry { entity, series, usual };
         Self {
-            version: FITTED_VERSION,
+            version: if fitted.is_plain() { PLAIN_VERSION } else { FITTED_VERSION },
             config: fitted.config,
+            calendar: fitted.calendar,
             series: fitted.series.into_iter().map(entry).collect(),
         }
     }
@@ -63,7 +70,7 @@ impl TryFrom<Document> for FittedBaselines {
     type Error = Error;
 
     fn try_from(document: Document) -> Result<Self> {
-        if document.version != FITTED_VERSION {
+        if !(PLAIN_VERSION..=FITTED_VERSION).contains(&document.version) {
             return Err(Error::new(ErrorKind::Unsupported, "unknown version of fitted baselines")
                 .with("version", document.version)
                 .with("known", FITTED_VERSION));
@@ -77,7 +84,12 @@ impl TryFrom<Document> for FittedBaselines {
             }
             series.insert((entity, key), usual);
         }
-        Ok(Self { config: document.config, series })
+        let fitted = Self { config: document.config, calendar: document.calendar, series };
+        if (document.version == PLAIN_VERSION) != fitted.is_plain() {
+            let why = "stored baselines with a calendar are of another version";
+            return Err(Error::new(ErrorKind::Invalid, why).with("version", document.version));
+        }
+        Ok(fitted)
     }
 }
 
@@ -85,7 +97,29 @@ impl FittedBaselines {
     /// Knows no series yet.
     #[must_use]
     pub fn unfitted(config: BaselineConfig) -> Self {
-        Self { config, series: BTreeMap::new() }
+        Self { config, calendar: Calendar::default(), series: BTreeMap::new() }
+    }
+
+    /// Whether it has nothing to do with a calendar.
+    fn is_plain(&self) -> bool {
+        self.calendar.is_empty() && self.series.values().all(|usual| usual.events.is_empty())
+    }
+
+    /// The same with what is known beforehand, in place of what was; what was learned of events that are no longer in it is
+    /// forgotten. New maintenance needs no new fit; an event that was not there is unknown until it is learned.
+    #[must_use]
+    pub fn with_calendar(mut self, calendar: Calendar) -> Self {
+        for usual in self.series.values_mut() {
+            usual.events.retain(|id, _| calendar.events().iter().any(|event| *event.id == **id));
+        }
+        self.calendar = calendar;
+        self
+    }
+
+    /// What is known beforehand.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// Adds what was learned elsewhere, sample by sample for instance; what was known of the series is replaced.
@@ -127,13 +161,21 @@ impl FittedBaselines {
 #[derive(Debug, Clone, Default)]
 pub struct BaselineFit {
     config: BaselineConfig,
+    calendar: Calendar,
 }
 
 impl BaselineFit {
     /// Learns by this configuration.
     #[must_use]
     pub fn new(config: BaselineConfig) -> Self {
-        Self { config }
+        Self { config, calendar: Calendar::default() }
+    }
+
+    /// Learns events of `calendar` apart, and nothing from maintenance. It becomes part of what is learned.
+    #[must_use]
+    pub fn with_calendar(mut self, calendar: Calendar) -> Self {
+        self.calendar = calendar;
+        self
     }
 }
 
@@ -142,10 +184,10 @@ impl Fit for BaselineFit {
 
     /// Running totals and series with too few samples are passed over.
     fn fit(&self, history: &TelemetryWindow) -> Result<FittedBaselines> {
-        let contextual = ContextualBaseline::new(self.config.clone());
-        let mut fitted = FittedBaselines::unfitted(self.config.clone());
+        let contextual = ContextualBaseline::new(self.config.clone()).with_calendar(self.calendar.clone());
+        let mut fitted = FittedBaselines::unfitted(self.config.clone()).with_calendar(self.calendar.clone());
         for series in history.metrics.iter().filter(|s| s.kind() != MetricKind::Counter) {
-            if let Ok(usual) = contextual.fit(series.points()) {
+            if let Ok(usual) = contextual.about(series.entity()).fit(series.points()) {
                 fitted.series.insert((series.entity().clone(), series.key().clone()), usual);
             }
         }
@@ -179,7 +221,9 @@ impl BaselineDetector {
     /// [`ErrorKind::Internal`] when the state cannot be hashed.
     pub fn new(fitted: FittedBaselines) -> Result<Self> {
         let hash = fitted.hash()?;
-        Ok(Self { contextual: ContextualBaseline::new(fitted.config.clone()), fitted, hash })
+        let contextual =
+            ContextualBaseline::new(fitted.config.clone()).with_calendar(fitted.calendar.clone());
+        Ok(Self { contextual, fitted, hash })
     }
 
     /// The fitted state.
@@ -203,13 +247,14 @@ impl BaselineDetector {
     }
 
     fn judge(&self, usual: &SeriesBaseline, series: &MetricSeries, window: &TelemetryWindow) -> Vec<Anomaly> {
+        let contextual = self.contextual.about(series.entity());
         let mut watch = Watch::default();
         let mut events: Vec<Event> = Vec::new();
         // Deviating samples before an alarm belong to the event if it comes.
         let mut pending: Vec<Deviating> = Vec::new();
         let mut open = false;
         for (at, value) in series.points() {
-            let Ok(judged) = self.contextual.judge(usual, &mut watch, at, value) else { continue };
+            let Ok(judged) = contextual.judge(usual, &mut watch, at, value) else { continue };
             open &= judged.in_event;
             let deviating = Deviating::of(at, value, &judged);
             if let Some(alarm) = judged.alarm {

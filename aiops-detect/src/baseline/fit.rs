@@ -1,12 +1,15 @@
 //! Learning a series from its history.
 
-use aiops_compact::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};
+use std::collections::BTreeMap;
+
+use aiops_compact::order::median_of_sorted;
 use aiops_core::model::time::elapsed;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::event::{EventBaseline, Known, Sampled, robust};
 use super::series::ContextualBaseline;
-use super::state::{BLOCKS, Cell, Place, SeriesBaseline};
+use super::state::{BLOCKS, Place, SeriesBaseline};
 use crate::error::FitError;
 
 /// Fewest samples a cell is estimated from; with fewer it takes in more neighbours.
@@ -23,7 +26,8 @@ type Placed = (Place, f64);
 
 impl ContextualBaseline {
     /// Learns what is usual from samples of the past, in any order; NaN and ±∞ are left out. Anomalies among them do no
-    /// harm as long as they are the smaller part of their time of day. O(n log n).
+    /// harm as long as they are the smaller part of their time of day. Samples of maintenance are left out, those of an event
+    /// of the [calendar](Self::with_calendar) say what is usual during it. O(n log n).
     ///
     /// # Errors
     /// [`FitError::TooFew`] when fewer than eight samples can be used.
@@ -33,17 +37,25 @@ impl ContextualBaseline {
     ) -> Result<SeriesBaseline, FitError> {
         let mut ends: Option<(Timestamp, Timestamp)> = None;
         let mut samples: Vec<Placed> = Vec::new();
+        let mut events: BTreeMap<&str, Vec<Sampled>> = BTreeMap::new();
+        let mut usable = 0_usize;
         for (at, value) in history.into_iter().filter(|(_, value)| value.is_finite()) {
+            let place = self.place(at);
+            match self.known(at) {
+                Known::Maintenance => continue,
+                Known::Event { id, began } => events.entry(id).or_default().push((began, place.hour, value)),
+                Known::Nothing => samples.push((place, value)),
+            }
             ends = Some(ends.map_or((at, at), |(first, last)| (first.min(at), last.max(at))));
-            samples.push((self.place(at), value));
+            usable += 1;
         }
-        let (Some((first, last)), true) = (ends, samples.len() >= FEWEST) else {
-            return Err(FitError::TooFew { usable: samples.len(), needed: FEWEST });
+        let (Some((first, last)), true) = (ends, usable >= FEWEST) else {
+            return Err(FitError::TooFew { usable, needed: FEWEST });
         };
         let mut dates: Vec<Date> = samples.iter().map(|(place, _)| place.date).collect();
         dates.sort_unstable();
         dates.dedup();
-        let steps = u32::try_from(samples.len()).unwrap_or(u32::MAX).saturating_sub(1).max(1);
+        let steps = u32::try_from(usable).unwrap_or(u32::MAX).saturating_sub(1).max(1);
         let memory = self.memory(elapsed(first, last) / steps);
 
         let mut learned = self.cells(&samples, |_| 0.0, memory);
@@ -60,6 +72,9 @@ impl ContextualBaseline {
             // The shares keep the unit they were learned in: the typical scale of before.
             (learned.cells, learned.weekdays) = (apart.cells, weekdays);
         }
+        let of =
+            |(id, samples): (&str, Vec<Sampled>)| (id.into(), EventBaseline::of(&samples, FEWEST, memory));
+        learned.events = events.into_iter().map(of).collect();
         Ok(learned)
     }
 
@@ -142,12 +157,4 @@ fn shares(samples: &[Placed], model: &SeriesBaseline) -> Box<[f32]> {
         })
     };
     rest.into_iter().map(share).collect()
-}
-
-/// Median and scaled MAD.
-fn robust(values: &mut [f64], memory: u16) -> Cell {
-    values.sort_unstable_by(f64::total_cmp);
-    let center = median_of_sorted(values).unwrap_or(0.0);
-    let mad = mad_of_sorted(values, center).unwrap_or(0.0);
-    Cell::new(center, MAD_TO_SIGMA * mad, values.len(), memory)
 }

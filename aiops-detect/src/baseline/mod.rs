@@ -10,23 +10,31 @@
 //!
 //! Days are those of a stated zone, by its rules for daylight saving time, so a job at 9:00 local time stays in its cell.
 //!
+//! # What is known beforehand
+//! A [`Calendar`](aiops_core::model::Calendar) makes the third axis ([`ContextualBaseline::with_calendar`]). What a nightly
+//! batch job or a sales day does is learned by hour of that event and kept out of ordinary hours, so a processor at 95 % is usual
+//! while the job runs and a finding at the same hour of a night without it. Maintenance is neither judged nor learned. An
+//! event is trusted once it was seen on [`event_days`](BaselineOptions::event_days) occasions. Without a calendar nothing changes.
+//!
 //! # Three ways to use it
 //! - [`ContextualBaseline::fit`] learns a series from history, [`ContextualBaseline::judge`] judges samples one by one
 //!   without learning.
 //! - [`ContextualBaseline::push`] judges and then learns from what was no anomaly, from the first sample on.
 //! - [`BaselineFit`] and [`BaselineDetector`] do the first for whole windows, behind the seams.
 //!
-//! State is bounded: about 1.4 KB a series at the default cells, 1.8 KB where the weekday is used
-//! ([`SeriesBaseline::state_bytes`]).
+//! State is bounded: about 1.4 KB a series at the default cells, 1.8 KB where the weekday is used, and for each event of the
+//! calendar about 80 bytes and 24 for each of its hours ([`SeriesBaseline::state_bytes`]).
 
 mod config;
 mod detector;
+mod event;
 mod fit;
 mod series;
 mod state;
 
 pub use config::{BaselineConfig, BaselineOptions};
-pub use detector::{BaselineDetector, BaselineFit, FITTED_VERSION, FittedBaselines};
+pub use detector::{BaselineDetector, BaselineFit, FITTED_VERSION, FittedBaselines, PLAIN_VERSION};
+pub use event::During;
 pub use series::{Alarm, ContextualBaseline, Judged, Rejected, Watch};
 pub use state::SeriesBaseline;
 pub(crate) use state::{Cell, smallest_scale};

@@ -1,16 +1,18 @@
 //! Judging samples of one series, one after another.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use aiops_core::model::time::elapsed;
-use aiops_core::model::{Baseline, Severity};
+use aiops_core::model::{Baseline, Calendar, EntityId, Severity};
 use jiff::Timestamp;
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::config::BaselineConfig;
-use super::state::{BLOCKS, Place, SeriesBaseline};
+use super::event::{self, During, Known};
+use super::state::{BLOCKS, Place, SeriesBaseline, one_visit};
 
 /// Deviations count up to here in the recent spread: one outlier is not restlessness.
 const SPREAD_CLIP: f64 = 8.0;
@@ -47,6 +49,7 @@ const MOST_SMOOTHED: usize = 8;
 pub struct ContextualBaseline {
     config: BaselineConfig,
     zone: TimeZone,
+    calendar: Calendar,
 }
 
 /// What is remembered of a series between two samples: at most a few events and spreads, no history.
@@ -133,6 +136,8 @@ pub struct Judged {
     pub in_event: bool,
     /// An event that this sample made certain. One for each event, however long it lasts.
     pub alarm: Option<Alarm>,
+    /// What the calendar says of its time. In maintenance a deviation is told, but it is no finding and leaves no trace.
+    pub during: During,
 }
 
 /// A new event.
@@ -149,7 +154,31 @@ impl ContextualBaseline {
     #[must_use]
     pub fn new(config: BaselineConfig) -> Self {
         let zone = config.zone();
-        Self { config, zone }
+        Self { config, zone, calendar: Calendar::default() }
+    }
+
+    /// The same with what is known beforehand: what happens in maintenance is neither judged nor learned, and batch jobs and
+    /// days of unusual demand have hours of their own. All of its events are taken to be about the series; see
+    /// [`about`](Self::about).
+    #[must_use]
+    pub fn with_calendar(mut self, calendar: Calendar) -> Self {
+        self.calendar = calendar;
+        self
+    }
+
+    /// What is known beforehand.
+    #[must_use]
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// The same with only those events of the calendar that are about `entity`.
+    #[must_use]
+    pub fn about(&self, entity: &EntityId) -> Cow<'_, Self> {
+        if self.calendar.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(self.clone().with_calendar(self.calendar.about(entity)))
     }
 
     /// The configuration.
@@ -177,10 +206,15 @@ impl ContextualBaseline {
             cell: minute / options.cell_minutes.max(1) as usize,
             weekday: usize::try_from(weekday.to_monday_zero_offset()).unwrap_or(0),
             block: minute * BLOCKS / (24 * 60),
+            hour: u8::try_from(local.hour()).unwrap_or(0),
         }
     }
 
-    /// Judges a sample without learning from it. O(1).
+    pub(super) fn known(&self, at: Timestamp) -> Known<'_> {
+        event::known(&self.calendar, at)
+    }
+
+    /// Judges a sample without learning from it. O(1), and O(events) of the calendar.
     ///
     /// # Errors
     /// [`Rejected`] for NaN, ±∞ and a sample that is not later than the one before.
@@ -192,7 +226,7 @@ impl ContextualBaseline {
         value: f64,
     ) -> Result<Judged, Rejected> {
         let step = Self::admit(watch, at, value)?;
-        Ok(self.judge_at(usual, watch, at, step, value, &self.place(at)))
+        Ok(self.judge_at(usual, watch, (at, step), value, &self.place(at), self.known(at)))
     }
 
     /// Judges a sample, then learns from it unless it deviates. What deviates for longer than
@@ -210,13 +244,21 @@ impl ContextualBaseline {
     ) -> Result<Judged, Rejected> {
         let step = Self::admit(watch, at, value)?;
         let place = self.place(at);
-        let judged = self.judge_at(usual, watch, at, step, value, &place);
+        let known = self.known(at);
+        let judged = self.judge_at(usual, watch, (at, step), value, &place, known);
         let options = self.config.options();
+        let memory = self.memory(step);
         let lasting = watch.event.is_some_and(|since| elapsed(since, at) >= options.adopt_after);
-        if lasting {
-            usual.adopt(value, &place, &self.config, self.memory(step));
-        } else if judged.severity.is_none() && !judged.in_event {
-            usual.learn(value, &place, &self.config, self.memory(step));
+        let ordinary = judged.severity.is_none() && !judged.in_event;
+        match known {
+            Known::Maintenance => {}
+            Known::Event { id, .. } if lasting => {
+                usual.adopt_event(value, id, &place, one_visit(&self.config, memory));
+            }
+            Known::Event { id, began } if ordinary => usual.learn_event(value, id, began, &place, memory),
+            Known::Nothing if lasting => usual.adopt(value, &place, &self.config, memory),
+            Known::Nothing if ordinary => usual.learn(value, &place, &self.config, memory),
+            Known::Nothing | Known::Event { .. } => {}
         }
         Ok(judged)
     }
@@ -252,26 +294,53 @@ impl ContextualBaseline {
         &self,
         usual: &SeriesBaseline,
         watch: &mut Watch,
-        at: Timestamp,
-        step: Duration,
+        (at, step): (Timestamp, Duration),
         value: f64,
         place: &Place,
+        known: Known<'_>,
     ) -> Judged {
         let options = self.config.options();
-        let trusted = usual.days >= options.trusted_days;
-        let Some((center, scale, samples)) = usual.usual(place, trusted, options.scale_floor) else {
+        let (seen, enough) = match known {
+            Known::Event { id, .. } => (usual.event_days(id), options.event_days),
+            Known::Nothing | Known::Maintenance => (usual.days, options.trusted_days),
+        };
+        let trusted = seen >= enough;
+        let compared = match known {
+            Known::Event { id, .. } => usual
+                .events
+                .get(id)
+                .and_then(|event| event.usual(place.hour, trusted, options.scale_floor, usual.typical)),
+            Known::Nothing | Known::Maintenance => usual.usual(place, trusted, options.scale_floor),
+        };
+        let during = known.during();
+        let Some((center, scale, samples)) = compared else {
             return Judged {
                 sigma: None,
                 score: 0.0,
                 baseline: None,
                 severity: None,
-                in_event: false,
+                // Of what nothing is known, nothing lasts; an event that the calendar interrupts does.
+                in_event: during != During::Nothing && watch.event.is_some(),
                 alarm: None,
+                during,
             };
         };
         let plain = (value - center) / scale;
         let restless = watch.spread.max(1.0).sqrt();
         let sigma = plain / restless;
+        let baseline = Some(Baseline { center, scale: scale * restless, samples: usize::from(samples) });
+        if during == During::Maintenance {
+            // Nothing of it is remembered: what is out of order on purpose says nothing of how restless the series is.
+            return Judged {
+                sigma: Some(sigma),
+                score: 0.0,
+                baseline,
+                severity: None,
+                in_event: watch.event.is_some(),
+                alarm: None,
+                during,
+            };
+        }
 
         // The gain of an exponential mean of this time constant, to first order in the step: no exponential a sample.
         let gain = step.as_secs_f64() / (step + options.restlessness).as_secs_f64();
@@ -291,17 +360,18 @@ impl ContextualBaseline {
             true if height >= options.critical_sigma => Some(Severity::Critical),
             true if height >= options.warn_sigma => Some(Severity::Warning),
             // Little is known: only what is far from everything seen so far, and no more than a warning.
-            false if height >= options.cold_sigma && usual.days > 1 => Some(Severity::Warning),
+            false if height >= options.cold_sigma && seen > 1 => Some(Severity::Warning),
             _ => None,
         };
         let alarm = self.follow(watch, at, severity);
         Judged {
             sigma: Some(sigma),
             score,
-            baseline: Some(Baseline { center, scale: scale * restless, samples: usize::from(samples) }),
+            baseline,
             severity,
             in_event: watch.event.is_some(),
             alarm,
+            during,
         }
     }
 

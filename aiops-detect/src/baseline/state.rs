@@ -1,9 +1,13 @@
 //! What is known of one series, and how one more sample changes it.
 
+use std::collections::BTreeMap;
+
+use aiops_core::model::Calendar;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::config::BaselineConfig;
+use super::event::EventBaseline;
 
 /// Blocks of the day in which the weekday may add something: two hours each.
 pub(super) const BLOCKS: usize = 12;
@@ -43,7 +47,7 @@ impl Cell {
         Self { center, scale: narrow(scale), weight }
     }
 
-    fn usable(&self) -> bool {
+    pub(super) fn usable(&self) -> bool {
         self.center.is_finite() && self.scale.is_finite() && self.scale >= 0.0
     }
 
@@ -104,6 +108,9 @@ pub struct SeriesBaseline {
     /// What the weekday adds, by weekday from Monday on and block of the day; as shares of `typical`. Empty where unused.
     #[serde(default, skip_serializing_if = "<[f32]>::is_empty")]
     pub(super) weekdays: Box<[f32]>,
+    /// What is usual during events of the calendar, by their ids. Their samples are in nothing above.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) events: BTreeMap<Box<str>, EventBaseline>,
 }
 
 impl SeriesBaseline {
@@ -115,6 +122,7 @@ impl SeriesBaseline {
             days: 0,
             last_day: None,
             weekdays: Box::default(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -130,10 +138,18 @@ impl SeriesBaseline {
         !self.weekdays.is_empty()
     }
 
+    /// Occurrences it has seen of an event of the calendar.
+    #[must_use]
+    pub fn event_days(&self, event: &str) -> u32 {
+        self.events.get(event).map_or(0, EventBaseline::days)
+    }
+
     /// Bytes it takes in memory.
     #[must_use]
     pub fn state_bytes(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.cells) + size_of_val(&*self.weekdays)
+        let events: usize =
+            self.events.iter().map(|(id, event)| size_of::<Box<str>>() + id.len() + event.bytes()).sum();
+        size_of::<Self>() + size_of_val(&*self.cells) + size_of_val(&*self.weekdays) + events
     }
 
     /// Whether it is what this configuration makes: right number of cells, every number usable.
@@ -144,6 +160,8 @@ impl SeriesBaseline {
             && self.typical >= 0.0
             && (self.weekdays.is_empty() || self.weekdays.len() == 7 * BLOCKS)
             && self.weekdays.iter().all(|share| share.is_finite())
+            && self.events.len() <= Calendar::MOST_EVENTS
+            && self.events.values().all(EventBaseline::is_sound)
     }
 
     /// What the weekday adds there, 0 where it is not used.
@@ -179,17 +197,35 @@ impl SeriesBaseline {
         }
     }
 
+    /// Learns one sample of an event.
+    pub(super) fn learn_event(&mut self, value: f64, event: &str, began: Date, place: &Place, memory: u16) {
+        if !self.events.contains_key(event) {
+            if self.events.len() >= Calendar::MOST_EVENTS {
+                return;
+            }
+            self.events.insert(event.into(), EventBaseline::default());
+        }
+        if let Some(known) = self.events.get_mut(event) {
+            known.learn(value, began, place.hour, memory, f64::from(self.overall.scale));
+        }
+    }
+
     /// Moves the location of a place towards a lasting new level; the scale stays. Only its own cell: there is no median
     /// here, and a neighbour beyond a jump of the day would pull it to where no sample is.
     pub(super) fn adopt(&mut self, value: f64, place: &Place, config: &BaselineConfig, memory: u16) {
         let without = value - self.weekday(place);
-        let shared = (2 * config.options().neighbours + 1) as f64;
-        // A mean over about one visit of the cell.
-        let gain = (shared * f64::from(config.options().memory_days) / f64::from(memory.max(1))).min(1.0);
+        let gain = one_visit(config, memory);
         if let Some(cell) = self.cells.get_mut(place.cell) {
             cell.center += gain * (without - cell.center);
         }
         self.overall.center += gain * (value - self.overall.center);
+    }
+
+    /// [`adopt`](Self::adopt) for a level that lasts during an event.
+    pub(super) fn adopt_event(&mut self, value: f64, event: &str, place: &Place, gain: f64) {
+        if let Some(known) = self.events.get_mut(event) {
+            known.adopt(value, place.hour, gain);
+        }
     }
 
     /// The cell of a place and its neighbours.
@@ -208,6 +244,12 @@ impl SeriesBaseline {
     }
 }
 
+/// Gain of a mean over about one visit of a cell.
+pub(super) fn one_visit(config: &BaselineConfig, memory: u16) -> f64 {
+    let shared = (2 * config.options().neighbours + 1) as f64;
+    (shared * f64::from(config.options().memory_days) / f64::from(memory.max(1))).min(1.0)
+}
+
 /// Where an instant lies in the local calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
@@ -216,4 +258,5 @@ pub(super) struct Place {
     /// Monday is 0; a holiday is a Sunday.
     pub(super) weekday: usize,
     pub(super) block: usize,
+    pub(super) hour: u8,
 }

@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use aiops_core::Result;
-use aiops_core::model::{Anomaly, Baseline, FittedHash, MetricSeries, Severity, Shape, TelemetryWindow};
+use aiops_core::model::{
+    Anomaly, Baseline, EntityId, FittedHash, MetricSeries, Severity, Shape, Stance, TelemetryWindow,
+};
 use jiff::Timestamp;
 
 use super::config::{BurnConfig, Slo};
@@ -20,6 +22,27 @@ pub struct BurnFinding {
     pub owner: String,
     /// Rules that fired, each at its highest.
     pub rules: Vec<Burning>,
+}
+
+/// What is left of the error budget of an entity, and what that asks of automation.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BudgetState {
+    /// Share of the budget that is left, of the objective that has least; negative when more was spent.
+    pub remaining: f64,
+    /// The gravest of its objectives.
+    pub stance: Stance,
+    /// Newest count it rests on, of the objective that was not counted for longest.
+    pub at: Timestamp,
+}
+
+impl BudgetState {
+    fn with(self, other: Self) -> Self {
+        Self {
+            remaining: self.remaining.min(other.remaining),
+            stance: self.stance.max(other.stance),
+            at: self.at.min(other.at),
+        }
+    }
 }
 
 /// Finds objectives whose error budget burns too fast.
@@ -76,23 +99,48 @@ impl BurnRateDetector {
         found
     }
 
+    /// What is left of the budgets of all entities that have an indicator with a count, as far as `window` holds it: what came before counts
+    /// as without errors. An entity of several objectives has the worst of each. O(samples · rules).
+    ///
+    /// ```
+    /// use aiops_detect::burn::{BurnOptions, BurnRateDetector};
+    /// # use aiops_core::model::{TelemetryWindow, TimeRange};
+    /// # let now = aiops_core::jiff::Timestamp::UNIX_EPOCH;
+    /// # let window = TelemetryWindow::new(TimeRange::ending_at(now, std::time::Duration::from_secs(3600)));
+    /// let detector = BurnRateDetector::new(BurnOptions::default().try_into()?)?;
+    /// for (service, budget) in detector.budgets(&window) {
+    ///     // board.post(service, budget.remaining, budget.stance, budget.at);
+    ///     println!("{service}: {:?}, {:.0} % left", budget.stance, 100.0 * budget.remaining);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn budgets(&self, window: &TelemetryWindow) -> BTreeMap<EntityId, BudgetState> {
+        let mut budgets: BTreeMap<EntityId, BudgetState> = BTreeMap::new();
+        for slo in &self.config.options().slos {
+            for series in window.metrics.iter().filter(|s| s.key().name == slo.indicator) {
+                let mut burn = BurnRate::checked(slo.clone(), self.config.options().rules.clone());
+                let mut newest = None;
+                for (at, share, total) in counts(slo, series, window) {
+                    if burn.push(at, total, total * share).is_ok() {
+                        newest = newest.max(Some(at));
+                    }
+                }
+                let Some(at) = newest else { continue };
+                let state = BudgetState { remaining: burn.remaining(), stance: burn.stance(), at };
+                let known = budgets.entry(series.entity().clone()).or_insert(state);
+                *known = known.with(state);
+            }
+        }
+        budgets
+    }
+
     fn judge(&self, slo: &Slo, series: &MetricSeries, window: &TelemetryWindow) -> Vec<BurnFinding> {
-        let traffic = slo.requests.as_ref().map(|name| traffic(name, series, window));
-        let step = typical_step(series.times()).map_or(1.0, |step| step.as_secs_f64()).max(1e-3);
         let mut burn = BurnRate::checked(slo.clone(), self.config.options().rules.clone());
         let mut stretches: Vec<(Event, Vec<Burning>)> = Vec::new();
         let mut hot: Option<Timestamp> = None;
         let mut open = false;
-        for (at, share) in series.points().filter(|(at, _)| window.range.contains(*at)) {
-            if !(0.0..=1.0).contains(&share) {
-                continue;
-            }
-            let rate = match &traffic {
-                Some(rates) => rates.get(&at).copied().unwrap_or(0.0),
-                None => 1.0,
-            };
-            // A sample stands for the time until the next one.
-            let total = rate.max(0.0) * step;
+        for (at, share, total) in counts(slo, series, window) {
             if burn.push(at, total, total * share).is_err() {
                 continue;
             }
@@ -139,6 +187,22 @@ impl BurnRateDetector {
             })
             .collect()
     }
+}
+
+/// Shares of bad requests that can be meant, by instant, and the requests each stands for.
+fn counts(slo: &Slo, series: &MetricSeries, window: &TelemetryWindow) -> Vec<(Timestamp, f64, f64)> {
+    let traffic = slo.requests.as_ref().map(|name| traffic(name, series, window));
+    let step = typical_step(series.times()).map_or(1.0, |step| step.as_secs_f64()).max(1e-3);
+    let within = series.points().filter(|(at, share)| window.range.contains(*at) && (0.0..=1.0).contains(share));
+    let count = |(at, share): (Timestamp, f64)| {
+        let rate = match &traffic {
+            Some(rates) => rates.get(&at).copied().unwrap_or(0.0),
+            None => 1.0,
+        };
+        // A sample stands for the time until the next one.
+        (at, share, rate.max(0.0) * step)
+    };
+    within.map(count).collect()
 }
 
 /// Adds what fires at a sample to a stretch.

@@ -7,7 +7,8 @@
 //!
 //! - [`BurnRate`] takes in counts of one objective as they come, and says which rules fire and what is left of the budget.
 //! - [`BurnRateDetector`] reads indicators ([`ErrorRatio`](crate::sli::ErrorRatio)) of a window, behind the
-//!   [`Detector`](aiops_core::seam::Detector) seam.
+//!   [`Detector`](aiops_core::seam::Detector) seam; [`BurnRateDetector::budgets`] tells what is left and what that asks of automation,
+//!   for whoever writes it up for guards (`aiops_act::guards::BudgetBoard::post`).
 //!
 //! What came before the first sample counts as traffic without errors: a new service that fails entirely fires within a
 //! minute, one that burns just beyond a rule fires when it has done so for the rule's long window.
@@ -18,5 +19,6 @@ mod ledger;
 mod rate;
 
 pub use config::{BurnAction, BurnConfig, BurnOptions, BurnRule, Slo};
-pub use detector::{BurnFinding, BurnRateDetector};
-pub use rate::{BurnRate, Burning, SloProposal, Stance, TooOld};
+pub use aiops_core::model::Stance;
+pub use detector::{BudgetState, BurnFinding, BurnRateDetector};
+pub use rate::{BurnRate, Burning, SloProposal, TooOld};

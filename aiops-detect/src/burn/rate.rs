@@ -1,3 +1,4 @@
+use aiops_core::model::Stance;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,20 +24,6 @@ impl Burning {
     pub fn fires(&self) -> bool {
         self.long >= self.rule.rate && self.short >= self.rule.rate
     }
-}
-
-/// What the state of a budget asks of automation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Stance {
-    /// Nothing burns.
-    Usual,
-    /// Roll-outs slow down; autonomy stays.
-    Careful,
-    /// A page fires: mitigation comes first, every other change waits.
-    Mitigate,
-    /// The budget is spent: only what restores service is done, and people are told sooner.
-    Frozen,
 }
 
 /// A change of an objective that a person may want to make. Nothing here ever makes it.

@@ -1,7 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Alert, AlertState, Change, EntityId, EntityKind, Severity, Topology, time::elapsed};
+use aiops_core::model::{
+    Alert, AlertState, Calendar, Change, EntityId, EntityKind, Severity, Topology, time::elapsed,
+};
 use serde::{Deserialize, Serialize};
 
 use super::config::{CorrelatorConfig, CorrelatorOptions};
@@ -172,6 +174,8 @@ pub struct Correlator {
     pub(super) graph: Graph,
     /// How incidents are named; a setting, not stored.
     pub(super) labeller: Option<Labeller>,
+    /// What is known beforehand; a setting, not stored.
+    calendar: Calendar,
     pub(super) vocabulary: Vocabulary,
     pub(super) limiter: Limiter,
     pub(super) events: Events,
@@ -200,6 +204,7 @@ impl Correlator {
             topology: Topology::new(),
             graph: Graph::default(),
             labeller: None,
+            calendar: Calendar::default(),
             vocabulary: Vocabulary::default(),
             limiter: Limiter::default(),
             events: Events::default(),
@@ -265,6 +270,12 @@ impl Correlator {
     /// Names incidents from now on, or no longer. Like a clock it is given, and not part of what is stored: set it again after that.
     pub fn set_labeller(&mut self, labeller: Option<Labeller>) {
         self.labeller = labeller;
+    }
+
+    /// Holds back what maintenance of `calendar` explains from now on, beside what is [announced](Self::announce). Like the names of
+    /// incidents it is not part of what is stored: set it again after that. Alerts that came before stay where they are.
+    pub fn set_calendar(&mut self, calendar: Calendar) {
+        self.calendar = calendar;
     }
 
     /// Tells of a change. One that is known by its id is not taken twice. Alerts that came before it are not related by it.
@@ -406,7 +417,8 @@ impl Correlator {
         let record = self.records.get(&id)?;
         let about = (&record.alert.entity, &record.locus);
         let began = record.alert.started_at.min(at);
-        let hold = self.events.hold(about, record.alert.severity, (began, at), self.options());
+        let hold =
+            self.events.hold(about, record.alert.severity, (began, at), (self.options(), &self.calendar));
         let held = hold.is_some();
         self.update(id, |record| record.held = hold);
         if held {
@@ -446,7 +458,8 @@ impl Correlator {
         let locus = locus_of(&alert.entity, &self.graph, options);
         let onset = alert.started_at;
         let changes = self.changes_before(&locus, onset);
-        let held = self.events.hold((&alert.entity, &locus), alert.severity, (onset, at), options);
+        let known = (options, &self.calendar);
+        let held = self.events.hold((&alert.entity, &locus), alert.severity, (onset, at), known);
         let id = AlertId(self.next_alert);
         self.next_alert += 1;
         let mut record = Record {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::jiff::Timestamp;
-use aiops_core::model::{Change, ChangeId, EntityId, Severity, TimeRange, time};
+use aiops_core::model::{Calendar, Change, ChangeId, EntityId, EventKind, Severity, TimeRange, time};
 use serde::{Deserialize, Serialize};
 
 use super::config::CorrelatorOptions;
@@ -13,6 +13,9 @@ use super::graph::Graph;
 ///
 /// Alerts about it that begin within are held back: kept and counted, in no incident. What still fires when it ends
 /// becomes part of an incident then.
+///
+/// Windows are announced one by one as somebody starts upkeep; those that are planned stand in a
+/// [`Calendar`] ([`Correlator::set_calendar`](super::Correlator::set_calendar)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -157,15 +160,23 @@ impl Events {
         (entity, locus): (&EntityId, &EntityId),
         severity: Severity,
         (onset, at): (Timestamp, Timestamp),
-        options: &CorrelatorOptions,
+        (options, calendar): (&CorrelatorOptions, &Calendar),
     ) -> Option<Hold> {
         let critical = severity == Severity::Critical;
+        let is_about = |entities: &BTreeSet<EntityId>| {
+            entities.is_empty() || entities.contains(entity) || entities.contains(locus)
+        };
+        let known = calendar
+            .holding(at)
+            .filter(|held| held.event.kind == EventKind::Maintenance && held.range.contains(onset))
+            .filter(|held| (held.event.holds_critical || !critical) && is_about(&held.event.about))
+            .map(|held| Hold { until: held.range.end(), by: HeldBy::Maintenance(held.event.id.clone()) });
         let planned = self
             .windows
             .iter()
             .filter(|w| w.holds_critical || !critical)
             .filter(|w| w.range.contains(at) && w.range.contains(onset))
-            .filter(|w| w.entities.is_empty() || w.entities.contains(entity) || w.entities.contains(locus))
+            .filter(|w| is_about(&w.entities))
             .map(|w| Hold { until: w.range.end(), by: HeldBy::Maintenance(w.id.clone()) });
         let range = (time::before(onset, options.suppress_for), onset);
         let changed = self
@@ -175,7 +186,7 @@ impl Events {
                 until: time::after(change.time, options.suppress_for),
                 by: HeldBy::Change(change.id.clone()),
             });
-        planned.chain(changed).filter(|hold| hold.until > at).max()
+        planned.chain(known).chain(changed).filter(|hold| hold.until > at).max()
     }
 
     pub(super) fn is_sound(&self, most: usize) -> bool {

@@ -6,6 +6,10 @@
 
 mod alertmanager;
 mod config;
+mod filtered;
 
 pub use alertmanager::{AlertBatch, AlertmanagerIntake, IntakeError, RejectReason, Rejected};
 pub use config::{EntityRule, IntakeConfig, IntakeOptions};
+pub use filtered::{
+    FILTERED_VERSION, FilteredIntake, FilteredOptions, FilteredStats, HeldAlert, Taken,
+};

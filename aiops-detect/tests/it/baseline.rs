@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use aiops_core::model::calendar::{Day, Every, Once, When};
 use aiops_core::model::{
-    EntityId, MetricKind, MetricSeries, SeriesKey, Severity, TelemetryWindow, TimeAxis, TimeRange,
+    Calendar, CalendarEvent, CalendarFile, EntityId, EventKind, MetricKind, MetricSeries, SeriesKey,
+    Severity, TelemetryWindow, TimeAxis, TimeRange,
 };
 use aiops_core::seam::{Detector, Fit};
 use aiops_core::{Context, ErrorKind};
-use aiops_detect::baseline::{BaselineConfig, BaselineOptions, Rejected, Watch};
+use aiops_detect::baseline::{BaselineConfig, BaselineOptions, During, Rejected, Watch};
 use aiops_detect::{BaselineDetector, BaselineFit, ContextualBaseline, FitError, FittedBaselines};
 use aiops_testkit::conformance::{DetectorFixture, detector as conformance};
 use futures_lite::future::block_on;
-use jiff::civil::date;
+use jiff::civil::{date, time};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
@@ -143,6 +145,134 @@ fn the_weekday_is_used_only_where_it_helps() {
     let other = |i: u32, rng: &mut fastrand::Rng| load(i, rng) - if i / DAY % 11 >= 8 { 30.0 } else { 0.0 };
     let usual = contextual.fit((0..77 * DAY).map(|i| (at(i), other(i, &mut rng)))).unwrap();
     assert!(!usual.uses_weekday());
+}
+
+fn calendar(events: Vec<CalendarEvent>) -> Calendar {
+    Calendar::try_from(CalendarFile { events, ..CalendarFile::default() }).unwrap()
+}
+
+/// A job on working nights from 1:00 to 4:00.
+fn nightly() -> CalendarEvent {
+    let working = [Day::Monday, Day::Tuesday, Day::Wednesday, Day::Thursday, Day::Friday];
+    let nights = Every::day(time(1, 0, 0, 0), time(4, 0, 0, 0)).on(working);
+    CalendarEvent::new("nightly", EventKind::Batch, When::Every(nights))
+}
+
+/// Load with the job: 300 while it runs.
+fn with_job(i: u32, rng: &mut fastrand::Rng) -> f64 {
+    let working = i / DAY % 7 < 5;
+    if working && (12..48).contains(&(i % DAY)) { 300.0 + 4.0 * normal(rng) } else { load(i, rng) }
+}
+
+#[test]
+fn a_batch_job_is_usual_in_its_nights_and_not_in_others() {
+    let blind = ContextualBaseline::new(config(|_| {}));
+    let knowing = blind.clone().with_calendar(calendar(vec![nightly()]));
+    let mut rng = fastrand::Rng::with_seed(21);
+    let history: Vec<_> = (0..28 * DAY).map(|i| (at(i), with_job(i, &mut rng))).collect();
+    let fitted = knowing.fit(history.iter().copied()).unwrap();
+    assert_eq!((fitted.event_days("nightly"), fitted.event_days("other"), fitted.days()), (20, 0, 28));
+    assert!(fitted.state_bytes() <= 2048, "{}", fitted.state_bytes());
+    let judge = |by: &ContextualBaseline, day: u32, value: f64| {
+        let usual = by.fit(history.iter().copied()).unwrap();
+        // Three in the morning.
+        by.judge(&usual, &mut Watch::default(), at(day * DAY + 36), value).unwrap()
+    };
+    // Day 28 is a Monday, day 34 a Sunday.
+    let job = judge(&knowing, 28, 300.0);
+    assert_eq!((job.severity, job.during), (None, During::Event));
+    let sunday = judge(&knowing, 34, 300.0);
+    assert_eq!((sunday.severity, sunday.during), (Some(Severity::Critical), During::Nothing));
+    assert_eq!(judge(&knowing, 34, 100.0).severity, None);
+    assert_eq!(
+        judge(&knowing, 28, 100.0).severity,
+        Some(Severity::Critical),
+        "a job that does not run is a finding"
+    );
+    // Without the calendar the night of the job is what every night is compared with.
+    assert_eq!(judge(&blind, 34, 300.0).severity, None);
+    assert_eq!(judge(&blind, 34, 300.0).during, During::Nothing);
+}
+
+#[test]
+fn learned_sample_by_sample_an_event_starts_cold_and_is_trusted_soon() {
+    let knowing = ContextualBaseline::new(config(|_| {})).with_calendar(calendar(vec![nightly()]));
+    let mut rng = fastrand::Rng::with_seed(22);
+    let (mut usual, mut watch) = (knowing.empty(), Watch::default());
+    let mut severe = Vec::new();
+    for i in 0..28 * DAY {
+        let judged = knowing.push(&mut usual, &mut watch, at(i), with_job(i, &mut rng)).unwrap();
+        if judged.during == During::Event && judged.severity.is_some() {
+            severe.push(i / DAY);
+        }
+    }
+    assert_eq!((usual.event_days("nightly"), usual.days()), (20, 28));
+    assert!(severe.len() <= 20 * 36 / 30, "{severe:?}");
+    let mut judge = |i: u32, value: f64| knowing.judge(&usual, &mut watch, at(i), value).unwrap().severity;
+    assert_eq!(judge(28 * DAY + 36, 300.0), None);
+    assert_eq!(judge(34 * DAY + 36, 300.0), Some(Severity::Critical));
+    // The second of its kind ever: far from the first is a warning and no more, and not learned.
+    let (mut usual, mut watch) = (knowing.empty(), Watch::default());
+    for i in 0..DAY {
+        knowing.push(&mut usual, &mut watch, at(i), with_job(i, &mut rng)).unwrap();
+    }
+    let far = knowing.push(&mut usual, &mut watch, at(DAY + 36), 300.0).unwrap();
+    assert_eq!(far.severity, None);
+    let far = knowing.push(&mut usual, &mut watch, at(DAY + 37), 9000.0).unwrap();
+    assert_eq!(far.severity, Some(Severity::Warning));
+    assert_eq!(usual.event_days("nightly"), 2);
+}
+
+#[test]
+fn nothing_is_learned_or_raised_in_maintenance() {
+    let day = date(2024, 1, 22);
+    let once = When::Once(Once { from: day.at(2, 0, 0, 0), to: day.at(8, 0, 0, 0) });
+    let upkeep = calendar(vec![CalendarEvent::new("upkeep", EventKind::Maintenance, once)]);
+    let contextual = ContextualBaseline::new(config(|_| {})).with_calendar(upkeep);
+    let mut rng = fastrand::Rng::with_seed(23);
+    let mut usual = contextual.fit(history(21, &mut rng)).unwrap();
+    let mut watch = Watch::default();
+    for i in 21 * DAY..21 * DAY + 24 {
+        contextual.push(&mut usual, &mut watch, at(i), load(i, &mut rng)).unwrap();
+    }
+    let before = (usual.clone(), serde_json::to_value(&watch).unwrap());
+    for i in 21 * DAY + 24..21 * DAY + 96 {
+        let judged = contextual.push(&mut usual, &mut watch, at(i), 900.0).unwrap();
+        assert_eq!((judged.severity, judged.alarm, judged.during), (None, None, During::Maintenance));
+        assert!(judged.sigma.unwrap() > 10.0 && !judged.in_event, "what it is, is told all the same");
+    }
+    let mut after = serde_json::to_value(&watch).unwrap();
+    after["last"] = before.1["last"].clone();
+    assert_eq!((usual.clone(), after), before, "no trace but the clock");
+    let next = contextual.push(&mut usual, &mut watch, at(21 * DAY + 96), 900.0).unwrap();
+    assert_eq!(next.severity, Some(Severity::Critical), "it is over");
+    // In a history too: what was out of order on purpose leaves no mark.
+    let spoilt: Vec<_> = history(22, &mut fastrand::Rng::with_seed(9)).into_iter().enumerate().collect();
+    let dirty = spoilt.iter().map(|(i, (at, value))| {
+        (*at, if (21 * DAY as usize + 24..21 * DAY as usize + 96).contains(i) { 900.0 } else { *value })
+    });
+    let clean = spoilt.iter().map(|(_, sample)| *sample);
+    assert_eq!(contextual.fit(dirty).unwrap(), contextual.fit(clean).unwrap());
+}
+
+#[test]
+fn of_two_that_hold_maintenance_goes_first_and_a_job_before_its_day() {
+    let all_day = |id, kind| CalendarEvent::new(id, kind, When::Every(Every::default()));
+    let mut upkeep = all_day("upkeep", EventKind::Maintenance);
+    upkeep.when = When::Every(Every { dates: [date(2024, 1, 3)].into(), ..Every::default() });
+    let knowing = ContextualBaseline::new(config(|_| {})).with_calendar(calendar(vec![
+        all_day("sale", EventKind::Demand),
+        nightly(),
+        upkeep,
+    ]));
+    let mut rng = fastrand::Rng::with_seed(24);
+    let usual = knowing.fit((0..7 * DAY).map(|i| (at(i), with_job(i, &mut rng)))).unwrap();
+    // Of the week one day is maintenance, one of the five nights on it.
+    assert_eq!(
+        (usual.event_days("nightly"), usual.event_days("sale"), usual.event_days("upkeep")),
+        (4, 6, 0)
+    );
+    assert_eq!(usual.days(), 0, "every hour of it belongs to something");
 }
 
 #[test]
@@ -339,4 +469,78 @@ fn the_detector_keeps_its_contract() {
         vec![series("orders", 21 * DAY, vec![Some(f64::NAN); 60]), series("store", 21 * DAY, vec![None; 60])];
     assert_eq!(detector.find(&nan), []);
     assert_eq!(BaselineFit::default().fit(&nan).unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+/// CPU of one host, that of the job; another host has none.
+fn cpu(host: &str, first: u32, len: u32, seed: u64) -> MetricSeries {
+    let mut rng = fastrand::Rng::with_seed(seed);
+    let values: Vec<_> = (first..first + len).map(|i| Some(with_job(i, &mut rng))).collect();
+    let axis = TimeAxis::regular(at(first), STEP, len as usize).unwrap();
+    let host = EntityId::new(aiops_core::model::EntityKind::Host, host);
+    MetricSeries::new(SeriesKey::new("cpu"), host, axis, values).unwrap()
+}
+
+fn hosts(first: u32, len: u32, seed: u64) -> TelemetryWindow {
+    let mut window = TelemetryWindow::new(TimeRange::new(at(first), at(first + len)).unwrap());
+    window.metrics.extend([cpu("a", first, len, seed), cpu("b", first, len, seed)]);
+    window
+}
+
+#[test]
+fn a_stored_state_keeps_its_calendar_and_one_without_is_as_before() {
+    let about_a = nightly().about([EntityId::new(aiops_core::model::EntityKind::Host, "a")]);
+    let knowing = calendar(vec![about_a]);
+    let history = hosts(0, 21 * DAY, 3);
+    let plain = BaselineFit::default().fit(&history).unwrap();
+    let stored = serde_json::to_value(&plain).unwrap();
+    assert_eq!(stored["version"], 1);
+    assert!(stored.get("calendar").is_none() && stored["config"].get("event_days").is_none());
+    assert!(stored["series"][0]["usual"].get("events").is_none());
+    // An empty calendar is none.
+    let empty = BaselineFit::default().with_calendar(Calendar::new()).fit(&history).unwrap();
+    assert_eq!(empty.hash().unwrap(), plain.hash().unwrap());
+
+    let fitted = BaselineFit::default().with_calendar(knowing.clone()).fit(&history).unwrap();
+    let text = serde_json::to_string(&fitted).unwrap();
+    assert!(text.contains(r#""version":2"#));
+    let back: FittedBaselines = serde_json::from_str(&text).unwrap();
+    assert_eq!((&back, back.hash().unwrap()), (&fitted, fitted.hash().unwrap()));
+    assert_ne!(fitted.hash().unwrap(), plain.hash().unwrap());
+    assert_eq!(back.calendar(), &knowing);
+    let days: Vec<u32> = back.series().values().map(|usual| usual.event_days("nightly")).collect();
+    assert_eq!(days, [15, 0], "only about whom it is");
+    assert_eq!(back.series().values().last(), plain.series().values().last());
+    // A state of the old version that knows events is damaged; one of a version to come is not read.
+    let wrong = |version: u32| {
+        let text = text.replace(r#""version":2"#, &format!(r#""version":{version}"#));
+        serde_json::from_str::<FittedBaselines>(&text).unwrap_err().to_string()
+    };
+    assert!(wrong(1).contains("another version") && wrong(3).contains("unknown version"));
+    let damaged = text.replacen(r#""hours":[[1,"#, r#""hours":[[24,"#, 1);
+    assert!(damaged != text && serde_json::from_str::<FittedBaselines>(&damaged).is_err());
+    // What is no longer known is forgotten with its event; new maintenance needs no new fit.
+    let forgotten = fitted.with_calendar(Calendar::new());
+    assert_eq!(serde_json::to_value(&forgotten).unwrap()["version"], 1);
+
+    // The detector goes by it: the job's host on a Sunday at three, and not on Monday.
+    let detector = BaselineDetector::new(back).unwrap();
+    let mut monday = hosts(21 * DAY, DAY, 8);
+    monday.metrics.truncate(1);
+    assert_eq!(detector.find(&monday), []);
+    let mut sunday = TelemetryWindow::new(TimeRange::new(at(27 * DAY), at(28 * DAY)).unwrap());
+    let values = (0..DAY).map(|i| {
+        Some(if (36..60).contains(&i) {
+            300.0
+        } else {
+            100.0 + 60.0 * f64::from(u8::from((96..192).contains(&i)))
+        })
+    });
+    let axis = TimeAxis::regular(at(27 * DAY), STEP, DAY as usize).unwrap();
+    let host = EntityId::new(aiops_core::model::EntityKind::Host, "a");
+    sunday.metrics.push(MetricSeries::new(SeriesKey::new("cpu"), host, axis, values).unwrap());
+    let found = detector.find(&sunday);
+    assert_eq!(
+        found.iter().map(|a| (a.onset, a.severity)).collect::<Vec<_>>(),
+        [(at(27 * DAY + 36), Severity::Critical)]
+    );
 }

@@ -16,6 +16,7 @@ mod detectors;
 mod drift;
 mod engine;
 mod ensemble;
+mod filtered;
 mod forecast;
 mod forest;
 mod gpu;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use aiops_act::foretold::Tally;
 use aiops_core::action::{ActionOutcome, Risk};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::Recovery;
@@ -38,6 +39,8 @@ pub struct Ledger {
     pub inferences: Option<u64>,
     /// Length of the period, days.
     pub days: Option<f64>,
+    /// What became of predictions ([`Foretold::tally`](aiops_act::Foretold::tally)); makes figures `P1` and `P2`.
+    pub foretold: Option<Tally>,
 }
 
 /// One figure.
@@ -62,7 +65,7 @@ pub enum Figure {
     },
 }
 
-/// The figures by number, `M1` to `M12`.
+/// The figures by number, `M1` to `M12`; where predictions were made, `P1` and `P2`.
 pub type Kpis = BTreeMap<String, (String, Figure)>;
 
 fn mean(values: &[f64]) -> Option<(f64, u64)> {
@@ -177,7 +180,20 @@ pub fn kpis(store: &[(Case, Label)], ledger: &Ledger) -> Kpis {
             ),
         ),
     ];
-    rows.into_iter().map(|(id, name, f)| (id.to_owned(), (name.to_owned(), f))).collect()
+    let of_predictions = ledger.foretold.map(predictions).into_iter().flatten();
+    rows.into_iter().chain(of_predictions).map(|(id, name, f)| (id.to_owned(), (name.to_owned(), f))).collect()
+}
+
+/// Incidents that were prevented, and false alarms, of predictions whose outcome is known. // DET-13
+fn predictions(tally: Tally) -> [(&'static str, &'static str, Figure); 2] {
+    let known = tally.known() as u64;
+    let prevented = (known > 0).then_some((tally.prevented as f64, known));
+    let false_alarms = tally.false_alarm_share().map(|share| (share, known));
+    let needs = "predictions whose outcome is known";
+    [
+        ("P1", "incidents prevented", figure(prevented, "{incident}", |_| None, needs)),
+        ("P2", "false alarms of predictions", figure(false_alarms, "1", |_| None, needs)),
+    ]
 }
 
 /// What the arena knows of its episodes, as a store and a ledger.
@@ -204,14 +220,15 @@ pub fn of_arena(episodes: &[(Played, Truth)]) -> (Vec<(Case, Label)>, Ledger) {
 #[must_use]
 pub fn text(kpis: &Kpis) -> String {
     let mut out = String::from("| | figure | value | target |\n|---|---|---|---|\n");
-    for n in 1..=12 {
-        let Some((name, figure)) = kpis.get(&format!("M{n}")) else { continue };
+    let ids = (1..=12).map(|n| format!("M{n}")).chain(["P1".to_owned(), "P2".to_owned()]);
+    for id in ids {
+        let Some((name, figure)) = kpis.get(&id) else { continue };
         out += &match figure {
             Figure::Known { value, unit, of, met } => {
                 let met = met.map_or("", |m| if m { "met" } else { "not met" });
-                format!("| M{n} | {name} | {value:.3} {unit} (of {of}) | {met} |\n")
+                format!("| {id} | {name} | {value:.3} {unit} (of {of}) | {met} |\n")
             }
-            Figure::Unknown { needs } => format!("| M{n} | {name} | unknown: needs {needs} | |\n"),
+            Figure::Unknown { needs } => format!("| {id} | {name} | unknown: needs {needs} | |\n"),
         };
     }
     out

@@ -1,6 +1,10 @@
 //! Maintenance, deployments, limits.
 
-use aiops_core::model::{Change, ChangeKind, Severity, TimeRange};
+use aiops_core::jiff::civil::time;
+use aiops_core::model::calendar::{Every, When};
+use aiops_core::model::{
+    Calendar, CalendarEvent, CalendarFile, Change, ChangeKind, EventKind, Severity, TimeRange,
+};
 use aiops_detect::correlate::{
     CorrelatorOptions, Disposition, HeldBy, LimitOptions, MaintenanceWindow, Tier,
 };
@@ -47,6 +51,44 @@ fn a_window_may_cover_everything_and_critical_alerts_too() {
     assert!(matches!(correlator.push(&critical("Down", "b", 10), at(10)).disposition, Disposition::New(_)));
     assert!(correlator.advance(at(100)).is_empty());
     assert_eq!((correlator.incidents().len(), correlator.stats().released), (2, 1));
+}
+
+/// Of what is known beforehand, maintenance holds back in its hours, each time; jobs and sales days hold nothing back.
+#[test]
+fn a_calendar_holds_back_in_its_hours() {
+    let hour = |from: i8| When::Every(Every::day(time(from, 0, 0, 0), time(from + 1, 0, 0, 0)));
+    let upkeep = CalendarEvent::new("backup", EventKind::Maintenance, hour(1)).about([service("db")]);
+    let mut closed = CalendarEvent::new("closed", EventKind::Maintenance, hour(3));
+    closed.holds_critical = true;
+    let events = vec![upkeep, closed, CalendarEvent::new("job", EventKind::Batch, hour(5))];
+    let calendar = Calendar::try_from(CalendarFile { events, ..CalendarFile::default() }).unwrap();
+    let mut correlator = knowing(&["web>db"]);
+    correlator.set_calendar(calendar);
+    // `at(0)` is midnight of some day by universal time.
+    let midnight = 86_400 - at(0).as_second().rem_euclid(86_400);
+    let hour = |hour: i64| midnight + hour * 3600;
+    let mut push = |name: &str, about: &str, severity: Severity, t: i64| {
+        let mut alert = alert(name, about, t);
+        alert.severity = severity;
+        correlator.push(&alert, at(t)).disposition
+    };
+    let held = |by: &str| Disposition::Held(HeldBy::Maintenance(by.into()));
+    assert_eq!(push("A", "db", Severity::Warning, hour(1)), held("backup"));
+    assert!(matches!(push("B", "db", Severity::Critical, hour(1) + 1), Disposition::New(_)));
+    assert!(matches!(push("A", "web", Severity::Warning, hour(1) + 2), Disposition::New(_)));
+    assert!(matches!(push("C", "db", Severity::Warning, hour(2)), Disposition::New(_)), "over");
+    assert_eq!(push("D", "web", Severity::Critical, hour(3)), held("closed"));
+    assert!(matches!(push("E", "db", Severity::Warning, hour(5)), Disposition::New(_)));
+    assert_eq!(push("F", "db", Severity::Warning, hour(25)), held("backup"), "the day after too");
+    // Stored, it goes on; the calendar is a setting, to be set again.
+    let stored = serde_json::to_string(&correlator).unwrap();
+    let mut back: aiops_detect::Correlator = serde_json::from_str(&stored).unwrap();
+    let late = alert("G", "db", hour(25) + 60);
+    let mut blind = back.clone();
+    assert!(matches!(blind.push(&late, at(hour(25) + 60)).disposition, Disposition::New(_)));
+    let events = vec![CalendarEvent::new("backup", EventKind::Maintenance, When::Every(Every::default()))];
+    back.set_calendar(Calendar::try_from(CalendarFile { events, ..CalendarFile::default() }).unwrap());
+    assert_eq!(back.push(&late, at(hour(25) + 60)).disposition, held("backup"));
 }
 
 #[test]
