@@ -3,6 +3,7 @@
 mod doubt;
 mod remedies;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aiops_core::action::{
@@ -11,11 +12,12 @@ use aiops_core::action::{
 };
 use aiops_core::model::{
     Change, DiagnosisStatus, EdgeKind, EntityId, EntityKind, Hypothesis, MetricKind, MetricSeries, Standing,
-    time::elapsed,
+    TelemetryWindow, time::elapsed,
 };
 use aiops_core::seam::Planner;
 use aiops_core::{Case, CasePart, Context, Result};
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::doubt::{doubt, doubt_of};
@@ -34,6 +36,12 @@ pub struct PlannerConfig {
     /// somebody may have added more copies than the plan would.
     #[serde(with = "aiops_core::model::duration")]
     pub desired_age: Duration,
+    /// Metric that counts the requests of a service in a second, not empty. Without it nobody knows how much more is asked, and load gets one
+    /// copy more.
+    pub requests: Option<String>,
+    /// Most times as many requests as before that copies are added for; default 2, 1..=1000. Beyond it how much to add, and to pay for, is
+    /// a person's to decide.
+    pub most_times: f64,
     /// Share that a throttled offender keeps at most, more than 0 and less than 1; default 0.25. Where telemetry tells how much it sent
     /// before, it keeps that much.
     pub throttle_to: f64,
@@ -58,6 +66,8 @@ impl Default for PlannerConfig {
             proposals: 3,
             desired_replicas: None,
             desired_age: Duration::from_secs(120),
+            requests: None,
+            most_times: 2.0,
             throttle_to: 0.25,
             throttle_least: 0.02,
             max_unavailable: 1,
@@ -77,12 +87,13 @@ impl Default for PlannerConfig {
 /// | machine, workload | a disk that fills | rotate logs | not needed: what was rotated is kept elsewhere |
 /// | cache | it ran out, starts over and over, or does not serve | purge, else rolling restart | not needed: a cache fills again |
 /// | workload | memory, connection pool, lock, slow work, any other resource that ran out | rolling restart | not needed: the same revision starts anew |
+/// | one of several copies | failing responses | rolling restart; of all of them nothing, where the fault is their code: it is what they share | not needed: as above |
 /// | workload | crash loop | purge the cache the process starts from, else restart | not needed: a cache fills again |
-/// | job | a rank that its others wait for | rolling restart, from its last checkpoint; of one that is only slow nothing | not needed: as above |
+/// | job | a rank that its others wait for | rolling restart, from its last checkpoint; of one that is only slow, or that is started over and over already, nothing | not needed: as above |
 /// | workload | jobs that wait though there is room | rolling restart of the scheduler | not needed: as above |
 /// | tenant, or a service that others call as well | load of one tenant, attack of a tenant | throttle it | its revision before |
-/// | workload | load | one copy more | one copy less |
-/// | service where users arrive | load | one copy more of those below that suffer, most suspected first; else of itself | one copy less |
+/// | workload | load | more copies | as many as before |
+/// | service where users arrive | load | more copies of those below that suffer, most suspected first; else of itself | as many as before |
 /// | database | a busy processor, or that it answers late | nothing: a restart makes its caches cold and the query no better | |
 /// | somebody else's service | anything | nothing: a person asks them | |
 /// | anybody | anything else | nothing: a person decides | |
@@ -91,6 +102,10 @@ impl Default for PlannerConfig {
 /// action that was tried on a target in this case is not proposed for it again. What the pipeline did to undo an attempt is no
 /// attempt. A database is restarted or rolled back only while its replication is healthy. The last machine that is known is never
 /// drained, and users are never throttled as a whole: that turns away whom it should serve.
+///
+/// Copies are added in proportion to the requests, so that each has as much to do as before ([`PlannerConfig::requests`]): by the utilisation
+/// law U = X·S / c it is then as busy as when it was well, whatever a request costs. One copy more where half as many again were needed
+/// leaves its queue growing. Beyond [`PlannerConfig::most_times`], and of whom no more is asked than before, nothing is proposed.
 ///
 /// Doubtful remedies ([`PlannerConfig::doubtful`]) are proposed as what a person decides, and [`Proposal::reason`] says why.
 #[derive(Debug, Clone, Default)]
@@ -110,8 +125,12 @@ impl RemedyPlanner {
         let (least, most) = (config.throttle_least, config.throttle_to);
         require(least > 0.0 && least <= most, "throttle_least", least, "more than 0, at most throttle_to")?;
         require(config.max_unavailable >= 1, "max_unavailable", config.max_unavailable, "1 or more")?;
-        let named = config.desired_replicas.as_ref().is_none_or(|name| !name.is_empty());
-        require(named, "desired_replicas", "\"\"", "the name of a metric")?;
+        require((1.0..=1000.0).contains(&config.most_times), "most_times", config.most_times, "1..=1000")?;
+        for (field, name) in [("desired_replicas", &config.desired_replicas), ("requests", &config.requests)]
+        {
+            let named = name.as_ref().is_none_or(|name| !name.is_empty());
+            require(named, field, "\"\"", "the name of a metric")?;
+        }
         Ok(Self { config })
     }
 
@@ -136,7 +155,7 @@ impl RemedyPlanner {
                 }
                 Remedy::Drain => actions.push(self.drain(case, target)?),
                 Remedy::Throttle => actions.push(self.throttle(case, target)?),
-                Remedy::OneMore(of) => actions.extend(self.one_more(case, &of)?),
+                Remedy::MoreOf(of) => actions.extend(self.more_of(case, &of, target)?),
             }
         }
         Ok(actions)
@@ -180,11 +199,30 @@ impl RemedyPlanner {
         Ok(not_needed(self.action(case, restart, target)?, "the same revision starts anew"))
     }
 
-    fn one_more(&self, case: &Case, target: &EntityId) -> Result<Option<Action>> {
+    /// As many copies of `target` as leave each what it had to do before. It will be asked for as many times more as `origin`, where the load
+    /// comes in, once nobody on the way holds that back (forced flow law: what each is asked is in proportion to what comes in).
+    fn more_of(&self, case: &Case, target: &EntityId, origin: &EntityId) -> Result<Option<Action>> {
         let Some(now) = self.desired(case, target) else { return Ok(None) };
+        let told = self.config.requests.as_ref().and_then(|metric| {
+            let rises = [origin, target].into_iter().filter_map(|of| rise(case, of, metric));
+            rises.reduce(f64::max)
+        });
+        if told.is_some_and(|times| times <= 1.0 || times > self.config.most_times) {
+            return Ok(None);
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "at most a million times a thousand; casts of floats saturate"
+        )]
+        let wanted = (f64::from(now) * told.unwrap_or(1.0)).ceil() as u32;
+        let replicas = wanted.max(now.saturating_add(1));
         let back = RollbackPlan::Operation(Box::new(Operation::Scale { replicas: now }));
-        let more = Operation::Scale { replicas: now.saturating_add(1) };
-        Ok(Some(self.action(case, more, target)?.with_rollback(back)))
+        let mut more = self.action(case, Operation::Scale { replicas }, target)?;
+        more.blast_radius.replicas = replicas - now;
+        let fleet = self.fleet(case).max(replicas - now);
+        more.blast_radius.share_of_fleet = Share::new(f64::from(replicas - now) / f64::from(fleet))?;
+        Ok(Some(more.with_rollback(back)))
     }
 
     fn action(&self, case: &Case, operation: Operation, target: &EntityId) -> Result<Action> {
@@ -250,6 +288,28 @@ fn usual_share(case: &Case, offender: &EntityId) -> Option<f64> {
         (was > 0.0 && now > was).then_some(was / now)
     };
     window.metrics.iter().filter(names_it).filter_map(share).min_by(f64::total_cmp)
+}
+
+/// How many times as many requests `service` gets now as before it was first looked at in this case: medians of the first half of the first
+/// window and of the end of the last one, all series of `metric` together. `None` where either is not told.
+fn rise(case: &Case, service: &EntityId, metric: &str) -> Option<f64> {
+    let mut windows = case.entries().iter().filter_map(|e| match &e.part {
+        CasePart::Observed(window) => Some(&**window),
+        _ => None,
+    });
+    let rates = |window: &TelemetryWindow| {
+        let series = window.metrics.iter().filter(|s| s.entity() == service && s.key().name == metric);
+        let mut sums: BTreeMap<Timestamp, f64> = BTreeMap::new();
+        for (at, rate) in series.flat_map(MetricSeries::points).filter(|(_, rate)| rate.is_finite()) {
+            *sums.entry(at).or_default() += rate;
+        }
+        sums.into_values().collect::<Vec<f64>>()
+    };
+    let before = rates(windows.clone().next()?);
+    let since = rates(windows.next_back()?);
+    let was = median(before.get(..before.len() / 2)?)?;
+    let now = median(since.get(since.len().saturating_sub(NOW)..)?)?;
+    (was > 0.0).then_some(now / was)
 }
 
 fn median(values: &[f64]) -> Option<f64> {

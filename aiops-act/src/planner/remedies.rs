@@ -20,8 +20,8 @@ pub(super) enum Remedy {
     RotateLogs,
     Drain,
     Throttle,
-    /// Of the system itself, or of somebody it sends its work to.
-    OneMore(EntityId),
+    /// More copies of the system itself, or of somebody it sends its work to.
+    MoreOf(EntityId),
 }
 
 /// Remedies for `cause` beside undoing its change, best first.
@@ -83,7 +83,9 @@ fn workload(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
         return vec![Remedy::RotateLogs];
     }
     if is(cause, mechanism::CRASH_LOOP) {
-        return vec![Remedy::Purge, Remedy::Restart];
+        // What a job starts from is its work up to its last checkpoint, and one more start is what it gets already.
+        let job = cause.system.kind() == EntityKind::Job;
+        return if job { Vec::new() } else { vec![Remedy::Purge, Remedy::Restart] };
     }
     let known = case.window().map(|w| &w.topology);
     let entry = known.is_some_and(|t| is_entry(t, &cause.system) && felt_there(t, cause));
@@ -92,12 +94,28 @@ fn workload(case: &Case, cause: &Hypothesis) -> Vec<Remedy> {
     }
     if cause.fault == FaultType::Load || is(cause, mechanism::TENANT_LOAD) {
         let below = known.filter(|_| entry).map(|t| suffering(case, t, &cause.system)).unwrap_or_default();
-        return below.into_iter().chain([cause.system.clone()]).map(Remedy::OneMore).collect();
+        return below.into_iter().chain([cause.system.clone()]).map(Remedy::MoreOf).collect();
     }
     // What somebody burns or steals on purpose comes back with every start, and evidence is lost.
     let hostile = cause.fault == FaultType::Security;
     let ran_out = cause.fault == FaultType::ResourceExhaustion;
-    if (restart_frees(cause) || ran_out) && !hostile { vec![Remedy::Restart] } else { Vec::new() }
+    let frees = ran_out || (restart_frees(cause) && !of_program(case, cause));
+    if frees && !hostile { vec![Remedy::Restart] } else { Vec::new() }
+}
+
+/// Whether it is the program that answers wrongly, and nothing that one process holds: copies do not go wrong together by chance, so it lies
+/// in what they share, code or data, which a fresh process reads anew. What one of several copies shows alone is that copy's. That its
+/// callers find it failing is the same failure told again.
+fn of_program(case: &Case, cause: &Hypothesis) -> bool {
+    let fails = |h: &Hypothesis| is(h, mechanism::FAILING_RESPONSES);
+    let hypotheses = case.diagnosis().map(|d| d.hypotheses.as_slice()).unwrap_or_default();
+    let mut told = hypotheses.iter().take_while(|h| *h != cause).chain([cause]);
+    let wrong =
+        fails(cause) && told.any(|h| h.system == cause.system && h.fault == FaultType::Code && fails(h));
+    let suspects = case.ranking().map(|r| r.suspects.as_slice()).unwrap_or_default();
+    let whole = |e: &EntityId| case.window().map_or_else(|| e.clone(), |w| w.topology.whole(e).clone());
+    let first = suspects.iter().find(|s| s.entity == cause.system || whole(&s.entity) == cause.system);
+    wrong && first.is_none_or(|s| s.entity == cause.system)
 }
 
 /// What a fresh process is free of.

@@ -114,6 +114,7 @@ fn a_job_that_hangs_starts_anew_and_one_that_is_slow_goes_on() {
     };
     assert_eq!(of_job("collective hang"), [restart()]);
     assert_eq!(of_job(mechanism::SLOW_WORK), []);
+    assert_eq!(of_job(mechanism::CRASH_LOOP), [], "what it starts from is its work");
     let starves = cause(FaultType::Code, Some("scheduling"));
     assert_eq!(operations(&plan(&case(vec![], vec![], vec![starves]))), [restart()]);
 }
@@ -187,6 +188,100 @@ fn load_gets_one_copy_more() {
     let action = &proposals[0].action;
     assert_eq!(action.rollback, RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 2 })));
     assert_eq!((action.blast_radius.replicas, action.blast_radius.share_of_fleet.get()), (1, 0.125));
+}
+
+const REQUESTS: &str = "rate(requests_total)";
+
+/// Ten minutes of requests with answers of two kinds; the last four samples `now`, before them `was`.
+fn requests(entity: EntityId, was: f64, now: f64) -> Vec<MetricSeries> {
+    let of = |code: &str, share: f64| {
+        let times = TimeAxis::regular(at(-600), secs(15), 40).unwrap();
+        let rates = (0..40).map(|i| Some(share * if i < 36 { was } else { now }));
+        MetricSeries::new(SeriesKey::new(REQUESTS).with("code", code), entity.clone(), times, rates).unwrap()
+    };
+    vec![of("200", 0.75), of("503", 0.25)]
+}
+
+fn by_requests() -> PlannerConfig {
+    PlannerConfig { requests: Some(REQUESTS.to_owned()), ..config() }
+}
+
+#[test]
+fn copies_follow_requests_so_that_each_has_as_much_to_do_as_before() {
+    let scaled = |copies: f64, was: f64, now: f64| {
+        let mut metrics = requests(orders(), was, now);
+        metrics.extend([desired(orders(), &[Some(copies)]), desired(EntityId::service("x"), &[Some(6.0)])]);
+        plan_as(by_requests(), &case(vec![], metrics, vec![cause(FaultType::Load, None)]))
+    };
+    let proposals = scaled(4.0, 10.0, 17.0);
+    assert_eq!(operations(&proposals), [Operation::Scale { replicas: 7 }]);
+    let action = &proposals[0].action;
+    assert_eq!(action.rollback, RollbackPlan::Operation(Box::new(Operation::Scale { replicas: 4 })));
+    assert_eq!((action.blast_radius.replicas, action.blast_radius.share_of_fleet.get()), (3, 0.3));
+    assert_eq!(operations(&scaled(4.0, 10.0, 10.5)), [Operation::Scale { replicas: 5 }]);
+    assert_eq!(operations(&scaled(4.0, 10.0, 20.0)), [Operation::Scale { replicas: 8 }], "at most twice");
+    assert!(scaled(4.0, 10.0, 21.0).is_empty(), "how much to add and pay for is a person's");
+    assert!(scaled(4.0, 10.0, 10.0).is_empty(), "nobody asks for more");
+    // From nothing there is no telling, and nobody counts: one more.
+    for (was, now) in [(0.0, 50.0), (f64::NAN, f64::NAN)] {
+        assert_eq!(operations(&scaled(4.0, was, now)), [Operation::Scale { replicas: 5 }], "{was} {now}");
+    }
+    let twice = PlannerConfig { most_times: 3.0, ..by_requests() };
+    let mut metrics = requests(orders(), 10.0, 30.0);
+    metrics.push(desired(orders(), &[Some(2.0)]));
+    let case = case(vec![], metrics, vec![cause(FaultType::Load, None)]);
+    assert_eq!(operations(&plan_as(twice, &case)), [Operation::Scale { replicas: 6 }]);
+}
+
+#[test]
+fn who_is_below_will_be_asked_for_as_many_times_more_as_comes_in() {
+    let gateway = || EntityId::service("gateway");
+    let scaled = |comes_in: f64| {
+        // The gateway cannot pass on what it is asked.
+        let mut metrics = [requests(gateway(), 10.0, comes_in), requests(orders(), 10.0, 12.0)].concat();
+        metrics.extend([desired(gateway(), &[Some(2.0)]), desired(orders(), &[Some(4.0)])]);
+        let crowd = of(gateway(), FaultType::Load, None);
+        let proposals = plan_as(by_requests(), &on_machines(vec![crowd], metrics));
+        proposals.iter().map(|p| p.action.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(scaled(15.0), ["scale to 6 service/orders", "scale to 3 service/gateway"]);
+    assert_eq!(scaled(60.0), [""; 0], "six times as many");
+}
+
+#[test]
+fn how_many_asked_before_is_told_by_the_first_look() {
+    let look = |was: f64| {
+        let mut window = TelemetryWindow::new(TimeRange::ending_at(start(), secs(600)));
+        window.metrics = requests(orders(), was, 60.0);
+        window.metrics.push(desired(orders(), &[Some(2.0)]));
+        window
+    };
+    let mut case = Case::open(IncidentId::new("inc"), start(), Mode::Auto);
+    for was in [10.0, 59.0] {
+        case.observe(start(), look(was));
+        case.push(start(), CasePart::Diagnosed(Diagnosis::new(vec![cause(FaultType::Load, None)])));
+    }
+    assert!(plan_as(by_requests(), &case).is_empty(), "six times as many since the case was opened");
+}
+
+#[test]
+fn a_program_that_answers_wrongly_is_not_started_anew_and_one_of_its_copies_is() {
+    let wrong = |system: EntityId, fault| {
+        let cause = of(system, fault, Some(mechanism::FAILING_RESPONSES));
+        operations(&plan(&on_machines(vec![cause], vec![])))
+    };
+    // All copies of the gateway are suspected together, and of the orders one.
+    assert_eq!(wrong(EntityId::service("gateway"), FaultType::Code), []);
+    assert_eq!(wrong(orders(), FaultType::Code), [restart()]);
+    assert_eq!(wrong(EntityId::service("gateway"), FaultType::Dependency), [restart()], "it may be stuck");
+    // That those who call it find it failing is the same again.
+    let twice = [FaultType::Code, FaultType::Dependency]
+        .map(|fault| of(EntityId::service("gateway"), fault, Some(mechanism::FAILING_RESPONSES)));
+    assert!(plan(&on_machines(twice.to_vec(), vec![])).is_empty());
+    let [told, first] = twice;
+    assert_eq!(operations(&plan(&on_machines(vec![first, told], vec![]))), [restart()]);
+    let nobody_ranked = cause(FaultType::Code, Some(mechanism::FAILING_RESPONSES));
+    assert!(plan(&case(vec![], vec![], vec![nobody_ranked])).is_empty());
 }
 
 #[test]

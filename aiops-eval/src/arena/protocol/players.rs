@@ -187,7 +187,11 @@ pub(super) fn declared(source: &ArenaSource) -> String {
 }
 
 fn planning() -> PlannerConfig {
-    PlannerConfig { desired_replicas: Some(DESIRED.to_owned()), ..PlannerConfig::default() }
+    PlannerConfig {
+        desired_replicas: Some(DESIRED.to_owned()),
+        requests: Some("rate(http_server_requests_total)".to_owned()),
+        ..PlannerConfig::default()
+    }
 }
 
 fn verification() -> VerifierConfig {
