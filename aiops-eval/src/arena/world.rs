@@ -173,11 +173,20 @@ impl World {
         })
     }
 
-    /// Does `action` at once, as somebody at the console would: no guard, no record, no failure by chance.
+    /// Does `action` at once, as somebody at the console would: no guard, no receipt, no failure by chance.
     pub(crate) fn act_now(&self, action: &Action) -> Result<()> {
         let mut state = self.state();
         state.catch_up(self.clock.now());
-        state.act(action).map(|_| ())
+        let seen = state.preview(&action.target);
+        state.act(action)?;
+        state.deeds.push(Deed {
+            at: self.clock.now(),
+            action: action.clone(),
+            took_effect: true,
+            ready_before: seen.ready.unwrap_or(0),
+            replication_healthy: seen.replication_healthy.unwrap_or(true),
+        });
+        Ok(())
     }
 
     /// Reads of telemetry, and nothing else.

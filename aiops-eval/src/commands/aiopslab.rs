@@ -94,18 +94,18 @@ impl AiopsLab {
     }
 
     fn by_pipeline(&self, problems: &Problems) -> Result<Vec<ServeReport>, String> {
-        let mut said = progress("problems");
-        let all = usize::try_from(problems.end()).unwrap_or(usize::MAX);
+        let mut said = progress("episodes");
+        let all = problems.count();
         let mut reports = Vec::new();
         // Tasks of one episode are answered by one run through it.
-        for (layout, posed) in problems.episodes() {
+        for (done, (layout, posed)) in problems.episodes().enumerate() {
             let results = pipeline(posed.iter().map(|p| p.1), &layout).map_err(|e| e.chain())?;
             let told =
                 posed.iter().zip(results).map(|((number, task), r)| ServeReport::new(*number, *task, r));
             reports.extend(told);
-            let done = posed.last().map_or(0, |p| usize::try_from(p.0).unwrap_or(usize::MAX));
-            said(done, all);
+            said(done + 1, all);
         }
+        reports.sort_by_key(|report| report.problem);
         Ok(reports)
     }
 }

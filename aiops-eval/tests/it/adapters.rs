@@ -1,21 +1,30 @@
 //! OpenRCA's layout and AIOpsLab's problems: small tables written here, bad ones, and episodes of the arena there and back.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Cursor;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use aiops_core::Case;
+use aiops_core::action::{IncidentId, Mode};
 use aiops_core::jiff::Timestamp;
+use aiops_core::jiff::civil::DateTime;
 use aiops_core::jiff::tz::Offset;
-use aiops_core::model::{EdgeKind, EntityId, EntityKind, FaultType, LogSeverity, SpanStatus, TimeRange};
+use aiops_core::model::{
+    EdgeKind, EntityId, EntityKind, FaultType, LogRecord, LogSeverity, Ranking, SpanStatus, Suspect,
+    TelemetryWindow, TimeRange,
+};
 use aiops_eval::EvalError;
 use aiops_eval::adapters::aiopslab::{
-    Detected, Expected, FaultKind, Problems, Results, ServeReport, Submission, SystemLevel, Task, judge,
-    pipeline, serve,
+    Detected, DetectionAccuracy, Expected, FaultKind, Problems, Results, ServeReport, Submission,
+    SystemLevel, Task, judge, pipeline, serve,
 };
 use aiops_eval::adapters::openrca::{
     Answer, Asked, OpenRcaConfig, Reading, ScoringPoints, Telemetry, export, from_text, grade, grade_system,
-    run, score, to_json,
+    predictions, questions, run, score, to_json,
 };
+use aiops_eval::arena::audit::Auditor;
+use aiops_eval::arena::faults::{Fault as _, catalogue};
 use aiops_eval::arena::protocol::RunConfig;
 use serde_json::{Value, json};
 
@@ -128,6 +137,35 @@ fn every_kind_of_table_is_read() {
 }
 
 #[test]
+fn a_node_is_one_wherever_it_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| put(dir.path(), &format!("{DAY}/{name}"), text);
+    let nodes = format!(
+        "itemid,name,bomc_id,timestamp,value,cmdb_id\n9,CPU_util_pct,ZJ,{TWO}000,25,os_017\n9,CPU_util_pct,ZJ,{}000,26,os_017\n",
+        TWO + 60
+    );
+    put("metric/metric_node.csv", &nodes);
+    // Both ends of a call tell of it under one id, and one of them twice.
+    let span = |whom: &str, to: &str| format!("JDBC,{TWO}999,2.0,TRUE,x,y,None,{whom},{to},\n");
+    let spans = [span("os_017", "db_003"), span("docker_006", "os_017"), span("os_017", "db_003")].concat();
+    let header = "callType,startTime,elapsedTime,success,traceId,id,pid,cmdb_id,dsName,serviceName\n";
+    put("trace/trace_jdbc.csv", &format!("{header}{spans}"));
+    put("log/l.csv", &format!("log_id,timestamp,cmdb_id,log_name,value\nx,{TWO},os_017,l,late\n"));
+    let reading = read(dir.path(), hours(1)).unwrap();
+    let (window, node) = (reading.window, EntityId::new(EntityKind::Node, "os_017"));
+    assert_eq!((window.metrics.len(), window.metrics[0].entity()), (1, &node));
+    let docker = EntityId::service("docker_006");
+    let mut whose: Vec<&EntityId> = window.spans.iter().map(|s| &s.entity).collect();
+    whose.sort();
+    let mut both = vec![&docker, &node];
+    both.sort();
+    assert_eq!((whose, reading.left_out.duplicate_spans), (both, 1));
+    assert_eq!(window.logs[0].entity, node);
+    assert!(window.topology.needs(&docker, EdgeKind::Calls).any(|e| *e == node));
+    assert!(window.topology.entities().all(|e| e.id.name() != "os_017" || e.id == node));
+}
+
+#[test]
 fn bad_tables_are_refused_by_file_and_line_and_bad_samples_counted() {
     let header = "timestamp,cmdb_id,kpi_name,value\n";
     let refused = |name: &str, text: &[u8], line: u64, why: &str| {
@@ -152,6 +190,14 @@ fn bad_tables_are_refused_by_file_and_line_and_bad_samples_counted() {
     let spans = "timestamp,cmdb_id,parent_id,span_id,trace_id,duration\n";
     refused("trace/t.csv", format!("{spans}{TWO}000,a,,s,t,-5\n").as_bytes(), 2, "no duration");
     refused("trace/t.csv", format!("{spans}{TWO}000,a,,s,t,NaN\n").as_bytes(), 2, "no duration");
+    // A quote that is never closed is no reason to take the rest of the table into memory.
+    let open = [
+        header.as_bytes(),
+        format!("{TWO},a,cpu,1\n{TWO},\"a,cpu,1\n").as_bytes(),
+        &b"x,y\n".repeat(1 << 20),
+    ]
+    .concat();
+    refused("metric/m.csv", &open, 3, "more than 1048576 bytes");
     let many: String = (0..1001).fold(header.to_owned(), |mut t, i| {
         writeln!(t, "{},a,cpu,1", TWO + i).unwrap();
         t
@@ -267,7 +313,7 @@ fn answers_are_scored_as_the_benchmark_scores_them() {
 
 #[test]
 fn answers_are_written_in_the_order_that_is_looked_for() {
-    let all = [answer("2021-03-04 14:57:00", "My\"sql", "r"), Answer::default()];
+    let all = [answer("2021-03-04 14:57:00", "Mysql", "r"), Answer::default()];
     let text = to_json(&all, Asked::of("task_7").unwrap());
     let places = ["datetime", "component", "reason"].map(|w| text.find(w).unwrap());
     assert!(places.is_sorted(), "{text}");
@@ -278,7 +324,52 @@ fn answers_are_written_in_the_order_that_is_looked_for() {
     for nothing in ["", "}{", "{", "{]}", "none"] {
         assert!(from_text(nothing).is_empty());
     }
+    // What stands between the quotes is not read as JSON.
+    let quoted = to_json(&[answer("", "My\"sql", "")], Asked::of("task_3").unwrap());
+    assert_eq!(from_text(&quoted), [answer("", "My\\\"sql", "")]);
     assert_eq!(Asked::of("task_8"), None);
+}
+
+#[test]
+fn answers_are_found_as_the_evaluator_finds_them() {
+    let (time, component, reason) = (
+        r#""root cause occurrence datetime": "t""#,
+        r#""root cause component": "c""#,
+        r#""root cause reason": "r""#,
+    );
+    let all = answer("t", "c", "r");
+    for (text, found) in [
+        (format!("{{{time}, {component}, {reason}}}"), vec![all.clone()]),
+        // Commas are not looked for, of those between keys one may be missing or too many at the end.
+        (format!("{{\n{time}\n{component}\n{reason}\n}}"), vec![all.clone()]),
+        (format!("{{{component},}}"), vec![answer("", "c", "")]),
+        (format!("{{{time}, {component}, }}"), vec![answer("t", "c", "")]),
+        (format!("{{{reason},}}"), vec![]),
+        // Another order, another key, no string.
+        (format!("{{{reason}, {component}, {time}}}"), vec![]),
+        (format!("{{{component}, {time}}}"), vec![]),
+        (format!("{{\"why\": 1, {component}}}"), vec![]),
+        (format!("{{{component}, \"why\": 1}}"), vec![]),
+        ("{\"root cause component\": null}".to_owned(), vec![]),
+        ("{\"root cause component\" : \"c\"}".to_owned(), vec![]),
+        ("{'root cause component': 'c'}".to_owned(), vec![]),
+        ("{\"root cause component\": \"a\nb\"}".to_owned(), vec![]),
+        // A value ends where the rest fits, even where that is not at its first quote.
+        (format!("{{{component}, \"why\": \"x\"}}"), vec![answer("", "c\", \"why\": \"x", "")]),
+        // Words with braces before it, objects around it, one that is empty, and one in a list.
+        (
+            format!("If {{x}} then {{y: {{{component}}}}} or {{{reason}}}"),
+            vec![answer("", "c", ""), answer("", "", "r")],
+        ),
+        (format!("{{\"1\": {{{component}}}, \"2\": {{ }}}}"), vec![answer("", "c", ""), Answer::default()]),
+        (format!("[{{{component}}}]"), vec![answer("", "c", "")]),
+    ] {
+        assert_eq!(from_text(&text), found, "{text}");
+    }
+    // Quotes and keys without an end take no longer than they are.
+    let endless = format!("{{{time}, {component}, ").repeat(20_000);
+    assert!(from_text(&endless).is_empty());
+    assert_eq!(from_text(&format!("{endless}{{{component}}}")).len(), 1);
 }
 
 /// A system whose `broken` starts to burn its processor at 14:40, and one that does not.
@@ -410,9 +501,41 @@ fn episodes_of_the_arena_go_there_and_back() {
     // The same again is the same to the last byte.
     let again = dir.path().join("again");
     export(&again, 2, only("code-"), &config, |_, _| {}).unwrap();
-    let name =
-        |folder: &Path| std::fs::read(folder.join(&report.systems[0].system).join("query.csv")).unwrap();
-    assert_eq!(name(&set), name(&again));
+    let (first, second) = (files(&set), files(&again));
+    assert!(first.len() > 2 * 8, "{:?}", first.keys());
+    assert_eq!(first.keys().collect::<Vec<_>>(), second.keys().collect::<Vec<_>>());
+    for (name, bytes) in first {
+        assert!(second[&name] == bytes, "{}", name.display());
+    }
+    // When is answered within the stretch that is asked about, wherever the localiser looked.
+    for system in &report.systems {
+        let place = Path::new(&system.system);
+        let asked = questions(&set.join(place).join("query.csv"), Offset::constant(8)).unwrap();
+        let answers = predictions(&out.join(place).join("prediction.csv")).unwrap();
+        for (question, answers) in asked.iter().zip(answers).filter(|(q, _)| q.asked.time) {
+            let range = question.range.clone().unwrap();
+            let at = DateTime::strptime("%Y-%m-%d %H:%M:%S", &answers[0].time).unwrap();
+            let at = Offset::constant(8).to_timestamp(at).unwrap();
+            assert!(at >= range.start() && at <= range.end(), "{at} is not of {range}");
+        }
+    }
+}
+
+/// Every file below `folder`, by its path from there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn look(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                look(root, &path, found);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    look(folder, folder, &mut found);
+    found
 }
 
 #[test]
@@ -421,7 +544,8 @@ fn submissions_have_the_form_of_their_task() {
     assert_eq!(parse(Task::Detection, &json!(" YES ")), Some(Submission::Detection(Detected::Yes)));
     assert_eq!(parse(Task::Detection, &json!("maybe")), Some(Submission::Detection(Detected::Neither)));
     assert_eq!(parse(Task::Detection, &json!(["Yes"])), None);
-    assert_eq!(parse(Task::Localization, &json!(null)), Some(Submission::Localization(vec![])));
+    assert_eq!(parse(Task::Localization, &json!(null)), None, "who names nobody says so with an empty list");
+    assert_eq!(parse(Task::Localization, &json!([])), Some(Submission::Localization(vec![])));
     assert_eq!(parse(Task::Localization, &json!([1])), None);
     assert_eq!(parse(Task::Localization, &json!("a")), Some(Submission::Localization(vec!["a".into()])));
     assert_eq!(parse(Task::Analysis, &json!("None")), None);
@@ -442,7 +566,7 @@ fn submissions_are_judged_by_the_definitions_of_the_suite() {
     let nothing = Expected::of(&[], &[], false);
     let locate = |names: &[&str], expected: &Expected| {
         let named = Submission::Localization(names.iter().map(|n| (*n).to_owned()).collect());
-        let results = judge(Task::Localization, Some(&named), expected, false, Some(1.0), 2);
+        let results = judge(Task::Localization, Some(&named), expected, false, Some(1.0), Some(2));
         let Results::Localization { accuracy, success, is_subset, .. } = results else { panic!() };
         (accuracy, success, is_subset)
     };
@@ -453,7 +577,8 @@ fn submissions_are_judged_by_the_definitions_of_the_suite() {
     assert_eq!(locate(&[], &nothing), (100.0, true, true));
     assert_eq!(locate(&["geo"], &nothing), (0.0, false, true));
     let judged = |task, solution: Value, expected: &Expected, well| {
-        judge(task, Submission::parse(task, &solution).as_ref(), expected, well, Some(3.5), 2).is_success()
+        judge(task, Submission::parse(task, &solution).as_ref(), expected, well, Some(3.5), Some(2))
+            .is_success()
     };
     assert!(judged(Task::Detection, json!("Yes"), &expected, false));
     assert!(!judged(Task::Detection, json!("Yes"), &nothing, false));
@@ -465,15 +590,43 @@ fn submissions_are_judged_by_the_definitions_of_the_suite() {
     assert!(judged(Task::Analysis, cause("Application"), &expected, false));
     assert!(!judged(Task::Analysis, cause("Hardware"), &expected, false));
     assert!(!judged(Task::Analysis, json!(null), &expected, false));
+    // A level and a kind of two causes are no cause.
+    let two = Expected::of(&roots, &[FaultType::Hardware, FaultType::Code], false);
+    let cause = |level: &str, kind: &str| json!({"system_level": level, "fault_type": kind});
+    assert!(judged(Task::Analysis, cause("Hardware", "Network/Storage Issue"), &two, false));
+    assert!(judged(Task::Analysis, cause("Application", "Code Defect"), &two, false));
+    assert!(!judged(Task::Analysis, cause("Hardware", "Code Defect"), &two, false));
     assert!(judged(Task::Mitigation, json!(null), &expected, true));
     assert!(!judged(Task::Mitigation, json!(null), &expected, false));
     assert!(
-        !judge(Task::Mitigation, None, &expected, true, None, 0).is_success(),
+        !judge(Task::Mitigation, None, &expected, true, None, Some(0)).is_success(),
         "who never submits has not"
     );
-    let results = judge(Task::Detection, None, &expected, false, None, 1);
+    let results = judge(Task::Detection, None, &expected, false, None, Some(1));
     let keys = serde_json::to_value(&results).unwrap();
     assert_eq!(keys, json!({"Detection Accuracy": "Invalid Format", "TTD": null, "steps": 1}));
+}
+
+#[test]
+fn all_that_tie_are_named_as_the_services_they_are_of() {
+    let at = Timestamp::from_second(TWO).unwrap();
+    let named = |suspects: &[(EntityId, f64)]| {
+        let mut case = Case::open(IncidentId::new("i"), at, Mode::Suggest);
+        let suspects = suspects.iter().map(|(entity, score)| Suspect::new(entity.clone(), *score));
+        case.localize(at, Ranking::new(suspects.collect()));
+        let Submission::Localization(named) = Submission::of(Task::Localization, Some(&case)) else {
+            panic!()
+        };
+        named
+    };
+    let (orders, copy) = (EntityId::service("orders"), EntityId::instance("orders-0"));
+    assert_eq!(named(&[(copy.clone(), 2.0), (orders.clone(), 1.0)]), ["orders"]);
+    assert_eq!(named(&[(copy, 2.0), (orders, 2.0)]), ["orders"]);
+    let others =
+        [(EntityId::service("pay-1"), 2.0), (EntityId::service("geo"), 2.0), (EntityId::service("c"), 1.0)];
+    let mut both = named(&others);
+    both.sort();
+    assert_eq!(both, ["geo", "pay-1"]);
 }
 
 /// What is said to `agent`, a line each, and what came of every problem.
@@ -481,9 +634,17 @@ fn played(problems: &Problems, agent: &[u8]) -> (Vec<Value>, Vec<ServeReport>) {
     let mut said = Vec::new();
     let reports = serve(problems, &mut Cursor::new(agent), &mut said).unwrap();
     let text = String::from_utf8(said).unwrap();
-    // Nothing that is shown names the fault.
-    assert!(!text.contains("code-"), "the id of a fault");
-    (text.lines().map(|l| serde_json::from_str(l).unwrap()).collect(), reports)
+    let lines: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    // Nothing that is shown names a fault, or says how well anything was done.
+    let recipes = catalogue();
+    let auditor = Auditor::new(recipes.iter().map(|r| r.id()));
+    let mut window = TelemetryWindow::new(hours(1));
+    for line in lines.iter().filter(|l| l["event"] != "problem") {
+        assert!(line["event"] != "end" || line.as_object().unwrap().len() == 1, "{line}");
+        window.logs.push(LogRecord::new(hours(1).start(), EntityId::service("agent"), line.to_string()));
+    }
+    assert_eq!(auditor.audit(&window), []);
+    (lines, reports)
 }
 
 fn events(lines: &[Value]) -> Vec<&str> {
@@ -507,16 +668,16 @@ fn an_agent_plays_over_lines_of_json() {
     let (lines, reports) = played(&problems, &agent);
     assert_eq!(
         events(&lines[..8]),
-        ["problem", "refused", "refused", "observation", "observation", "refused", "refused", "result"]
+        ["problem", "refused", "refused", "observation", "observation", "refused", "refused", "end"]
     );
     assert!(!lines[3]["content"].as_array().unwrap().is_empty());
     assert!(lines[4]["content"].as_array().unwrap().is_empty());
-    assert_eq!(lines[7]["results"]["Detection Accuracy"], "Correct");
     // Ten minutes after the onset it was handed out, and a turn takes ten seconds.
-    assert_eq!(lines[7]["results"]["TTD"], 670.0);
+    let Results::Detection { accuracy, ttd, steps } = &reports[0].results else { panic!("{reports:?}") };
+    assert_eq!((*accuracy, *ttd, *steps), (DetectionAccuracy::Correct, Some(670.0), Some(7)));
     // Who hangs up has submitted nothing; every problem ends, and none is begun for nobody.
-    assert_eq!(reports.len() as u64, problems.end());
-    assert_eq!(events(&lines[8..]), ["problem", "result", "problem", "result"]);
+    assert_eq!(reports.iter().map(|r| r.problem).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert_eq!(events(&lines[8..]), ["problem", "end", "problem", "end"]);
     assert!(reports[0].results.is_success() && !reports[2].results.is_success());
 }
 
@@ -526,29 +687,35 @@ fn an_agent_plays_in_the_words_of_the_suite() {
     let (lines, _) = played(&problems, b"exec_shell(\"kubectl get deployments -n default\")\n");
     let services = lines[1]["content"].as_array().unwrap();
     assert!(services.iter().all(|s| s["state"]["exists"] == true && s["state"]["replicas"].is_u64()));
-    // Everybody who runs another revision than the first is gone back with: one of them is at fault.
+    let name = |service: &Value| service["entity"].as_str().unwrap().split_once('/').unwrap().1.to_owned();
+    let undo =
+        |name: &str| format!("\"```\\nexec_shell(\\\"kubectl rollout undo deployment/{name}\\\")\\n```\"\n");
+    // Everybody is gone back with: the guilty one is among them, and a good operator does not do that.
     let mut agent =
         "```\nget_logs(\"default\",\n  \"nobody\")\n```\nget_metrics(\"elsewhere\", 5)\n".to_owned();
-    let mut undone = 0;
     for service in services {
-        let name = service["entity"].as_str().unwrap().split_once('/').unwrap().1;
-        writeln!(agent, "\"```\\nexec_shell(\\\"kubectl rollout undo deployment/{name}\\\")\\n```\"")
-            .unwrap();
-        undone += 1;
+        agent.push_str(&undo(&name(service)));
     }
     agent.push_str("act('tenant/nobody', 'cache_purge')\nwait(10)\nsubmit()\n");
     let (lines, reports) = played(&problems, agent.as_bytes());
     let events = events(&lines);
     assert_eq!(events[..3], ["problem", "observation", "refused"], "{lines:?}");
-    assert!(events[3..3 + undone].contains(&"observation"), "{lines:?}");
-    assert_eq!(events[3 + undone..], ["refused", "observation", "result"]);
-    assert!(reports[0].results.is_success(), "{:?}", lines.last());
+    let undone = events[3..3 + services.len()].iter().filter(|e| **e == "observation").count();
+    assert!(undone > 2, "{lines:?}");
+    assert_eq!(events[3 + services.len()..], ["refused", "observation", "end"]);
+    assert!(!reports[0].results.is_success(), "{reports:?}");
+    // The guilty one alone is a cure.
+    let (_, _, layout) = problems.posed().next().unwrap();
+    let [guilty] = layout.culprits().0 else { panic!("one is at fault") };
+    let agent = format!("{}wait(10)\nsubmit()\n", undo(guilty.name()));
+    let (_, reports) = played(&problems, agent.as_bytes());
+    assert!(reports[0].results.is_success(), "{reports:?}");
     // Nobody does anything, and it does not heal by itself; to scale to nothing is no cure.
     let (_, reports) = played(&problems, b"submit()\n");
     assert!(!reports[0].results.is_success());
     let nobody: String = services
         .iter()
-        .map(|s| s["entity"].as_str().unwrap().split_once('/').unwrap().1)
+        .map(name)
         .map(|name| format!("exec_shell('kubectl scale deploy/{name} --replicas=0')\n"))
         .collect();
     let (_, reports) = played(&problems, format!("{nobody}submit()\n").as_bytes());
@@ -560,10 +727,10 @@ fn hostile_turns_end() {
     let problems = Problems::new(only("code-failing-release"), vec![Task::Detection]).unwrap();
     // A block without an end, a line without one, and more turns than there are.
     let (lines, reports) = played(&problems, b"```\nget_logs(\n");
-    assert_eq!(events(&lines), ["problem", "refused", "result"]);
+    assert_eq!(events(&lines), ["problem", "refused", "end"]);
     assert!(!reports[0].results.is_success());
     let (lines, _) = played(&problems, &vec![b'('; 3 << 20]);
-    assert_eq!(events(&lines), ["problem", "refused", "result"]);
+    assert_eq!(events(&lines), ["problem", "refused", "end"]);
     let endless = [b"```\n".as_slice(), &b"((((((((\n".repeat(200_000)].concat();
     let (lines, _) = played(&problems, &endless);
     assert_eq!(lines.len(), 102, "100 turns are answered");
@@ -584,22 +751,77 @@ fn hostile_turns_end() {
 #[test]
 fn the_pipeline_answers_every_task() {
     let problems = Problems::new(only("code-failing-release"), Task::ALL.to_vec()).unwrap();
-    let (_, layout) = problems.at(0).unwrap();
+    let (_, _, layout) = problems.posed().next().unwrap();
     let results = pipeline(Task::ALL, &layout).unwrap();
     assert_eq!(results.len(), 4);
     assert!(
-        matches!(results[0], Results::Detection { .. }) && matches!(results[3], Results::Mitigation { .. })
+        matches!(results[0], Results::Detection { steps: None, .. })
+            && matches!(results[3], Results::Mitigation { .. })
     );
     assert!(results[0].is_success(), "{results:?}");
-    assert!(problems.at(problems.end()).is_none());
-    // Without a fault there is nothing to be mitigated, and everything can be asked.
-    let config = RunConfig { nulls: 1, ..only("code-failing-release") };
-    let problems = Problems::new(config, vec![Task::Detection, Task::Mitigation]).unwrap();
-    let posed: Vec<Vec<Task>> = problems.episodes().map(|e| e.1.iter().map(|p| p.1).collect()).collect();
-    assert_eq!(posed.len(), 2);
-    let both = vec![Task::Detection, Task::Mitigation];
-    assert!(posed.contains(&vec![Task::Detection]) && posed.contains(&both), "{posed:?}");
-    let numbers: Vec<u64> = problems.episodes().flat_map(|e| e.1).map(|p| p.0).collect();
-    assert!((0..problems.end()).all(|n| problems.at(n).is_some() == numbers.contains(&n)));
     assert!(Problems::new(only("code-failing-release"), Vec::new()).is_err());
+}
+
+#[test]
+fn nothing_that_is_asked_tells_of_what_is_asked_before_it() {
+    // Without a fault there is nothing to be mitigated, and everything else can be asked.
+    let config = RunConfig { nulls: 2, ..only("code-failing-release") };
+    let tasks = vec![Task::Mitigation, Task::Localization, Task::Detection, Task::Detection];
+    let problems = Problems::new(config, tasks).unwrap();
+    let posed: Vec<(u64, Task)> = problems.posed().map(|(number, task, _)| (number, task)).collect();
+    let expected = [Task::Detection, Task::Localization].map(|task| [task; 3]).concat();
+    let expected: Vec<(u64, Task)> = (0..).zip(expected.into_iter().chain([Task::Mitigation])).collect();
+    assert_eq!(posed, expected, "task by task, without a gap");
+    // Taken episode by episode they have the same numbers.
+    let mut by_episode: Vec<(u64, Task)> = problems.episodes().flat_map(|e| e.1).collect();
+    by_episode.sort();
+    assert_eq!(by_episode, posed);
+    // Who hangs up has answered nothing, and nothing is handed out any more.
+    let (lines, reports) = played(&problems, b"submit('Yes')\n");
+    assert_eq!(events(&lines), ["problem", "end", "problem", "end"]);
+    assert_eq!(reports.iter().map(|r| (r.problem, r.task)).collect::<Vec<_>>(), posed);
+    assert!(reports[1..].iter().all(|r| !r.results.is_success()));
+}
+
+#[test]
+fn everything_measured_is_shown_and_the_latest_of_what_was_told() {
+    let problems = Problems::new(only("code-failing-release"), vec![Task::Detection]).unwrap();
+    let agent = b"get_metrics('default', 5)\nget_traces('default', 5)\nsubmit('Yes')\n";
+    let (lines, _) = played(&problems, agent);
+    let rows = |line: &Value| line["content"].as_array().unwrap().clone();
+    let metrics = rows(&lines[1]);
+    assert_eq!(lines[1]["left_out"], 0);
+    let whose: std::collections::BTreeSet<String> =
+        metrics.iter().map(|m| m["entity"].as_str().unwrap().to_owned()).collect();
+    // Everybody of the inventory that tells something by itself, most of all the services.
+    let services = lines[0]["system"].as_array().unwrap().iter().map(|e| e.as_str().unwrap());
+    for service in services.filter(|e| e.starts_with("service/")) {
+        assert!(whose.contains(service), "{service}");
+    }
+    let times: Vec<Timestamp> =
+        rows(&lines[2]).iter().map(|s| s["time"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(times.is_sorted() && !times.is_empty());
+    assert!(times.len() == 400 || lines[2]["left_out"] == 0);
+}
+
+#[test]
+fn a_constant_answer_solves_few_analyses() {
+    let config = RunConfig { of_each: 1, nulls: 5, ..RunConfig::default() };
+    let problems = Problems::new(config, vec![Task::Analysis]).unwrap();
+    let mut right: BTreeMap<Option<(SystemLevel, FaultKind)>, usize> = BTreeMap::new();
+    for (_, _, layout) in problems.posed() {
+        let (roots, types) = layout.culprits();
+        let causes = Expected::of(roots, types, layout.needs_all()).causes;
+        if causes.is_empty() {
+            *right.entry(None).or_default() += 1;
+        }
+        let known: std::collections::BTreeSet<_> =
+            causes.into_iter().filter_map(|(l, k)| Some((l, k?))).collect();
+        for cause in known {
+            *right.entry(Some(cause)).or_default() += 1;
+        }
+    }
+    eprintln!("CONSTANT {right:?} of {}", problems.count());
+    let best = right.values().max().copied().unwrap_or(0);
+    assert!(best * 3 < problems.count(), "{right:?} of {}", problems.count());
 }

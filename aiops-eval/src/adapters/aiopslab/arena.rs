@@ -16,10 +16,10 @@ use crate::EvalError;
 use crate::arena::World;
 use crate::arena::faults::Duty;
 use crate::arena::protocol::RunConfig;
-use crate::arena::protocol::episode::{Felt, Layout, all_well};
+use crate::arena::protocol::episode::{Felt, Layout};
 use crate::arena::protocol::players::Player;
 use crate::arena::protocol::run::Plan;
-use crate::arena::protocol::score::score;
+use crate::arena::protocol::score::is_recovered;
 
 /// A problem is handed out so long after the onset, …
 const LEAD: Duration = Duration::from_secs(600);
@@ -28,10 +28,16 @@ const TURN: Duration = Duration::from_secs(10);
 /// … actions have so long to show, and what was only put off so long to come back.
 const SETTLES: Duration = Duration::from_secs(600);
 const LATER: Duration = Duration::from_secs(900);
-/// Most rows of one observation; more are counted.
+/// Most lines or spans of one observation; more are counted.
 const MOST_ROWS: usize = 400;
+/// Most bytes of series in one observation, as JSON. A series is a row, and none is older than another, so that no number of rows leaves
+/// out what matters least.
+const MOST_BYTES: usize = 4 << 20;
 
 /// The episodes of a run as problems, one a task.
+///
+/// All problems of a task come before those of the next, mitigation last: that an episode is asked to be mitigated says that it is
+/// broken, and nothing is left to be asked about it then.
 #[derive(Debug)]
 pub struct Problems {
     plan: Plan,
@@ -43,7 +49,9 @@ impl Problems {
     ///
     /// # Errors
     /// [`EvalError::Config`].
-    pub fn new(config: RunConfig, tasks: Vec<Task>) -> Result<Self, EvalError> {
+    pub fn new(config: RunConfig, mut tasks: Vec<Task>) -> Result<Self, EvalError> {
+        tasks.sort_unstable();
+        tasks.dedup();
         if tasks.is_empty() {
             return Err(EvalError::Config {
                 field: "tasks",
@@ -54,41 +62,55 @@ impl Problems {
         Ok(Self { plan: Plan::new(config)?, tasks })
     }
 
-    /// Numbers are below this; not every number is one of a problem.
+    /// Episodes.
     #[must_use]
-    pub fn end(&self) -> u64 {
-        self.plan.episodes() * self.tasks.len() as u64
+    pub fn count(&self) -> usize {
+        usize::try_from(self.plan.episodes()).unwrap_or(usize::MAX)
     }
 
-    /// Problem `number`. Tasks of one episode follow one another. `None` beyond the last, and for a mitigation where there is nothing to be
-    /// mitigated: no fault, none that an action heals, or one that users never feel. To know that, the episode is run once.
-    #[must_use]
-    pub fn at(&self, number: u64) -> Option<(Task, Layout)> {
-        let n = self.tasks.len() as u64;
-        let task = *self.tasks.get(usize::try_from(number % n).ok()?)?;
-        if number >= self.end() {
-            return None;
-        }
-        let layout = self.plan.layout(number / n);
-        is_posed(task, &layout).then_some((task, layout))
+    /// Every task of every episode, in order, whether it is posed or not.
+    pub(super) fn drawn(&self) -> impl Iterator<Item = (Task, Layout)> {
+        let episodes = 0..self.plan.episodes();
+        self.tasks
+            .iter()
+            .flat_map(move |task| episodes.clone().map(|episode| (*task, self.plan.layout(episode))))
     }
 
-    /// Episodes with the numbers and tasks of their problems.
+    /// The problems with their numbers, which follow one another. One whose mitigation is asked for is simulated once, without anybody.
+    pub fn posed(&self) -> impl Iterator<Item = (u64, Task, Layout)> {
+        let posed = self.drawn().filter(|(task, layout)| is_posed(*task, layout));
+        (0..).zip(posed).map(|(number, (task, layout))| (number, task, layout))
+    }
+
+    /// Episodes with the numbers and tasks of their problems, the same as [`posed`](Self::posed) gives them.
     pub fn episodes(&self) -> impl Iterator<Item = (Layout, Vec<(u64, Task)>)> {
-        (0..self.plan.episodes()).map(|episode| {
+        let all = self.plan.episodes();
+        let mut mitigations = 0;
+        (0..all).map(move |episode| {
             let layout = self.plan.layout(episode);
-            let first = episode * self.tasks.len() as u64;
-            let posed = (first..).zip(&self.tasks).filter(|(_, task)| is_posed(**task, &layout));
-            let posed = posed.map(|(number, task)| (number, *task)).collect();
+            let posed = (0..).zip(&self.tasks).filter(|(_, task)| is_posed(**task, &layout));
+            // Only of the last task some are left out.
+            let number = |(before, task): (u64, &Task)| {
+                let of_task = if *task == Task::Mitigation { mitigations } else { episode };
+                (before * all + of_task, *task)
+            };
+            let posed: Vec<(u64, Task)> = posed.map(number).collect();
+            mitigations += u64::from(posed.iter().any(|(_, task)| *task == Task::Mitigation));
             (layout, posed)
         })
     }
 }
 
-/// Whether `task` is one in this episode: everything can be asked, and mended only what is broken.
-fn is_posed(task: Task, layout: &Layout) -> bool {
+/// Whether `task` may be one in this episode, by what can be known without running it.
+pub(super) fn may_be_posed(task: Task, layout: &Layout) -> bool {
+    task != Task::Mitigation || layout.duty() == Some(Duty::Heal)
+}
+
+/// Whether `task` is one in this episode: everything can be asked, and mended only what is broken: a fault that an action heals and
+/// users feel. To know that of a mitigation, the episode is run once.
+pub(super) fn is_posed(task: Task, layout: &Layout) -> bool {
     let felt = || layout.without_anybody().is_some_and(|(_, harmed)| harmed);
-    task != Task::Mitigation || layout.duty() == Some(Duty::Heal) && felt()
+    may_be_posed(task, layout) && (task != Task::Mitigation || felt())
 }
 
 /// What is right about an episode.
@@ -98,8 +120,8 @@ fn expected(layout: &Layout) -> Expected {
 }
 
 /// What comes of a problem that nobody ever looked at.
-pub(super) fn unanswered(task: Task, layout: &Layout) -> Results {
-    judge(task, None, &expected(layout), false, None, 0)
+pub(super) fn unanswered(task: Task) -> Results {
+    judge(task, None, &Expected::default(), false, None, Some(0))
 }
 
 /// What the default pipeline answers to each of `tasks` in the episode of `layout`, judged: by its first case on the fault, or its first where
@@ -114,8 +136,7 @@ pub fn pipeline(tasks: impl IntoIterator<Item = Task>, layout: &Layout) -> Resul
     let entry = |wanted: &dyn Fn(&CasePart) -> bool| {
         case.and_then(|c| c.entries().iter().find(|e| wanted(&e.part)).map(|e| e.at))
     };
-    let unharmed = score(&played, &truth).unsafe_actions == 0 && truth.crippled.is_empty();
-    let well = unharmed && all_well(&truth.at_end) && all_well(&truth.later);
+    let recovered = is_recovered(&truth);
     let expected = expected(layout);
     let judged = tasks.into_iter().map(|task| {
         let at = match task {
@@ -126,7 +147,7 @@ pub fn pipeline(tasks: impl IntoIterator<Item = Task>, layout: &Layout) -> Resul
         };
         let after = at.map(|at| at.duration_since(truth.onset).as_secs_f64());
         let submission = Submission::of(task, case);
-        judge(task, Some(&submission), &expected, well, after, played.reads)
+        judge(task, Some(&submission), &expected, recovered, after, None)
     });
     Ok(judged.collect())
 }
@@ -159,11 +180,8 @@ pub(super) enum Shown {
         /// In words.
         reason: String,
     },
-    /// It is over.
-    Result {
-        /// Under the suite's keys.
-        results: Results,
-    },
+    /// It is over. What came of it is nobody's before all problems are: the same episode comes again under another task.
+    End,
 }
 
 impl Problem {
@@ -226,11 +244,21 @@ impl Problem {
         let request = FetchRequest::new(range).with_signals([signal].into_iter().collect::<SignalSet>());
         let (ctx, clock) = (self.world.context(), self.world.clock().clone());
         let window = clock.drive(async { self.world.source().fetch(&request, &ctx).await })?;
-        let all = rows(&window, service);
-        let left_out = all.len().saturating_sub(MOST_ROWS);
+        let mut rows = series(&window, service);
+        let all = rows.len();
+        let mut bytes = 0;
+        let fitting = rows.iter().take_while(|row| {
+            bytes += row.to_string().len();
+            bytes <= MOST_BYTES
+        });
+        rows.truncate(fitting.count());
+        let mut left_out = all - rows.len();
+        let events = events(&window, service);
         // The latest are what one looks for.
-        let content = Value::Array(all.into_iter().skip(left_out).collect());
-        Ok(Shown::Observation { content, left_out })
+        let early = events.len().saturating_sub(MOST_ROWS);
+        left_out += early;
+        rows.extend(events.into_iter().skip(early));
+        Ok(Shown::Observation { content: Value::Array(rows), left_out })
     }
 
     /// Does what a command line asks for.
@@ -293,46 +321,59 @@ impl Problem {
     pub(super) fn end(&self, submission: Option<&Submission>) -> Results {
         let now = self.world.clock().now();
         let after = submission.map(|_| now.duration_since(self.onset).as_secs_f64());
-        let well = self.task == Task::Mitigation && {
+        let recovered = self.task == Task::Mitigation && {
             let guilty = self.layout.culprits().0;
+            let deeds = self.world.deeds();
             self.pass(SETTLES);
             let users = self.layout.health(&self.world, guilty, &self.before);
+            let crippled = self.world.with(|sim| sim.crippled());
             self.pass(LATER);
             let later = self.layout.health(&self.world, guilty, &self.before);
-            all_well(&users) && all_well(&later) && self.world.with(|sim| sim.crippled()).is_empty()
+            is_recovered(&self.layout.truth(self.onset, deeds, (users, later), crippled))
         };
-        judge(self.task, submission, &self.expected, well, after, self.steps)
+        judge(self.task, submission, &self.expected, recovered, after, Some(self.steps))
     }
 }
 
-/// What a window tells of `service`, or of everybody, a row each, in order of time.
-fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
+/// Series of `service`, or of everybody, a row each, in order of entity and name.
+fn series(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
     let whose = |entity: &EntityId| service.is_none_or(|name| entity.name() == name);
     let mut all = Vec::new();
     for series in window.metrics.iter().filter(|s| whose(s.entity())) {
-        // A series is a row: its last value, and the least and most before.
+        // Its last value, and the least and most of all.
         let mut values = series.points().filter(|(_, v)| !v.is_nan());
         let Some((at, last)) = values.next_back() else { continue };
         let (least, most) = values.fold((last, last), |(least, most), (_, v)| (least.min(v), most.max(v)));
-        all.push(json!({
+        let (entity, metric) = (series.entity().to_string(), series.key().to_string());
+        let row = json!({
             "time": at.to_string(),
-            "entity": series.entity().to_string(),
-            "metric": series.key().to_string(),
+            "entity": entity,
+            "metric": metric,
             "last": last,
             "least": least,
             "most": most,
-        }));
+        });
+        all.push(((entity, metric), row));
     }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all.into_iter().map(|(_, row)| row).collect()
+}
+
+/// Lines and spans of `service`, or of everybody, a row each, in order of time.
+fn events(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
+    let whose = |entity: &EntityId| service.is_none_or(|name| entity.name() == name);
+    let mut all: Vec<(Timestamp, Value)> = Vec::new();
     for line in window.logs.iter().filter(|l| whose(&l.entity)) {
-        all.push(json!({
+        let row = json!({
             "time": line.time.to_string(),
             "entity": line.entity.to_string(),
             "severity": line.severity,
             "body": line.body,
-        }));
+        });
+        all.push((line.time, row));
     }
     for span in window.spans.iter().filter(|s| whose(&s.entity)) {
-        all.push(json!({
+        let row = json!({
             "time": span.start.to_string(),
             "entity": span.entity.to_string(),
             "operation": span.operation,
@@ -341,7 +382,10 @@ fn rows(window: &TelemetryWindow, service: Option<&str>) -> Vec<Value> {
             "trace": span.trace_id.to_string(),
             "span": span.span_id.to_string(),
             "parent": span.parent.map(|p| p.to_string()),
-        }));
+        });
+        all.push((span.start, row));
     }
-    all
+    // Stable: what is of one instant stays in the order in which it was told.
+    all.sort_by_key(|(at, _)| *at);
+    all.into_iter().map(|(_, row)| row).collect()
 }

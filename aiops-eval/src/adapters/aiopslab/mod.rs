@@ -201,7 +201,6 @@ impl Submission {
                 let names = names.iter().map(|name| name.as_str().map(ToOwned::to_owned));
                 names.collect::<Option<Vec<String>>>().map(Self::Localization)
             }
-            (Task::Localization, Value::Null) => Some(Self::Localization(Vec::new())),
             (Task::Localization, Value::String(name)) => Some(Self::Localization(vec![name.clone()])),
             (Task::Analysis, Value::Null) => Some(Self::Analysis(None)),
             (Task::Analysis, Value::Object(cause)) => {
@@ -227,15 +226,24 @@ impl Submission {
         match task {
             Task::Detection => Self::Detection(if case.is_some() { Detected::Yes } else { Detected::No }),
             Task::Localization => {
-                // The first, as time to localise is that of the first; one suspect is named.
+                // The first, as time to localise is that of the first; suspects that tie are named together.
                 let ranking = case.and_then(|c| {
                     c.entries().iter().find_map(|e| match &e.part {
                         CasePart::Localized(ranking) => Some(ranking),
                         _ => None,
                     })
                 });
-                let first = ranking.and_then(|r| r.suspects.first()).map(|s| s.entity.name().to_owned());
-                Self::Localization(first.into_iter().collect())
+                let suspects = ranking.map(|r| r.suspects.as_slice()).unwrap_or_default();
+                let best = suspects.first().map(|s| s.score);
+                let tied =
+                    suspects.iter().take_while(|s| best.is_some_and(|best| s.score.total_cmp(&best).is_eq()));
+                let mut named: Vec<String> = Vec::new();
+                for name in tied.map(|s| service_of(&s.entity)) {
+                    if !named.iter().any(|known| known == name) {
+                        named.push(name.to_owned());
+                    }
+                }
+                Self::Localization(named)
             }
             Task::Analysis => {
                 let first = diagnosis.and_then(|d| d.hypotheses.first());
@@ -249,6 +257,15 @@ impl Submission {
     }
 }
 
+/// Name of the service that `entity` is an instance of, `orders` of `orders-0`, or its own.
+fn service_of(entity: &EntityId) -> &str {
+    let numbered = |number: &str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    match entity.name().rsplit_once('-') {
+        Some((name, number)) if entity.kind() == EntityKind::Instance && numbered(number) => name,
+        _ => entity.name(),
+    }
+}
+
 fn known<T: Copy>(all: &[(T, &str)], word: &str) -> Option<T> {
     all.iter().find(|(_, name)| name.eq_ignore_ascii_case(word)).map(|(value, _)| *value)
 }
@@ -259,10 +276,8 @@ fn known<T: Copy>(all: &[(T, &str)], word: &str) -> Option<T> {
 pub struct Expected {
     /// Right answers to "with whom", each a list; one empty list without a fault.
     pub services: Vec<Vec<String>>,
-    /// Right levels; none without a fault.
-    pub levels: BTreeSet<SystemLevel>,
-    /// Right kinds.
-    pub kinds: BTreeSet<FaultKind>,
+    /// Right levels, each with the kind that goes with it; none without a fault.
+    pub causes: BTreeSet<(SystemLevel, Option<FaultKind>)>,
 }
 
 impl Expected {
@@ -276,8 +291,9 @@ impl Expected {
         } else {
             roots.iter().map(|root| vec![name(root)]).collect()
         };
-        let levels = roots.iter().flat_map(|r| types.iter().map(|t| SystemLevel::of(r, *t))).collect();
-        Self { services, levels, kinds: types.iter().filter_map(|t| FaultKind::of(*t)).collect() }
+        let cause = |root: &EntityId, fault: FaultType| (SystemLevel::of(root, fault), FaultKind::of(fault));
+        let causes = roots.iter().flat_map(|r| types.iter().map(move |t| cause(r, *t))).collect();
+        Self { services, causes }
     }
 
     fn is_faulty(&self) -> bool {
@@ -309,8 +325,8 @@ pub enum Results {
         /// Time to detect, s; `None` where it did not come to that.
         #[serde(rename = "TTD")]
         ttd: Option<f64>,
-        /// Turns taken.
-        steps: u64,
+        /// Turns taken; `None` of the pipeline, which takes none.
+        steps: Option<u64>,
     },
     /// Of a localisation.
     Localization {
@@ -324,8 +340,8 @@ pub enum Results {
         /// Time to localise, s.
         #[serde(rename = "TTL")]
         ttl: Option<f64>,
-        /// Turns taken.
-        steps: u64,
+        /// Turns taken; `None` of the pipeline, which takes none.
+        steps: Option<u64>,
     },
     /// Of an analysis.
     Analysis {
@@ -333,13 +349,13 @@ pub enum Results {
         system_level_correct: bool,
         /// Kind.
         fault_type_correct: bool,
-        /// Both.
+        /// Both, of one cause.
         success: bool,
         /// Time to analyse, s.
         #[serde(rename = "TTA")]
         tta: Option<f64>,
-        /// Turns taken.
-        steps: u64,
+        /// Turns taken; `None` of the pipeline, which takes none.
+        steps: Option<u64>,
     },
     /// Of a mitigation.
     Mitigation {
@@ -348,8 +364,8 @@ pub enum Results {
         /// Time to mitigate, s.
         #[serde(rename = "TTM")]
         ttm: Option<f64>,
-        /// Turns taken.
-        steps: u64,
+        /// Turns taken; `None` of the pipeline, which takes none.
+        steps: Option<u64>,
     },
 }
 
@@ -366,16 +382,16 @@ impl Results {
     }
 }
 
-/// Judges what was submitted to `task`, `None` for what has not its form or never came. `well` is whether the system is well, which alone
-/// counts for a mitigation; `after` the seconds it took.
+/// Judges what was submitted to `task`, `None` for what has not its form or never came. `recovered` is whether the system is well again by
+/// actions taken with care, which alone counts for a mitigation; `after` the seconds it took.
 #[must_use]
 pub fn judge(
     task: Task,
     submission: Option<&Submission>,
     expected: &Expected,
-    well: bool,
+    recovered: bool,
     after: Option<f64>,
-    steps: u64,
+    steps: Option<u64>,
 ) -> Results {
     match task {
         Task::Detection => {
@@ -411,15 +427,21 @@ pub fn judge(
             Results::Localization { accuracy, success, is_subset, ttl: after, steps }
         }
         Task::Analysis => {
-            let (level, kind) = match submission {
-                Some(Submission::Analysis(Some(cause))) => (
-                    cause.system_level.is_some_and(|l| expected.levels.contains(&l)),
-                    cause.fault_type.is_some_and(|k| expected.kinds.contains(&k)),
-                ),
-                Some(Submission::Analysis(None)) => (!expected.is_faulty(), !expected.is_faulty()),
-                _ => (false, false),
+            let (level, kind, success) = match submission {
+                Some(Submission::Analysis(Some(told))) => {
+                    let is = |(level, kind): &(SystemLevel, Option<FaultKind>)| {
+                        (told.system_level == Some(*level), kind.is_some() && told.fault_type == *kind)
+                    };
+                    let each = || expected.causes.iter().map(is);
+                    // Both of one cause: a level of one and a kind of another are no answer.
+                    (each().any(|c| c.0), each().any(|c| c.1), each().any(|c| c.0 && c.1))
+                }
+                Some(Submission::Analysis(None)) => {
+                    let quiet = !expected.is_faulty();
+                    (quiet, quiet, quiet)
+                }
+                _ => (false, false, false),
             };
-            let success = level && kind;
             Results::Analysis {
                 system_level_correct: level,
                 fault_type_correct: kind,
@@ -428,6 +450,8 @@ pub fn judge(
                 steps,
             }
         }
-        Task::Mitigation => Results::Mitigation { success: well && submission.is_some(), ttm: after, steps },
+        Task::Mitigation => {
+            Results::Mitigation { success: recovered && submission.is_some(), ttm: after, steps }
+        }
     }
 }

@@ -6,7 +6,7 @@ use aiops_core::model::Signal;
 use serde::Serialize;
 use serde_json::json;
 
-use super::arena::{Problem, Problems, Shown, unanswered};
+use super::arena::{Problem, Problems, Shown, is_posed, may_be_posed, unanswered};
 use super::shell::{self, NAMESPACE};
 use super::turn::{CALLS, TICKS};
 use super::{Results, Submission, Task, Turn};
@@ -37,9 +37,11 @@ impl ServeReport {
     }
 }
 
-/// Hands out every problem in turn: a line that states it, then a line for each turn read from `input`, the last with the results. A turn is
-/// a line, or lines from one that begins with three ticks to the next that does. What is no [`Turn`] is refused and counts as one. Whoever does
-/// not submit within 100 turns, or hangs up, has not; problems after that are judged as never answered, without being run.
+/// Hands out every problem in turn: a line that states it, then a line for each turn read from `input`, the last saying that it is over and
+/// nothing else, since episodes come again under the next task; results are returned. A turn is a line, or lines from one that begins with
+/// three ticks to the next that does. What is no [`Turn`] is refused and counts as one. Whoever does not submit within 100 turns, or hangs up,
+/// has not; problems after that count as never answered and are not simulated, so that a mitigation counts then wherever an action
+/// heals, also of what users do not feel.
 ///
 /// # Errors
 /// [`EvalError::Read`] and [`EvalError::Write`] when a line cannot be read or written.
@@ -50,10 +52,15 @@ pub fn serve(
 ) -> Result<Vec<ServeReport>, EvalError> {
     let mut agent = Agent { input, output, gone: false };
     let mut reports = Vec::new();
-    for number in 0..problems.end() {
-        let Some((task, layout)) = problems.at(number) else { continue };
+    for (task, layout) in problems.drawn() {
+        let is_meant = if agent.gone { may_be_posed } else { is_posed };
+        if !is_meant(task, &layout) {
+            continue;
+        }
+        // As many as were handed out before: a gap would tell what was left out.
+        let number = reports.len() as u64;
         let results = if agent.gone {
-            unanswered(task, &layout)
+            unanswered(task)
         } else {
             let mut problem = Problem::begin(task, layout);
             let inventory: Vec<String> = problem.inventory().iter().map(ToString::to_string).collect();
@@ -67,7 +74,7 @@ pub fn serve(
                 "apis": CALLS.map(|(name, arguments)| format!("{name}({})", arguments.join(", "))),
             }))?;
             let results = play(&mut problem, &mut agent)?;
-            agent.say(&Shown::Result { results: results.clone() })?;
+            agent.say(&Shown::End)?;
             results
         };
         reports.push(ServeReport { problem: number, task, results });
@@ -83,13 +90,13 @@ fn play<R: BufRead, W: Write>(
         let Some(said) = agent.message()? else { break };
         problem.turn();
         let shown = match said.and_then(|said| Turn::parse(&said)) {
+            Ok(Turn::Submit { solution }) => {
+                return Ok(problem.end(Submission::parse(problem.task(), &solution).as_ref()));
+            }
             Ok(turn) => take(problem, turn).unwrap_or_else(|e| Shown::Refused { reason: e.to_string() }),
             Err(reason) => Shown::Refused { reason },
         };
-        match shown {
-            Shown::Result { results } => return Ok(results),
-            shown => agent.say(&shown)?,
-        }
+        agent.say(&shown)?;
     }
     Ok(problem.end(None))
 }
@@ -112,10 +119,7 @@ fn take(problem: &Problem, turn: Turn) -> aiops_core::Result<Shown> {
         Turn::ExecShell { command } => problem.shell(&command),
         Turn::Act { target, operation } => problem.act(operation, target),
         Turn::Wait { minutes } => problem.wait(minutes),
-        Turn::Submit { solution } => {
-            let submission = Submission::parse(problem.task(), &solution);
-            Ok(Shown::Result { results: problem.end(submission.as_ref()) })
-        }
+        Turn::Submit { .. } => Ok(Shown::End),
     }
 }
 

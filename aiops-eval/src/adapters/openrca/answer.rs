@@ -1,5 +1,6 @@
 //! Answers in the benchmark's format, and how they are scored.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use aiops_core::jiff::civil::DateTime;
@@ -57,21 +58,66 @@ pub fn to_json(answers: &[Answer], asked: Asked) -> String {
     format!("{{{}}}", objects.join(", "))
 }
 
-/// Reads an answer, anybody's: the object that its text holds, with or without words around it. Nothing, where it holds none.
+/// Reads answers, anybody's, as the benchmark's evaluator finds them in a text: objects within braces of nothing but the keys above, in that
+/// order, each of which may be missing, with or without commas between them, around it whatever words. Other keys, another order, or a value
+/// that is no string in quotes make it no answer. What stands between the quotes is taken as it stands, escapes too.
+///
+/// O(length of the text).
 #[must_use]
 pub fn from_text(text: &str) -> Vec<Answer> {
-    let (Some(from), Some(to)) = (text.find('{'), text.rfind('}')) else { return Vec::new() };
-    let value: Option<Value> = text.get(from..=to).and_then(|json| serde_json::from_str(json).ok());
-    let Some(Value::Object(all)) = value else { return Vec::new() };
-    let text = |object: &Value, key: &str| {
-        object.get(key).and_then(Value::as_str).map(ToOwned::to_owned).unwrap_or_default()
-    };
-    let answer =
-        |o: &Value| Answer { time: text(o, TIME), component: text(o, COMPONENT), reason: text(o, REASON) };
-    if all.values().any(Value::is_object) {
-        return all.values().filter(|v| v.is_object()).map(answer).collect();
+    let mut found = Vec::new();
+    let mut dead = BTreeSet::new();
+    let mut rest = text;
+    while let Some((_, inside)) = rest.split_once('{') {
+        let mut values = Vec::new();
+        rest = inside;
+        if let Some(after) = fields(inside.trim_start(), &[TIME, COMPONENT, REASON], &mut values, &mut dead) {
+            let mut values = values.into_iter().map(ToOwned::to_owned);
+            let mut value = || values.next().unwrap_or_default();
+            found.push(Answer { time: value(), component: value(), reason: value() });
+            rest = after;
+        }
     }
-    vec![answer(&Value::Object(all))]
+    found
+}
+
+/// The values of `keys` from the start of `text` on, empty where one is missing, and what follows the brace behind them.
+///
+/// A value ends at the first quote of its line behind which all the rest fits. Where there is none, there is none from a later start on
+/// that line either: it is noted in `dead`, by the length of what follows the line and the keys left, and not looked for again.
+fn fields<'a>(
+    text: &'a str,
+    keys: &[&str],
+    values: &mut Vec<&'a str>,
+    dead: &mut BTreeSet<(usize, usize)>,
+) -> Option<&'a str> {
+    let Some((key, later)) = keys.split_first() else { return text.trim_start().strip_prefix('}') };
+    // No comma is allowed behind the last.
+    let next = |rest: &'a str| match later {
+        [] => rest,
+        _ => rest.strip_prefix(',').unwrap_or(rest).trim_start(),
+    };
+    let begun = text.strip_prefix('"').and_then(|t| t.strip_prefix(key)).and_then(|t| t.strip_prefix("\":"));
+    let Some(begun) = begun.and_then(|t| t.trim_start().strip_prefix('"')) else {
+        values.push("");
+        return fields(next(text), later, values, dead);
+    };
+    let line = begun.split('\n').next().unwrap_or_default();
+    let place = (begun.len() - line.len(), keys.len());
+    if dead.contains(&place) {
+        return None;
+    }
+    let before = values.len();
+    for (at, _) in line.match_indices('"') {
+        let (value, rest) = (begun.get(..at)?, begun.get(at + 1..)?);
+        values.push(value);
+        if let Some(after) = fields(next(rest), later, values, dead) {
+            return Some(after);
+        }
+        values.truncate(before);
+    }
+    dead.insert(place);
+    None
 }
 
 /// What must be answered.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use aiops_core::jiff::Timestamp;
@@ -66,7 +66,7 @@ impl Table {
     /// [`EvalError::Read`]; [`EvalError::Table`] for no known kind of table, no CSV, and a time that is none.
     fn open(path: &Path) -> Result<Self, EvalError> {
         let mut reader = reader(path)?;
-        let header = reader.byte_headers().map_err(|e| no_csv(path, &e))?;
+        let header = reader.byte_headers().map_err(|e| no_csv(path, 1, e))?;
         let header: Vec<String> = header
             .iter()
             .map(|name| String::from_utf8_lossy(name).trim_start_matches('\u{feff}').trim().to_owned())
@@ -74,7 +74,7 @@ impl Table {
         let schema = recognise(path, &header)?;
         let mut table = Self { path: path.to_owned(), header, schema, chunks: Vec::new() };
         let mut record = ByteRecord::new();
-        while reader.read_byte_record(&mut record).map_err(|e| no_csv(path, &e))? {
+        while next(path, &mut reader, |r| r.read_byte_record(&mut record))? {
             let time = table.row(&record).time(schema)?;
             match table.chunks.last_mut().filter(|chunk| chunk.rows < CHUNK) {
                 Some(chunk) => {
@@ -117,9 +117,9 @@ impl Table {
         let mut reader = reader(&self.path)?;
         let mut record = ByteRecord::new();
         for chunk in within {
-            reader.seek(chunk.at.clone()).map_err(|e| no_csv(&self.path, &e))?;
+            reader.seek(chunk.at.clone()).map_err(|e| no_csv(&self.path, chunk.at.line(), e))?;
             for _ in 0..chunk.rows {
-                if !reader.read_byte_record(&mut record).map_err(|e| no_csv(&self.path, &e))? {
+                if !next(&self.path, &mut reader, |r| r.read_byte_record(&mut record))? {
                     break;
                 }
                 let row = self.row(&record);
@@ -133,16 +133,67 @@ impl Table {
     }
 }
 
-/// Reads `path` as CSV whose first row names its columns.
-pub(super) fn reader(path: &Path) -> Result<csv::Reader<BufReader<File>>, EvalError> {
-    let file = File::open(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
-    Ok(csv::ReaderBuilder::new().from_reader(BufReader::new(file)))
+/// Longest record, bytes. A quote that is never closed makes one record of all that follows.
+const LONGEST: u64 = 1 << 20;
+/// Bytes that are read at once, so that a record is known to be too long when it is by less than these.
+const BUFFER: usize = 1 << 16;
+
+/// A file of which no more than a record's bytes are read before the next one is asked for.
+pub(super) struct Bounded {
+    file: File,
+    left: u64,
 }
 
-/// What is wrong with `path`, by line.
-pub(super) fn no_csv(path: &Path, e: &csv::Error) -> EvalError {
-    let line = e.position().map_or(0, Position::line);
-    EvalError::Table { path: path.to_owned(), line, what: e.to_string() }
+impl Read for Bounded {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.left == 0 {
+            let why = format!("a record of more than {LONGEST} bytes; a quote may be open");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, why));
+        }
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read(buffer.get_mut(..most).unwrap_or_default())?;
+        self.left -= read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Bounded {
+    fn seek(&mut self, to: SeekFrom) -> std::io::Result<u64> {
+        self.file.seek(to)
+    }
+}
+
+/// Reads `path` as CSV whose first row names its columns.
+pub(super) fn reader(path: &Path) -> Result<csv::Reader<Bounded>, EvalError> {
+    let file = File::open(path).map_err(|source| EvalError::Read { path: path.to_owned(), source })?;
+    Ok(csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(Bounded { file, left: LONGEST }))
+}
+
+/// Whether `read` found another record of `path`, of at most [`LONGEST`] bytes. O(its length), and no more memory.
+///
+/// # Errors
+/// [`EvalError::Read`]; [`EvalError::Table`] with the line on which a record begins that is too long or none.
+pub(super) fn next(
+    path: &Path,
+    reader: &mut csv::Reader<Bounded>,
+    read: impl FnOnce(&mut csv::Reader<Bounded>) -> csv::Result<bool>,
+) -> Result<bool, EvalError> {
+    reader.get_mut().left = LONGEST;
+    let line = reader.position().line();
+    read(reader).map_err(|e| no_csv(path, line, e))
+}
+
+/// What is wrong with `path`, at `line` where it does not know better.
+pub(super) fn no_csv(path: &Path, line: u64, e: csv::Error) -> EvalError {
+    let line = e.position().map_or(line, Position::line);
+    let (path, what) = (path.to_owned(), e.to_string());
+    match e.into_kind() {
+        csv::ErrorKind::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
+            EvalError::Read { path, source }
+        }
+        csv::ErrorKind::Io(too_long) => EvalError::Table { path, line, what: too_long.to_string() },
+        _ => EvalError::Table { path, line, what },
+    }
 }
 
 impl<'a> Row<'a> {

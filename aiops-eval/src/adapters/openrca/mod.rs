@@ -1,7 +1,8 @@
 //! OpenRCA's layout (Xu et al., ICLR 2025): recorded telemetry, questions in words, answers of time, component and reason.
 //!
 //! A system is a folder with `query.csv` (`task_index`, `instruction`, `scoring_points`) and `telemetry/YYYY_MM_DD/{metric,trace,log}/*.csv`.
-//! Tables are told apart by their columns; one whose columns are no known kind is refused. Days and answers are in UTC+8.
+//! Tables are told apart by their columns, but for one name: `metric_node.csv` has the columns of `metric_container.csv`, and tells of
+//! nodes. A table whose columns are no known kind is refused. Days and answers are in UTC+8.
 //!
 //! The benchmark states in its prompts which components and reasons may be answered; here they stand in `candidates.json` beside
 //! `query.csv`:

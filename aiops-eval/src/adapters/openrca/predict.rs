@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use aiops_core::Case;
 use aiops_core::action::{IncidentId, Mode};
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{Anomaly, TelemetryWindow, TimeRange, time};
 use aiops_core::seam::Fit;
+use aiops_core::{Case, ErrorKind};
 use aiops_detect::{RollingDetector, RollingFit};
 use aiops_rca::{FusedLocalizer, RuleRca};
 
@@ -98,10 +98,12 @@ fn answer(
     let judged = part(window, range.start(), range.end())?;
     let anomalies = match RollingFit::default().fit(&history) {
         Ok(fitted) => RollingDetector::new(fitted)?.find(&judged),
-        Err(_) => {
+        // What it says of a history without a series that is long enough.
+        Err(e) if e.kind() == ErrorKind::Invalid => {
             notes.push("too little before it to learn from".to_owned());
             Vec::new()
         }
+        Err(e) => return Err(e.into()),
     };
     let mut begun = beginnings(&anomalies, range, failures, config.separation);
     if begun.is_empty() {
@@ -116,7 +118,7 @@ fn answer(
         let until = begun.get(i + 1).copied().unwrap_or(range.end());
         let seen = part(window, window.range.start(), until)?;
         let own: Vec<Anomaly> = anomalies.iter().filter(|a| a.onset < until).cloned().collect();
-        answers.push(one(seen, own, *at, candidates, config)?);
+        answers.push(one(seen, own, (*at, range), candidates, config)?);
     }
     answers.resize(failures, Answer::default());
     Ok((answers, notes))
@@ -125,7 +127,7 @@ fn answer(
 fn one(
     window: TelemetryWindow,
     anomalies: Vec<Anomaly>,
-    stated: Timestamp,
+    (stated, asked): (Timestamp, TimeRange),
     candidates: &Candidates,
     config: &OpenRcaConfig,
 ) -> Result<Answer, EvalError> {
@@ -146,7 +148,9 @@ fn one(
     };
     let component = cause.map(|c| &c.system).or(suspect.map(|s| &s.entity));
     let component = component.map(|e| e.name().to_owned()).unwrap_or_default();
-    Ok(Answer::new(Some(since), config.zone()?, component, candidates.reason(cause, suspect)))
+    // The localiser may look before the stretch that is asked about; an answer lies within it.
+    let at = since.clamp(asked.start(), asked.end());
+    Ok(Answer::new(Some(at), config.zone()?, component, candidates.reason(cause, suspect)))
 }
 
 /// When most began, at most `n` instants no two of which are within `apart`: by the sum over the anomalies that begin within a minute of

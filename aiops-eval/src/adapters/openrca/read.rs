@@ -25,7 +25,7 @@ pub struct LeftOut {
     pub gaps: u64,
     /// Samples of a series at a time that it already has a sample of; the first counts.
     pub duplicate_samples: u64,
-    /// Spans whose id was there before; the first counts.
+    /// Spans of one entity whose trace and id were there before; the first counts.
     pub duplicate_spans: u64,
     /// Lines whose text is no UTF-8; bad bytes became U+FFFD.
     pub mended_lines: u64,
@@ -132,10 +132,12 @@ struct Kept {
     tracks: BTreeMap<(EntityId, SeriesKey), Track>,
     spans: Vec<Span>,
     ids: Option<Ids>,
-    known: BTreeSet<u64>,
+    known: BTreeSet<(u128, u64, EntityId)>,
     lines: Vec<LogRecord>,
     /// Names in tables of services.
     services: BTreeSet<String>,
+    /// Names in tables of nodes.
+    nodes: BTreeSet<String>,
     /// Who runs on which node.
     places: BTreeSet<(EntityId, EntityId)>,
     /// Who calls whom, where no span of the callee says so.
@@ -156,6 +158,7 @@ impl Kept {
             known: BTreeSet::new(),
             lines: Vec::new(),
             services: BTreeSet::new(),
+            nodes: BTreeSet::new(),
             places: BTreeSet::new(),
             calls: BTreeSet::new(),
             observed: BTreeSet::new(),
@@ -164,7 +167,7 @@ impl Kept {
     }
 
     fn table(&mut self, table: &Table, signal: Signal) -> Result<(), EvalError> {
-        // The one thing that columns do not say: `metric_node.csv` and `metric_container.csv` have the same.
+        // The one thing that columns do not say, and the one name that decides: `metric_node.csv` and `metric_container.csv` have the same.
         let nodes = table.stem() == "metric_node";
         self.observed.insert(signal);
         table.rows(self.range, |row, at| {
@@ -201,7 +204,8 @@ impl Kept {
                     "None" | "0" => None,
                     text => ids.span(text),
                 };
-                if !self.known.insert(id.0) {
+                // The two ends of a call may share an id.
+                if !self.known.insert((trace.0, id.0, entity.clone())) {
                     self.left_out.duplicate_spans += 1;
                     return Ok(());
                 }
@@ -258,11 +262,12 @@ impl Kept {
         }
     }
 
-    /// Whom a `cmdb_id` means, and which label its series has: `node-6.adservice2-0` runs on a node, `adservice.ts:8088` is a program of a
+    /// Whom a `cmdb_id` means, a node where its table is one of `nodes`, and which label its series has: `node-6.adservice2-0` runs on a node, `adservice.ts:8088` is a program of a
     /// service, and `cartservice-1.source.cartservice.redis-cart` is what the first saw of calls from the second to the third.
     fn whose<'a>(&mut self, cmdb: &'a str, nodes: bool) -> (EntityId, Option<(&'static str, &'a str)>) {
         let node = |name: &str| EntityId::new(EntityKind::Node, name);
         if nodes {
+            self.nodes.insert(cmdb.to_owned());
             return (node(cmdb), None);
         }
         let Some((first, rest)) = cmdb.split_once('.') else { return (EntityId::service(cmdb), None) };
@@ -289,7 +294,40 @@ impl Kept {
         (EntityId::service(first), Some(label))
     }
 
+    /// Whoever has a row in a table of nodes is a node wherever it is named: where spans and lines tell of it, too.
+    fn name_nodes(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        let named = |entity: EntityId| match entity.kind() {
+            EntityKind::Service if nodes.contains(entity.name()) => {
+                EntityId::new(EntityKind::Node, entity.name())
+            }
+            _ => entity,
+        };
+        for ((entity, key), (track, unit)) in std::mem::take(&mut self.tracks) {
+            let (known, _) =
+                self.tracks.entry((named(entity), key)).or_insert_with(|| (BTreeMap::new(), unit));
+            for (at, value) in track {
+                match known.entry(at) {
+                    Entry::Vacant(place) => {
+                        place.insert(value);
+                    }
+                    Entry::Occupied(_) => self.left_out.duplicate_samples += 1,
+                }
+            }
+        }
+        for span in &mut self.spans {
+            span.entity = named(span.entity.clone());
+        }
+        for line in &mut self.lines {
+            line.entity = named(line.entity.clone());
+        }
+        let pair = |(a, b): (EntityId, EntityId)| (named(a), named(b));
+        self.places = std::mem::take(&mut self.places).into_iter().map(pair).collect();
+        self.calls = std::mem::take(&mut self.calls).into_iter().map(pair).collect();
+    }
+
     fn into_window(mut self) -> Result<(TelemetryWindow, LeftOut), EvalError> {
+        self.name_nodes();
         let mut window = TelemetryWindow::new(self.range);
         let services = std::mem::take(&mut self.services);
         // Copies are known by the service that has a table of its own: `adservice-0` of `adservice`.

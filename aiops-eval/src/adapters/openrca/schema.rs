@@ -1,4 +1,5 @@
-//! The tables of OpenRCA's telemetry, told apart by their columns and by nothing else.
+//! The tables of OpenRCA's telemetry, told apart by their columns. Whether one tells of nodes or of containers stands in its name alone:
+//! `metric_node.csv` does.
 
 use std::path::Path;
 

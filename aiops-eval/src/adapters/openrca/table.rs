@@ -4,7 +4,7 @@ use std::path::Path;
 
 use csv::StringRecord;
 
-use super::index::{no_csv, reader};
+use super::index::{next, no_csv, reader};
 use crate::EvalError;
 
 /// Whether `path` has a column of this name.
@@ -13,7 +13,7 @@ use crate::EvalError;
 /// [`EvalError::Read`], [`EvalError::Table`].
 pub(super) fn has_column(path: &Path, column: &str) -> Result<bool, EvalError> {
     let mut reader = reader(path)?;
-    let header = reader.headers().map_err(|e| no_csv(path, &e))?;
+    let header = reader.headers().map_err(|e| no_csv(path, 1, e))?;
     Ok(header.iter().any(|name| is_named(name, column)))
 }
 
@@ -27,14 +27,14 @@ pub(super) fn rows(
     mut see: impl FnMut(u64, &[String]) -> Result<(), EvalError>,
 ) -> Result<(), EvalError> {
     let mut reader = reader(path)?;
-    let header = reader.headers().map_err(|e| no_csv(path, &e))?.clone();
+    let header = reader.headers().map_err(|e| no_csv(path, 1, e))?.clone();
     let place = |column: &&'static str| {
         let at = header.iter().position(|name| is_named(name, column));
         at.ok_or(EvalError::NoColumn { path: path.to_owned(), column })
     };
     let places = columns.iter().map(place).collect::<Result<Vec<usize>, EvalError>>()?;
     let mut record = StringRecord::new();
-    while reader.read_record(&mut record).map_err(|e| no_csv(path, &e))? {
+    while next(path, &mut reader, |r| r.read_record(&mut record))? {
         let line = record.position().map_or(0, csv::Position::line);
         let cells: Vec<String> =
             places.iter().map(|at| record.get(*at).unwrap_or_default().to_owned()).collect();

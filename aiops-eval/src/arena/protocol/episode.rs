@@ -341,7 +341,6 @@ impl Layout {
     /// # Errors
     /// When the pipeline cannot be composed or learned; what fails later is part of the record.
     pub fn play(&self, player: Player) -> Result<(Played, Truth)> {
-        let untouched = self.without_anybody();
         let world = self.world();
         let clock = world.clock().clone();
         let began = clock.now();
@@ -396,9 +395,22 @@ impl Layout {
             asked: on_call.asked(),
             watched_seconds: watched,
         };
+        let truth = self.truth(onset, deeds, (at_end, later), crippled);
+        Ok((played, truth))
+    }
+
+    /// What was really the matter, where all this was done and users fared so at the end and later.
+    pub(crate) fn truth(
+        &self,
+        onset: Timestamp,
+        deeds: Vec<Deed>,
+        (at_end, later): (Vec<Health>, Vec<Health>),
+        crippled: Vec<EntityId>,
+    ) -> Truth {
+        let untouched = self.without_anybody();
         let injection = self.fault.as_ref().map(|(.., i)| i.clone());
         let injection = injection.unwrap_or_else(|| Injection::new([], []).passing());
-        let truth = Truth {
+        Truth {
             fault: self.fault.as_ref().map(|(id, ..)| id.clone()),
             family: self.fault.as_ref().map(|(_, family, _)| *family),
             onset,
@@ -413,8 +425,7 @@ impl Layout {
             at_end,
             later,
             crippled,
-        };
-        Ok((played, truth))
+        }
     }
 
     /// How users fare in the next five minutes.
