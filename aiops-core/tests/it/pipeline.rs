@@ -14,9 +14,9 @@ use aiops_core::fake::{
 };
 use aiops_core::guard::{ChainConfig, GuardChain, KillSwitch};
 use aiops_core::model::{
-    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest,
-    FittedHash, Hypothesis, Ranking, Recovery, RecoveryReport, SeriesKey, Shape,
-    SignalCheck, Suspect, TelemetryWindow, TimeRange,
+    Anomaly, Baseline, Confidence, DetectorId, Diagnosis, EntityId, FaultType, FetchRequest, FittedHash,
+    Hypothesis, Ranking, Recovery, RecoveryReport, SeriesKey, Shape, SignalCheck, Suspect, TelemetryWindow,
+    TimeRange,
 };
 use aiops_core::pipeline::{CaseListener, Look, Pipeline, PipelineConfig, Trigger};
 use aiops_core::seam::{Journal, Notification, NotificationKind};
