@@ -19,6 +19,7 @@ impl LocalClock {
 
     /// Seconds of the local clock since 1970-01-01 00:00 at a second of universal time. O(1) between two changes of the
     /// clock.
+    #[inline]
     pub(crate) fn local(&mut self, second: i64) -> i64 {
         if !(self.from..self.until).contains(&second) {
             self.look_up(second);

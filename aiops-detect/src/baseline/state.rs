@@ -57,7 +57,9 @@ impl Cell {
         self.weight = self.weight.saturating_add(1).min(memory);
         let gain = 1.0 / f64::from(self.weight);
         let scale = f64::from(self.scale).max(0.01 * spread);
-        let residual = (value - self.center).clamp(-CLIP * scale, CLIP * scale);
+        // Not `clamp`: that becomes a branch, and which samples are cut nobody can predict.
+        let reach = CLIP * scale;
+        let residual = (value - self.center).max(-reach).min(reach);
         self.center += gain * residual;
         let variance = scale * scale + gain * (residual * residual / CONSISTENCY - scale * scale);
         self.scale = narrow(variance.max(0.0).sqrt());

@@ -6,6 +6,8 @@
 
 mod detector;
 mod online;
+mod power;
+mod run;
 pub(crate) mod runs;
 mod segment;
 

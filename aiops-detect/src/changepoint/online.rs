@@ -5,7 +5,7 @@ use aiops_compact::order::{MAD_TO_SIGMA, mad_of_sorted, median_of_sorted};
 use aiops_core::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
 
-use super::runs::{Follow, Law, Run, Tell};
+use super::runs::{Follow, Fresh, Law, Run, Tell};
 use crate::error::{check, check_count};
 
 /// Version of a stored [`OnlineChangePoints`].
@@ -85,14 +85,16 @@ impl OnlineConfig {
 
     pub(crate) fn law(&self) -> Law {
         let o = &self.0;
+        let (level_weight, noise_shape) = (1.0 / (o.level_spread * o.level_spread), 0.5 * o.noise_weight);
         Law {
             hazard: 1.0 / o.expected_run,
             outliers: o.outliers,
             information: o.information,
-            level_weight: 1.0 / (o.level_spread * o.level_spread),
-            noise_shape: 0.5 * o.noise_weight,
+            level_weight,
+            noise_shape,
             memory: o.memory as f64,
             prune: o.prune,
+            fresh: Fresh::of(level_weight, noise_shape),
         }
     }
 
@@ -169,6 +171,7 @@ pub struct OnlineChange {
 #[serde(try_from = "Document", into = "Document")]
 pub struct OnlineChangePoints {
     config: OnlineConfig,
+    law: Law,
     /// Samples until location and scale are known; empty from then on.
     first: Vec<f64>,
     center: f64,
@@ -202,7 +205,7 @@ struct Document {
 
 impl From<OnlineChangePoints> for Document {
     fn from(changes: OnlineChangePoints) -> Self {
-        let OnlineChangePoints { config, first, center, scale, follow, runs, seen } = changes;
+        let OnlineChangePoints { config, law: _, first, center, scale, follow, runs, seen } = changes;
         let runs = runs.iter().take(follow.live as usize).copied().collect();
         Self { version: ONLINE_VERSION, config, first, center, scale, follow, runs, seen }
     }
@@ -232,7 +235,8 @@ impl TryFrom<Document> for OnlineChangePoints {
             return Err(Error::new(ErrorKind::Invalid, "stored change points are damaged"));
         }
         runs.resize(places, Run::default());
-        Ok(Self { config, first, center, scale, follow, runs: runs.into(), seen })
+        let law = config.law();
+        Ok(Self { config, law, first, center, scale, follow, runs: runs.into(), seen })
     }
 }
 
@@ -242,6 +246,7 @@ impl OnlineChangePoints {
     pub fn new(config: OnlineConfig) -> Self {
         Self {
             config,
+            law: config.law(),
             first: Vec::new(),
             center: 0.0,
             scale: 1.0,
@@ -312,9 +317,8 @@ impl OnlineChangePoints {
 
     fn take_in(&mut self, at: u32, value: f64) -> Option<OnlineChange> {
         let scaled = ((value - self.center) / self.scale).clamp(-1e15, 1e15);
-        let law = self.config.law();
-        self.follow.step(&mut self.runs, at, scaled, &law);
-        let told = self.follow.tell(&self.runs, at, &law, &self.config.tell())?;
+        self.follow.step(&mut self.runs, at, scaled, &self.law);
+        let told = self.follow.tell(&self.runs, at, &self.law, &self.config.tell())?;
         Some(OnlineChange {
             onset: u64::from(told.start),
             told: u64::from(at),

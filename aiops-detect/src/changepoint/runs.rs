@@ -12,115 +12,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What does not change from sample to sample.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Law {
-    /// Probability that a run ends at any sample.
-    pub(crate) hazard: f64,
-    /// ε: share of samples that are outliers.
-    pub(crate) outliers: f64,
-    /// Power of the likelihood: what a sample is worth where neighbours resemble each other.
-    pub(crate) information: f64,
-    /// κ₀: samples that the prior of a level is worth; its spread is σ / √κ₀.
-    pub(crate) level_weight: f64,
-    /// α₀: half the samples that the prior of the noise is worth.
-    pub(crate) noise_shape: f64,
-    /// Samples after which a run forgets its oldest ones.
-    pub(crate) memory: f64,
-    /// Share of the posterior below which a run is forgotten.
-    pub(crate) prune: f64,
-}
-
-/// One possible beginning of the present run, with what its samples say.
-///
-/// Four-byte numbers keep the state of a series small; the arithmetic is done in eight.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(from = "(u32, f32, f32, f32, f32)", into = "(u32, f32, f32, f32, f32)")]
-pub(crate) struct Run {
-    /// When it began, in the unit of the caller's clock.
-    pub(crate) start: u32,
-    /// Share of the posterior.
-    pub(crate) weight: f32,
-    /// Samples it took in, outliers not counted.
-    pub(crate) count: f32,
-    pub(crate) mean: f32,
-    /// 2β: prior and samples' squares about the mean.
-    squares: f32,
-}
-
-impl From<(u32, f32, f32, f32, f32)> for Run {
-    fn from((start, weight, count, mean, squares): (u32, f32, f32, f32, f32)) -> Self {
-        Self { start, weight, count, mean, squares }
-    }
-}
-
-impl From<Run> for (u32, f32, f32, f32, f32) {
-    fn from(run: Run) -> Self {
-        (run.start, run.weight, run.count, run.mean, run.squares)
-    }
-}
-
-impl Run {
-    /// Whether every number is one a run can have.
-    pub(crate) fn usable(&self) -> bool {
-        (0.0..=1.0001).contains(&self.weight)
-            && (0.0..=1e9).contains(&self.count)
-            && self.mean.is_finite()
-            && (0.0..=f32::MAX).contains(&self.squares)
-    }
-
-    /// A run of no sample yet.
-    fn prior(start: u32, level: f64, noise: f64, law: &Law) -> Self {
-        let squares = narrow(2.0 * law.noise_shape * noise);
-        Self { start, weight: 0.0, count: 0.0, mean: narrow(level), squares }
-    }
-
-    /// Its first sample is its level: how far that lies from the level before says how probable the run is, and nothing of its
-    /// noise.
-    fn begin(&mut self, value: f64) {
-        (self.mean, self.count) = (narrow(value), 1.0);
-    }
-
-    /// Variance of its noise, prior and samples.
-    pub(crate) fn variance(&self, law: &Law) -> f64 {
-        f64::from(self.squares) / (2.0 * law.noise_shape + f64::from(self.count))
-    }
-
-    /// Logarithm of the density of the next sample.
-    fn predict(&self, value: f64, law: &Law) -> f64 {
-        let shape = law.noise_shape + 0.5 * f64::from(self.count);
-        let weight = law.level_weight + f64::from(self.count);
-        // With s² = β(κ+1)/(ακ): the density is Γ(α+½)/Γ(α) (2παs²)^−½ (1 + d²/(2αs²))^−(α+½).
-        let twice = f64::from(self.squares) * (weight + 1.0) / weight;
-        let away = value - f64::from(self.mean);
-        // Γ(α+½)/Γ(α) from its asymptotic series (Abramowitz and Stegun 6.1.49): off by 0.1 % at α = 1, less beyond.
-        let part = 1.0 / shape;
-        let gamma = 1.0 + part * (-0.125 + part * (0.007_812_5 + part * 0.004_882_812_5));
-        let front = shape * gamma * gamma / (std::f64::consts::PI * twice);
-        0.5 * front.ln() - (shape + 0.5) * (1.0 + away * away / twice).ln()
-    }
-
-    /// Takes a sample in, as `share` of one.
-    fn learn(&mut self, value: f64, share: f64, law: &Law) {
-        let mut count = f64::from(self.count);
-        let mut squares = f64::from(self.squares);
-        if count > law.memory {
-            squares *= law.memory / count;
-            count = law.memory;
-        }
-        let weight = law.level_weight + count;
-        let away = value - f64::from(self.mean);
-        let gain = share / (weight + share);
-        self.squares = narrow(squares + gain * weight * away * away);
-        self.mean = narrow(f64::from(self.mean) + gain * away);
-        self.count = narrow(count + share);
-    }
-}
-
-/// As f32, huge values at its ends instead of at ±∞.
-fn narrow(value: f64) -> f32 {
-    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
-}
+pub(crate) use super::run::{Fresh, Law, Run};
+use super::run::{Sample, narrow, weigh};
 
 /// What is followed beside the runs themselves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -187,8 +80,8 @@ impl Follow {
         // What is a change has to be large against everything the series does, and not only against its quiet moments.
         // Numbers of four bytes are exact to less than a millionth, which must not pass for a change.
         let exact = (1e-6 * value) * (1e-6 * value);
-        let known = f64::from(self.noise.max(self.everything.1)).max(exact);
-        let usual_noise = known.max(f64::from(f32::MIN_POSITIVE));
+        let known = larger(f64::from(self.noise), f64::from(self.everything.1));
+        let usual_noise = larger(larger(known, exact), f64::from(f32::MIN_POSITIVE));
         let live = (self.live as usize).min(runs.len());
         let best = most_probable(runs.get(..live).unwrap_or_default());
         let Some(best) = best else {
@@ -200,53 +93,21 @@ impl Follow {
             return;
         };
         let mut new = Run::prior(now, f64::from(best.mean), usual_noise, law);
-        let anywhere = new.predict(value, law);
-
-        // Densities relative to that of a new level, so that nothing under- or overflows in the end.
-        let mut total = 0.0;
-        for run in runs.iter_mut().take(live) {
-            let like = (law.information * (run.predict(value, law) - anywhere)).min(80.0).exp();
-            let usual = (1.0 - law.outliers) * like;
-            let density = usual + law.outliers;
-            let weight = f64::from(run.weight) * (1.0 - law.hazard) * density;
-            run.learn(value, usual / density, law);
-            run.weight = narrow(weight);
-            total += weight;
-        }
-        new.begin(value);
-        let begun = law.hazard;
-        total += begun;
-
+        let followed = runs.get_mut(..live).unwrap_or_default();
+        // Relative to the density of a new level, so that nothing under- or overflows in the end.
+        let total = weigh(followed, &Sample::of(value, &new, law), law) + law.hazard;
         let scale = 1.0 / total;
-        let (mut kept, mut least) = (0_usize, (0_usize, f32::INFINITY));
-        for at in 0..live {
-            let Some(mut run) = runs.get(at).copied() else { break };
+        let mut forgotten = false;
+        for run in followed {
             run.weight = narrow(f64::from(run.weight) * scale);
-            if f64::from(run.weight) < law.prune {
-                continue;
-            }
-            if run.weight < least.1 {
-                least = (kept, run.weight);
-            }
-            if let Some(place) = runs.get_mut(kept) {
-                *place = run;
-            }
-            kept += 1;
+            forgotten |= f64::from(run.weight) < law.prune;
         }
-        new.weight = narrow(begun * scale);
-        if kept > 0 && f64::from(new.weight) < law.prune {
-            // Forgotten before it began: where runs below a thousandth are, most samples begin none.
-        } else if kept < runs.len() {
-            if let Some(place) = runs.get_mut(kept) {
-                *place = new;
-            }
-            kept += 1;
-        } else if let Some(rest) = runs.get_mut(least.0..kept) {
-            // In the order of their beginnings, the newest last.
-            rest.rotate_left(1);
-            rest.iter_mut().rev().take(1).for_each(|place| *place = new);
-        }
-        self.live = kept as u32;
+        let kept = if forgotten { forget(runs, live, law.prune) } else { live };
+        new.begin(value);
+        new.weight = narrow(law.hazard * scale);
+        // Else forgotten before it began: where runs below a thousandth are, most samples begin none.
+        let begins = kept == 0 || f64::from(new.weight) >= law.prune;
+        self.live = if begins { begin(runs, kept, new) } else { kept } as u32;
 
         // An exponential mean of squared residuals of the run that was most probable, cut so that neither an outlier nor a
         // jump counts as noise.
@@ -265,10 +126,12 @@ impl Follow {
             return;
         }
         let gain = 1.0 / f64::from(self.samples);
-        let reach = (CUT_ALL * variance.max(f64::from(self.noise))).sqrt();
-        let away = (value - mean).clamp(-reach, reach);
+        let most = CUT_ALL * larger(variance, f64::from(self.noise));
+        let away = value - mean;
+        // The root only where it is needed: everything that follows waits for it.
+        let away = if away * away > most { most.sqrt().copysign(away) } else { away };
         let after = mean + gain * away;
-        let variance = variance + gain * (away * (mean + away - after) - variance);
+        let variance = (1.0 - gain) * (variance + gain * (away * away));
         self.everything = (narrow(after), narrow(variance));
     }
 
@@ -300,19 +163,59 @@ impl Follow {
     }
 }
 
+/// The larger of two numbers, of which the first is no NaN: one instruction, where `f64::max` is five.
+fn larger(a: f64, b: f64) -> f64 {
+    if b > a { b } else { a }
+}
+
 /// Squared residuals within runs count up to this many variances.
 const CUT: f64 = 9.0;
 
 /// Squared deviations from the mean of everything count up to this many variances.
 const CUT_ALL: f64 = 100.0;
 
-/// The most probable run, the oldest of equally probable ones.
-pub(crate) fn most_probable(runs: &[Run]) -> Option<Run> {
-    let mut best: Option<Run> = None;
-    for run in runs {
-        if best.is_none_or(|best| run.weight > best.weight) {
-            best = Some(*run);
+/// Leaves out the runs below a share of the posterior, of so many that are in use; returns how many are left, in their order.
+#[inline(never)]
+fn forget(runs: &mut [Run], live: usize, prune: f64) -> usize {
+    let mut kept = 0;
+    for at in 0..live {
+        let Some(run) = runs.get(at).copied().filter(|run| f64::from(run.weight) >= prune) else { continue };
+        if let Some(place) = runs.get_mut(kept) {
+            *place = run;
+        }
+        kept += 1;
+    }
+    kept
+}
+
+/// Puts a new run behind those in use, in the place of the least probable one where all are taken; returns how many are in use.
+#[inline(never)]
+fn begin(runs: &mut [Run], kept: usize, new: Run) -> usize {
+    if let Some(place) = runs.get_mut(kept) {
+        *place = new;
+        return kept + 1;
+    }
+    let mut least = (0, f32::INFINITY);
+    for (at, run) in runs.iter().enumerate() {
+        if run.weight < least.1 {
+            least = (at, run.weight);
         }
     }
-    best
+    if let Some(rest) = runs.get_mut(least.0..) {
+        // In the order of their beginnings, the newest last.
+        rest.rotate_left(1);
+        rest.iter_mut().rev().take(1).for_each(|place| *place = new);
+    }
+    kept
+}
+
+/// The most probable run, the oldest of equally probable ones.
+pub(crate) fn most_probable(runs: &[Run]) -> Option<Run> {
+    let (mut best, mut weight) = (0, f32::NEG_INFINITY);
+    for (at, run) in runs.iter().enumerate() {
+        // Chosen without a branch: which of two runs is ahead nobody can predict.
+        best = if run.weight > weight { at } else { best };
+        weight = if run.weight > weight { run.weight } else { weight };
+    }
+    runs.get(best).copied()
 }

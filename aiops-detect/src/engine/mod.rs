@@ -46,6 +46,9 @@ pub use verdict::{LevelChange, Refused, Verdict};
 /// Samples in the rolling window.
 pub const WINDOW: usize = 32;
 
+/// Cells of a day at most: one for each quarter of an hour.
+pub(crate) const CELLS: usize = 96;
+
 /// Run lengths followed at most.
 pub const RUNS: usize = 8;
 

@@ -59,6 +59,7 @@ pub(super) struct Place {
 }
 
 impl Place {
+    #[inline]
     pub(super) fn of(local_second: i64, cells: usize) -> Self {
         const DAY: i64 = 86_400;
         let (day, into) = (local_second.div_euclid(DAY), local_second.rem_euclid(DAY));

@@ -4,7 +4,7 @@ use aiops_core::model::{Baseline, Severity};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::packed::{Packed, narrow_signed};
+use super::packed::{Packed, narrow_signed, typical_scale};
 use super::rules::{Place, Rules};
 use super::verdict::{LevelChange, Refused, Verdict};
 use super::{MOST, RESYNC, RUNS, WINDOW};
@@ -167,7 +167,7 @@ impl Series {
         if at <= self.last {
             let far = self.last.saturating_sub(at) > rules.forget;
             self.behind = if far && at > self.late { self.behind.saturating_add(1) } else { u8::from(far) };
-            self.late = at;
+            self.late = if far { at } else { NEVER };
             if self.behind < RESYNC {
                 self.rejected = self.rejected.saturating_add(1);
                 return Err(Refused::NotLater);
@@ -180,7 +180,10 @@ impl Series {
             (self.behind, self.late) = (0, NEVER);
             return Ok(60.0);
         }
-        (self.behind, self.late) = (0, NEVER);
+        // Where none was late there is nothing to forget, and no other line of memory to touch.
+        if self.behind != 0 {
+            (self.behind, self.late) = (0, NEVER);
+        }
         let step = at.saturating_sub(self.last);
         if step > rules.forget {
             self.forget();
@@ -341,7 +344,7 @@ impl Series {
         if self.last_day < place.day {
             self.last_day = place.day;
             self.days = self.days.saturating_add(1);
-            self.settle(cells);
+            self.typical = typical_scale(cells);
         }
     }
 
@@ -355,14 +358,6 @@ impl Series {
             cell.offset = narrow_signed(center + gain * (value - center) - self.origin);
         }
         self.overall.center += gain * (value - self.overall.center);
-    }
-
-    #[cold]
-    fn settle(&mut self, cells: &[Packed]) {
-        let mut scales: Vec<f64> =
-            cells.iter().filter(|cell| cell.weight > 0).map(|cell| f64::from(cell.scale)).collect();
-        scales.sort_unstable_by(f64::total_cmp);
-        self.typical = aiops_compact::order::median_of_sorted(&scales).unwrap_or(0.0);
     }
 
     #[inline]
