@@ -57,9 +57,7 @@ impl Cell {
         self.weight = self.weight.saturating_add(1).min(memory);
         let gain = 1.0 / f64::from(self.weight);
         let scale = f64::from(self.scale).max(0.01 * spread);
-        // Not `clamp`: that becomes a branch, and which samples are cut nobody can predict.
-        let reach = CLIP * scale;
-        let residual = (value - self.center).max(-reach).min(reach);
+        let residual = (value - self.center).clamp(-CLIP * scale, CLIP * scale);
         self.center += gain * residual;
         let variance = scale * scale + gain * (residual * residual / CONSISTENCY - scale * scale);
         self.scale = narrow(variance.max(0.0).sqrt());

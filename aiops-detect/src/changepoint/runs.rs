@@ -211,11 +211,11 @@ fn begin(runs: &mut [Run], kept: usize, new: Run) -> usize {
 
 /// The most probable run, the oldest of equally probable ones.
 pub(crate) fn most_probable(runs: &[Run]) -> Option<Run> {
-    let (mut best, mut weight) = (0, f32::NEG_INFINITY);
-    for (at, run) in runs.iter().enumerate() {
-        // Chosen without a branch: which of two runs is ahead nobody can predict.
-        best = if run.weight > weight { at } else { best };
-        weight = if run.weight > weight { run.weight } else { weight };
+    let mut best: Option<Run> = None;
+    for run in runs {
+        if best.is_none_or(|best| run.weight > best.weight) {
+            best = Some(*run);
+        }
     }
-    runs.get(best).copied()
+    best
 }
