@@ -154,6 +154,7 @@ type Kind = (&'static str, &'static str, &'static [&'static str]);
 
 const NODES: Kind = ("metric", "metric_node", schema::SAMPLES);
 const CONTAINERS: Kind = ("metric", "metric_container", schema::SAMPLES);
+const MESH: Kind = ("metric", "metric_mesh", schema::SAMPLES);
 const SERVICES: Kind = ("metric", "metric_service", schema::SERVICES);
 const SPANS: Kind = ("trace", "trace_span", schema::SPANS);
 const LINES: Kind = ("log", "log_service", schema::LINES);
@@ -193,13 +194,23 @@ impl Files {
     }
 }
 
+/// Label of whom calls go to.
+const PEER: &str = "peer_service";
 /// Labels that say whom a series is about, which `cmdb_id` does.
-const WHOSE: [&str; 4] = ["service", "instance", "node", "pod"];
+const WHOSE: [&str; 5] = ["service", "instance", "node", "pod", PEER];
 
 fn samples(window: &TelemetryWindow, files: &mut Files) -> Result<(), EvalError> {
     for series in &window.metrics {
-        let kind = if series.entity().kind() == EntityKind::Node { NODES } else { CONTAINERS };
-        let (cmdb, name) = (cmdb(series, &window.topology), kpi(series));
+        let teller = teller(series);
+        let (kind, cmdb) = match series.key().labels.get(PEER) {
+            _ if teller.kind() == EntityKind::Node => (NODES, teller.name().to_owned()),
+            Some(peer) => {
+                let caller = window.topology.whole(&teller).name();
+                (MESH, format!("{}.source.{caller}.{peer}", teller.name()))
+            }
+            None => (CONTAINERS, placed(&teller, &window.topology)),
+        };
+        let name = kpi(series);
         for (at, value) in series.points() {
             let cells = [at.as_second().to_string(), cmdb.clone(), name.clone(), value.to_string()];
             files.row(kind, at, &cells)?;
@@ -208,18 +219,21 @@ fn samples(window: &TelemetryWindow, files: &mut Files) -> Result<(), EvalError>
     Ok(())
 }
 
-/// Of a copy with its node before it, `node-6.orders-0`.
-fn cmdb(series: &MetricSeries, topology: &Topology) -> String {
-    let entity = match series.key().labels.get("instance") {
+/// Whose series it is: a copy's, where a label names one.
+fn teller(series: &MetricSeries) -> EntityId {
+    match series.key().labels.get("instance") {
         Some(name) if series.entity().kind() != EntityKind::Node => EntityId::instance(name),
         _ => series.entity().clone(),
-    };
-    let node = topology.needs(&entity, EdgeKind::RunsOn).next();
-    let known = |node: &&EntityId| {
+    }
+}
+
+/// Name with the node before it, `node-6.orders-0`, where it runs on one.
+fn placed(entity: &EntityId, topology: &Topology) -> String {
+    let named = |node: &&EntityId| {
         let rest = node.name().strip_prefix("node-").unwrap_or_default();
         !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric())
     };
-    match node.filter(known) {
+    match topology.needs(entity, EdgeKind::RunsOn).next().filter(named) {
         Some(node) => format!("{}.{}", node.name(), entity.name()),
         None => entity.name().to_owned(),
     }
