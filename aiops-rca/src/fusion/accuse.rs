@@ -3,7 +3,7 @@
 //! An error about a call to somebody speaks of that one or of the way to it before it speaks of the writer. It is told by the name that
 //! a line holds, by the peer that a span or a metric of a client names. Names are those of the topology; no phrase is known.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aiops_core::model::{EntityId, Labels, Signal};
 
@@ -77,7 +77,48 @@ pub(super) struct Accusation<'a> {
     /// Where it was read.
     pub(super) signal: Signal,
     pub(super) strength: f64,
+    /// How sure it is that the calls are worse than before, on the scale of strengths, whatever of it counts.
+    pub(super) certainty: f64,
     pub(super) statement: String,
+}
+
+/// Two between whom calls are in trouble, and how surely.
+pub(super) type Path<'a> = (&'a EntityId, &'a EntityId, f64);
+
+/// The calls in trouble at which it ends: who is called accuses nobody of those it calls in turn, about as surely. What is late or fails
+/// further down is so for everybody above, and is one path's.
+/// O(accusations · log accusations).
+pub(super) fn paths<'a>(accusations: &[Accusation<'a>], config: &FusionConfig) -> Vec<Path<'a>> {
+    // Where words speak no surer than figures can.
+    let most = config.strength(f64::INFINITY);
+    let mut pairs: BTreeMap<(&EntityId, &EntityId), f64> = BTreeMap::new();
+    let mut accusers: BTreeMap<&EntityId, f64> = BTreeMap::new();
+    for a in accusations {
+        let certainty = a.certainty.min(most);
+        let surest = pairs.entry((a.by, a.of)).or_default();
+        *surest = surest.max(certainty);
+        let loudest = accusers.entry(a.by).or_default();
+        *loudest = loudest.max(certainty);
+    }
+    let ends = |of: &EntityId, sure: f64| accusers.get(of).is_none_or(|on| *on < config.alike * sure);
+    pairs
+        .into_iter()
+        .filter(|((_, of), sure)| ends(of, *sure))
+        .map(|((by, of), sure)| (by, of, sure))
+        .collect()
+}
+
+/// Who says of those it calls that they take longer waits for them, however that is shared among its copies: then its own time is told as such.
+/// O(findings · log accusations).
+pub(super) fn waiting(findings: &mut [Finding], accusations: &[Accusation<'_>], config: &FusionConfig) {
+    let sure = config.strength(config.least_z);
+    let waits: BTreeSet<&EntityId> =
+        accusations.iter().filter(|a| a.certainty >= sure).map(|a| a.by).collect();
+    for finding in findings.iter_mut().filter(|f| f.kind == FindingKind::CopyTime) {
+        if waits.contains(&finding.entity) {
+            finding.kind = FindingKind::SelfTime;
+        }
+    }
 }
 
 /// What is seen of somebody who is accused.

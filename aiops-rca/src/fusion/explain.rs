@@ -33,9 +33,10 @@ pub(super) fn explain(
         for finding in findings.iter_mut().filter(|f| f.family() == family && f.strength > 0.0) {
             // Times in spans are without the callees' already, and so is what was shared out by traffic.
             let exclusive =
-                matches!(finding.kind, FindingKind::SelfTime | FindingKind::CallTime) || finding.shared;
+                matches!(finding.kind, FindingKind::SelfTime | FindingKind::CopyTime | FindingKind::CallTime)
+                    || finding.shared;
             let exclusive = exclusive && !finding.hearsay;
-            let own_time = finding.kind == FindingKind::SelfTime;
+            let own_time = matches!(finding.kind, FindingKind::SelfTime | FindingKind::CopyTime);
             if exclusive && !own_time {
                 continue;
             }

@@ -24,6 +24,8 @@ pub(super) fn fault(findings: &[Finding], config: &FusionConfig) -> (FaultType, 
         FindingKind::LogNew,
         FindingKind::LogMissing,
         FindingKind::Errors,
+        // Others run the same on the same machines and ways: it is in what this process became.
+        FindingKind::CopyTime,
         FindingKind::Program,
         FindingKind::OutOfStep,
     ]);

@@ -30,6 +30,8 @@ pub enum FindingKind {
     Other,
     /// Its own work takes longer (spans without the time of their children).
     SelfTime,
+    /// The own work of one of several copies takes longer: of about its share of the requests, and the others take as long as before (spans).
+    CopyTime,
     /// Time between its spans and those of who calls it or whom it calls.
     CallTime,
     /// It no longer does what it always did (child spans).
@@ -69,9 +71,12 @@ impl FindingKind {
     #[must_use]
     pub fn signal(self) -> Signal {
         match self {
-            Self::SelfTime | Self::CallTime | Self::WorkMissing | Self::WorkNew | Self::SpanErrors => {
-                Signal::Traces
-            }
+            Self::SelfTime
+            | Self::CopyTime
+            | Self::CallTime
+            | Self::WorkMissing
+            | Self::WorkNew
+            | Self::SpanErrors => Signal::Traces,
             Self::LogErrors | Self::LogNew | Self::LogMissing | Self::CallErrors => Signal::Logs,
             Self::RolledOut => Signal::Changes,
             _ => Signal::Metrics,
@@ -83,6 +88,7 @@ impl FindingKind {
         match self {
             Self::Latency
             | Self::SelfTime
+            | Self::CopyTime
             | Self::CallTime
             | Self::Errors
             | Self::SpanErrors
@@ -112,7 +118,9 @@ impl FindingKind {
     /// Whether it lies on the way of requests, where a callee's trouble shows in its callers.
     pub(super) fn family(self) -> Family {
         match self {
-            Self::Latency | Self::SelfTime | Self::CallTime | Self::Saturation => Family::Time,
+            Self::Latency | Self::SelfTime | Self::CopyTime | Self::CallTime | Self::Saturation => {
+                Family::Time
+            }
             Self::Errors
             | Self::WorkMissing
             | Self::WorkNew

@@ -36,6 +36,12 @@ impl Arriving {
         if times.is_finite() { times.max(1.0) } else { 1.0 }
     }
 
+    /// How sure it is that more arrive, and by how much.
+    fn strength(self, config: &FusionConfig) -> f64 {
+        let floor = self.scale.max(config.relative_floor * self.was).max(self.is / config.most_z);
+        config.strength((self.is - self.was) / floor.max(f64::MIN_POSITIVE)) * config.load
+    }
+
     fn risen(self, config: &FusionConfig) -> bool {
         self.is >= config.load_rise * self.was && self.is > self.was
     }
@@ -75,8 +81,6 @@ pub(super) fn findings<'a>(
     };
     let mut found = Vec::new();
     for (entity, load) in arriving.iter().filter(|(e, load)| entry(e) && load.risen(config)) {
-        let floor = load.scale.max(config.relative_floor * load.was).max(load.is / config.most_z);
-        let strength = config.strength((load.is - load.was) / floor.max(f64::MIN_POSITIVE)) * config.load;
         let only = askers.0.iter().filter(|((at, _), _)| at == entity).find_map(|(_, askers)| {
             let (was, is) = askers.iter().fold((0.0, 0.0), |sum, a| (sum.0 + a.1.was, sum.1 + a.1.is));
             let (asker, own) = askers.iter().max_by(|a, b| {
@@ -86,6 +90,8 @@ pub(super) fn findings<'a>(
             (!rest.risen(config) && own.risen(config)).then_some((*asker, *own))
         });
         let (who, of) = only.unwrap_or((entity, *load));
+        // Who is overrun turns away before it counts what it serves; who counts by whom it is asked counts all.
+        let strength = load.strength(config).max(of.strength(config));
         let statement = format!("requests from outside rose from {:.3} to {:.3}", of.was, of.is);
         found.push(Finding::new(who, FindingKind::Load, strength, statement));
         if who != *entity {

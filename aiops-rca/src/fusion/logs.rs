@@ -196,6 +196,7 @@ fn new<'a>(
                 kind: FindingKind::CallErrors,
                 signal: Signal::Logs,
                 strength,
+                certainty: strength,
                 statement: statement.clone(),
             }));
             let finding = Finding::new(writer, kind, strength, statement);

@@ -187,6 +187,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
     let (missing, arriving) = flows.findings(calls, config);
     let slower = costs.shares(FindingKind::Latency, calls, config.longest_chain);
     let failing = costs.shares(FindingKind::Errors, calls, config.longest_chain);
+    let busier = busier(&all);
     let mut found = Vec::new();
     for Seen { series, class, kind, shift } in all {
         let entity = series.entity();
@@ -204,6 +205,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
         let of_machine = is_machine(entity);
         let host = if of_host(&series.key().name) && !of_machine { config.host_metric } else { 1.0 };
         let mut certainty = config.strength(shift.z.abs());
+        let sure = certainty;
         let mut weight = harm * side * host;
         let mut shared = false;
         match kind {
@@ -230,15 +232,21 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
                     let grown = (shift.to - shift.from) / shift.from.abs().max(others).max(f64::MIN_POSITIVE);
                     weight *= (grown.abs() / config.growth).min(1.0);
                 }
-                let of_requests = matches!(class.mechanism.as_deref(), Some("cpu" | "garbage collection"));
+                let collects = class.mechanism.as_deref() == Some("garbage collection");
+                let of_requests = collects || class.mechanism.as_deref() == Some("cpu");
                 if of_requests && !of_machine {
                     let whole = placement.whole(entity).unwrap_or(entity);
                     let asked = arriving.get(whole).map_or(1.0, |a| a.surely_times());
                     let asked = asked * copies_of.fewer(whole);
                     let more = shift.to / shift.from.max(f64::MIN_POSITIVE);
-                    // What each request takes, not how many there are.
-                    if up && more > 1.0 && asked.is_finite() {
-                        weight *= ((more / asked - 1.0) / (more - 1.0)).clamp(0.0, 1.0);
+                    if up && more > 1.0 && more.is_finite() && asked.is_finite() {
+                        // What each request takes, not how many there are.
+                        let mut beyond = (more / asked - 1.0) / (more - 1.0);
+                        // What is computed leaves garbage: a collector that works as much harder as the processor lacks no memory.
+                        if let Some(worked) = busier.get(entity).filter(|_| collects) {
+                            beyond = beyond.min((more - worked) / (more - 1.0));
+                        }
+                        weight *= beyond.clamp(0.0, 1.0);
                     }
                 }
                 if let Some(level) = used.get(&(entity, kind)) {
@@ -276,6 +284,7 @@ pub(super) fn findings<'a>(scope: &Scope<'a, '_>, config: &FusionConfig) -> Metr
                 kind,
                 signal: Signal::Metrics,
                 strength,
+                certainty: sure,
                 statement,
             });
         }
@@ -389,6 +398,17 @@ fn percent(series: &MetricSeries) -> Option<f64> {
         ("1" | "s/s", MetricKind::Rate) if is_machine(series.entity()) => Some(100.0),
         _ => None,
     }
+}
+
+/// How many times as busy as before the processor of each entity is, where it is; of several series the least.
+fn busier<'a>(all: &[Seen<'a>]) -> BTreeMap<&'a EntityId, f64> {
+    let mut times: BTreeMap<&EntityId, f64> = BTreeMap::new();
+    for seen in all.iter().filter(|s| s.kind == FindingKind::Cpu && s.shift.from > 0.0) {
+        let more = (seen.shift.to / seen.shift.from).max(1.0);
+        let least = times.entry(seen.series.entity()).or_insert(more);
+        *least = least.min(more);
+    }
+    times
 }
 
 fn of_host(name: &str) -> bool {

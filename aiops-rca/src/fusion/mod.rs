@@ -51,7 +51,7 @@ use spans::Operations;
 use summary::Summary;
 
 /// Raised whenever the same telemetry would be given other scores.
-const VERSION: u32 = 5;
+const VERSION: u32 = 6;
 
 /// Compares what was seen since the fault with what is normal, and ranks who may be the origin.
 ///
@@ -238,7 +238,8 @@ impl FusedLocalizer {
             }
         }
         if !reference.spans.is_empty() {
-            let (found, accused) = traces::findings(&operations, &called, (&before, &after), &self.config);
+            let (found, accused) =
+                traces::findings(&operations, (&called, &placement), (&before, &after), &self.config);
             findings.extend(found);
             accusations.extend(accused);
             answered.extend(traces::answered(&operations, &called, (&before, &after), [reference, fault]));
@@ -256,6 +257,8 @@ impl FusedLocalizer {
         let fleet = Fleet::of([reference, fault], &placement);
         findings.extend(fleet.findings(&readings, [reference, fault], &self.config));
         placement.roll_up(&mut findings, &self.config);
+        let paths = accuse::paths(&accusations, &self.config);
+        accuse::waiting(&mut findings, &accusations, &self.config);
         findings.extend(accuse::findings(
             accusations,
             &findings,
@@ -268,7 +271,7 @@ impl FusedLocalizer {
         findings.extend(load);
         let number = |e: &EntityId| placement.whole(e).and_then(|whole| calls.number(whole));
         load::explain(&mut findings, &pushed, &calls, number, &self.config);
-        placement.explain(&mut findings, &self.config);
+        placement.explain(&mut findings, &paths, &self.config);
         fleet.explain(&mut findings, &readings, [reference, fault], &self.config);
         let felt: BTreeSet<u32> = findings
             .iter()
@@ -449,7 +452,7 @@ impl Localizer for FusedLocalizer {
         ctx.check()?;
         let c = &self.config;
         let told = self.comparable(window, anomalies);
-        let Some(first) = leading(told, c.onset.leading, c.unit, c.most_z) else {
+        let Some(first) = leading(told, &c.onset, c.unit, c.most_z) else {
             return Ok(Ranking::default());
         };
         let answer = self.rank_near(self.reference.as_deref(), window, first.anomaly.onset, None);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aiops_core::model::{EdgeKind, EntityId, EntityKind, TelemetryWindow};
 
+use super::accuse::Path;
 use super::config::FusionConfig;
 use super::finding::{Family, Finding, FindingKind};
 use crate::robust::count;
@@ -89,9 +90,9 @@ impl<'a> Placement<'a> {
     }
 
     /// Sets apart machines from what runs on them: what a resident uses explains the machine's use, and what is left of the machine's
-    /// trouble explains its residents' slowness and failures. O(findings · log findings + residents).
-    pub(super) fn explain(&self, findings: &mut [Finding], config: &FusionConfig) {
-        Self::network(findings, config);
+    /// trouble explains its residents' slowness and failures. O((findings + paths) · log findings + residents).
+    pub(super) fn explain(&self, findings: &mut [Finding], paths: &[Path<'_>], config: &FusionConfig) {
+        self.network(findings, paths, config);
         let mut uses: BTreeMap<(&EntityId, FindingKind), f64> = BTreeMap::new();
         // A collector of garbage that works harder fills nobody's memory.
         let fills = |f: &Finding| is_use(f.kind) && (f.kind != FindingKind::Memory || f.level > 0.0);
@@ -137,13 +138,22 @@ impl<'a> Placement<'a> {
     }
 
     /// Counters of the network are moved at both ends of a path in trouble: one path is that path's, several that meet in a machine are the
-    /// machine's, and of several machines theirs who count most. O(findings · log findings).
-    fn network(findings: &mut [Finding], config: &FusionConfig) {
-        let felt = |f: &Finding| f.hearsay && f.strength * f.own > 0.0;
-        let loudest = findings.iter().filter(|f| felt(f)).map(|f| f.strength * f.own).fold(0.0, f64::max);
-        let paths = findings.iter().filter(|f| felt(f) && f.strength * f.own >= config.alike * loudest);
-        let paths = count(paths.map(|f| &f.entity).collect::<BTreeSet<_>>().len());
-        let meeting = 1.0 - 1.0 / paths.max(1.0);
+    /// machine's, and of several machines theirs who count most. As many paths meet in a machine as there are in effect (Hill's number of order
+    /// two of how surely each is in trouble), so that one that is hardly worse than by chance is no second. Where nothing tells what runs on
+    /// it, every path may pass it. O((findings + paths) · log residents).
+    fn network(&self, findings: &mut [Finding], paths: &[Path<'_>], config: &FusionConfig) {
+        let surest = paths.iter().map(|p| p.2).fold(0.0, f64::max);
+        let sure = || paths.iter().filter(|p| p.2 > 0.0 && p.2 >= config.alike * surest);
+        let meeting = |machine: &EntityId| {
+            let here = self.residents.get(machine);
+            let ends = |e: &EntityId| here.is_none_or(|here| here.contains(e));
+            let (sum, squares) =
+                sure().filter(|(by, of, _)| ends(by) || ends(of)).fold((0.0, 0.0), |sums, p| {
+                    let weight = p.2 * p.2;
+                    (sums.0 + weight, sums.1 + weight * weight)
+                });
+            if squares > 0.0 { 1.0 - squares / (sum * sum) } else { 0.0 }
+        };
         let mut most: BTreeMap<String, f64> = BTreeMap::new();
         let counter = |f: &Finding| f.kind == FindingKind::NetworkCounters && is_machine(&f.entity);
         for finding in findings.iter().filter(|f| counter(f)) {
@@ -152,7 +162,7 @@ impl<'a> Placement<'a> {
         }
         for finding in findings.iter_mut().filter(|f| counter(f)) {
             let most = most.get(&finding.about).copied().unwrap_or(0.0);
-            finding.own *= meeting * (finding.level / most.max(f64::MIN_POSITIVE)).min(1.0);
+            finding.own *= meeting(&finding.entity) * (finding.level / most.max(f64::MIN_POSITIVE)).min(1.0);
         }
     }
 
@@ -164,6 +174,11 @@ impl<'a> Placement<'a> {
     /// Every machine something runs on.
     pub(super) fn machines(&self) -> impl Iterator<Item = &'a EntityId> + '_ {
         self.residents.keys().copied().filter(|m| is_machine(m))
+    }
+
+    /// How many copies of it there are; 1 where nothing is known to be part of it.
+    pub(super) fn copies(&self, whole: &EntityId) -> usize {
+        self.parts.get(whole).map_or(1, BTreeSet::len)
     }
 
     /// What it is part of.

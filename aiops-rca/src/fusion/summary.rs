@@ -7,7 +7,7 @@ use aiops_core::model::{EntityId, SpanStatus, time};
 use jiff::Timestamp;
 
 use super::spans::{Item, Operation, Operations, Spans, index};
-use crate::robust::{count, decile_mean, location_and_scale, sorted};
+use crate::robust::{count, decile_mean, location_and_scale, quantile, sorted};
 
 /// Where time was spent: within an entity under an operation, or between two entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,15 +23,44 @@ pub(super) struct Times {
     /// Seconds, without what a few outliers add.
     pub(super) mean: f64,
     pub(super) spread: f64,
+    /// Middles of the tenths, ascending.
+    pub(super) tenths: [f64; 10],
 }
 
 impl Times {
     /// Of values in order.
     fn of(sorted: &[f64]) -> Option<Self> {
         let (_, spread) = location_and_scale(sorted)?;
-        Some(Self { n: sorted.len(), mean: decile_mean(sorted)?, spread })
+        let mut tenths = [0.0; 10];
+        for (i, tenth) in tenths.iter_mut().enumerate() {
+            *tenth = quantile(sorted, (count(i) + 0.5) / 10.0)?;
+        }
+        Some(Self { n: sorted.len(), mean: decile_mean(sorted)?, spread, tenths })
+    }
+
+    /// Whether, since `before`, one of `copies` that share the requests evenly is slow and the others are as they were: of so many requests a
+    /// share takes longer than hardly any did, and the rest as long as all did. What slows all copies leaves none as they were. A share is
+    /// told to a tenth, more or less.
+    pub(super) fn of_one_copy(&self, before: &Self, copies: usize) -> bool {
+        let [.., most] = before.tenths;
+        let slow = self.tenths.iter().filter(|t| **t > SEPARATE * most).count();
+        let (share, of_one) = (count(slow) / 10.0, 1.0 / count(copies.max(1)));
+        if copies < 2 || slow == 0 || (share - of_one).abs() > TOLD {
+            return false;
+        }
+        // The middle of the rest, which is one of tenths from the first to the last that is not slow.
+        let middle =
+            |t: &[f64; 10], n: usize| t.get(n.saturating_sub(1) / 2).copied().unwrap_or(f64::INFINITY);
+        middle(&self.tenths, 10 - slow) <= (1.0 + AS_EVER) * middle(&before.tenths, 10)
     }
 }
+
+/// How many times as long as hardly any request took before a slow one takes.
+const SEPARATE: f64 = 2.0;
+/// How far off a share of requests is that is told by tenths, with as many requests as a few minutes hold.
+const TOLD: f64 = 0.2;
+/// How much longer than before the rest may take, who wait for the same processors and callees.
+const AS_EVER: f64 = 0.5;
 
 /// What is counted of an operation's spans.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,13 +1,14 @@
 //! What spans say: own time, time between caller and callee, work that is missing or new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::model::{EntityId, Signal, TelemetryWindow, time};
+use aiops_core::model::{EntityId, EntityKind, Signal, TelemetryWindow, time};
 
 use super::accuse::{Accusation, Answered};
 use super::chance::{believed, deviance};
 use super::config::FusionConfig;
 use super::finding::{Finding, FindingKind};
+use super::place::Placement;
 use super::spans::{Operations, index};
 use super::summary::{Place, Pools, Summary, Times, as_f64};
 use crate::robust::count;
@@ -38,12 +39,12 @@ const LEAST_SECONDS: f64 = 1e-6;
 /// O(places · log places), work apart.
 pub(super) fn findings<'a>(
     operations: &Operations<'a>,
-    called: &[Option<&'a EntityId>],
+    (called, placement): (&[Option<&'a EntityId>], &Placement<'a>),
     (before, after): (&Summary, &Summary),
     config: &FusionConfig,
 ) -> (Vec<Finding>, Vec<Accusation<'a>>) {
     let mut accusations = Vec::new();
-    let mut found = times(operations, called, (before, after), config, &mut accusations);
+    let mut found = times(operations, (called, placement), (before, after), config, &mut accusations);
     missing_children(operations, (before, after), config, &mut found);
     fewer_children(operations, (before, after), config, &mut found);
     new_work(operations, (before, after), config, &mut found);
@@ -93,13 +94,14 @@ fn known(
 
 fn times<'a>(
     operations: &Operations<'a>,
-    called: &[Option<&'a EntityId>],
+    (called, placement): (&[Option<&'a EntityId>], &Placement<'a>),
     (before, after): (&Summary, &Summary),
     config: &FusionConfig,
     accusations: &mut Vec<Accusation<'a>>,
 ) -> Vec<Finding> {
     let pools = before.pools(operations);
     let mut slower: Vec<(Place, Added)> = Vec::new();
+    let mut of_one_copy: BTreeSet<Place> = BTreeSet::new();
     let (mut total, mut usual) = (0.0, 0.0);
     // By entity: seconds added at each of its ends of calls.
     let mut calls: BTreeMap<&EntityId, Vec<f64>> = BTreeMap::new();
@@ -114,6 +116,13 @@ fn times<'a>(
             }
         }
         if is_slower {
+            let whose = if let Place::Own(operation) = place { operations.get(*operation) } else { None };
+            // Copies of a store are not alike: one of them takes what is written.
+            let whose = whose.filter(|(entity, _)| entity.kind() == EntityKind::Service);
+            let copies = whose.map_or(1, |(entity, _)| placement.copies(entity));
+            if now.n >= config.many_spans && now.of_one_copy(&was, copies) {
+                of_one_copy.insert(*place);
+            }
             total += added.seconds;
             slower.push((*place, added));
         }
@@ -144,7 +153,12 @@ fn times<'a>(
                 let Some((entity, name)) = operations.get(*operation) else { continue };
                 // Time that a call takes beyond what the callee tells is nobody's own.
                 let Some(callee) = called.get(index(*operation)).copied().flatten() else {
-                    add(entity, FindingKind::SelfTime, a.seconds, a, format!("{name}: own time {took}"));
+                    let (kind, whose) = if of_one_copy.contains(place) {
+                        (FindingKind::CopyTime, format!(" of one of {} copies", placement.copies(entity)))
+                    } else {
+                        (FindingKind::SelfTime, String::new())
+                    };
+                    add(entity, kind, a.seconds, a, format!("{name}: own time{whose} {took}"));
                     continue;
                 };
                 let times = a.each / (config.many_times * a.was.max(LEAST_SECONDS));
@@ -157,6 +171,7 @@ fn times<'a>(
                     kind: FindingKind::CallTime,
                     signal: Signal::Traces,
                     strength: certainty * share * config.span_time,
+                    certainty: certainty * share,
                     statement: format!("{name}: calls took {took}"),
                 });
             }
@@ -310,6 +325,7 @@ fn failures<'a>(
                     kind: FindingKind::CallErrors,
                     signal: Signal::Traces,
                     strength,
+                    certainty: config.strength(z) * sure,
                     statement: statement.clone(),
                 });
             }

@@ -35,6 +35,9 @@ pub struct OnsetConfig {
     pub clip: f64,
     /// Strength of an anomaly, as a share of the strongest one's, from which it tells when the trouble began; default 0.5, 0..=1.
     pub leading: f64,
+    /// Share of what deviates, by strength, that may have begun by chance before the trouble did; default 0.05, 0..=0.5. Of a hundred series a few
+    /// happen to be off their norm when the rest follows; of twenty that are as loud as each other none is passed over.
+    pub coincidence: f64,
     /// Fewest events of a channel on either side; default 5, 1 or more.
     pub least_events: usize,
 }
@@ -51,6 +54,7 @@ impl Default for OnsetConfig {
             least: 12.0,
             clip: 4.0,
             leading: 0.5,
+            coincidence: 0.05,
             least_events: 5,
         }
     }
@@ -80,6 +84,7 @@ impl OnsetConfig {
         within("onset.penalty", self.penalty, 0.0, 1000.0)?;
         within("onset.least", self.least, 0.0, 1e6)?;
         within("onset.leading", self.leading, 0.0, 1.0)?;
+        within("onset.coincidence", self.coincidence, 0.0, 0.5)?;
         within("onset.clip", self.clip, 1.0, 100.0)?;
         if self.least_events == 0 {
             return Err(out_of_range("onset.least_events", self.least_events, "1 or more"));

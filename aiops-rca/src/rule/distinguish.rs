@@ -59,7 +59,7 @@ impl<'s, 'a> Facts<'s, 'a> {
                     FindingKind::LogErrors,
                 ],
             ),
-            own_time: cited(scene, &[FindingKind::SelfTime]),
+            own_time: cited(scene, &[FindingKind::SelfTime, FindingKind::CopyTime]),
         }
     }
 }

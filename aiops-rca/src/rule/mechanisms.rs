@@ -133,6 +133,9 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         if mechanism != word::MEMORY || !grows {
             support *= 1.0 - 0.6 * overloaded;
         }
+        if mechanism == "garbage collection" {
+            support *= beyond_work(group, strongest);
+        }
         let fault = match mechanism {
             "hardware" => FaultType::Hardware,
             // A disk that fills runs out of space; one that takes longer for what it is asked is failing.
@@ -165,6 +168,25 @@ fn exhaustion(scene: &Scene<'_>, group: &Group<'_>, overloaded: f64) -> Vec<Clai
         claims.push(if matches!(fault, FaultType::Hardware) { claim } else { claim.transient() });
     }
     claims
+}
+
+/// How many times as much as before.
+fn times(s: &Symptom<'_>) -> f64 {
+    s.anomaly().value / s.anomaly().baseline.center.max(f64::MIN_POSITIVE)
+}
+
+/// Share of a collector's work that the work of its processor does not account for, 0..=1: what is computed leaves garbage.
+fn beyond_work(group: &Group<'_>, collects: &Symptom<'_>) -> f64 {
+    let of_it = |s: &&Symptom<'_>| {
+        s.harmful
+            && s.class.mechanism.as_deref() == Some("cpu")
+            && s.anomaly().entity == collects.anomaly().entity
+    };
+    let worked = group.symptoms.iter().filter(of_it).map(times).fold(1.0, f64::max);
+    let more = times(collects);
+    // From nothing there is no telling how many times as much.
+    let told = more > 1.0 && more.is_finite() && worked.is_finite();
+    if told { ((more - worked) / (more - 1.0)).clamp(0.0, 1.0) } else { 1.0 }
 }
 
 pub(super) fn is_machine(scene: &Scene<'_>) -> bool {
@@ -310,6 +332,7 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
     }
     // One tenant or client among many, told by a label.
     let tenant = group.strongest(|s| s.is_load(rise) && s.class.caller.is_some());
+    let tenant = tenant.filter(|s| !all_alike(group, s, rise));
     if let Some((s, name)) = tenant.and_then(|s| Some((s, s.class.caller.as_deref()?))) {
         let known = scene.picture.topology.entities().find(|e| e.id.name() == name).map(|e| e.id.clone());
         let trouble = group.trouble().map_or(0.3, |_| 0.9);
@@ -335,6 +358,19 @@ fn load(scene: &Scene<'_>, group: &Group<'_>) -> Vec<Claim> {
         claims.push(claim);
     }
     claims
+}
+
+/// Share of one caller's rise, in times, from which another's is as much.
+const ALIKE: f64 = 0.5;
+
+/// Whether others who are told apart as well ask for about as many times more than before as the caller of `one` does: a crowd, and no
+/// neighbour that is noisy.
+fn all_alike(group: &Group<'_>, one: &Symptom<'_>, rise: f64) -> bool {
+    let others = group.symptoms.iter().filter(|s| {
+        let apart = s.class.caller.is_some() && s.class.caller != one.class.caller;
+        apart && s.is_load(rise) && s.anomaly().series.name == one.anomaly().series.name
+    });
+    others.map(times).fold(0.0, f64::max) >= ALIKE * times(one)
 }
 
 /// Calls fail on the caller's side only, at a callee that is well: given up too early, or lost on the way.

@@ -42,7 +42,7 @@ use claim::Claim;
 use trouble::Trouble;
 
 /// Raised whenever the same case would be told other raw confidences.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// Names failing system and fault type by rules over the ranked suspects.
 ///

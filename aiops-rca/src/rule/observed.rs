@@ -199,6 +199,11 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         let Some((kind, _)) = strongest else { continue };
         let decided = decided_by.filter(|_| fault == leading).unwrap_or(*kind);
         let cause = by_nature(scene.system.kind(), fault, decided);
+        // What it waits for is measured where something it uses is used up.
+        let used = leading == FaultType::ResourceExhaustion && fault != leading;
+        if used && cause.mechanism == WAITING && commensurate(scene, &silent, &of_it) {
+            continue;
+        }
         // Causes come before effects: what is busy is slow, what fails late is slow. The others stay possible.
         let share = if fault == leading { 1.0 } else { scene.config.observed.lesser };
         let entry = causes.entry(cause).or_insert((share, Vec::new()));
@@ -206,6 +211,18 @@ pub(super) fn claims(scene: &Scene<'_>) -> Vec<Claim> {
         entry.1.extend(of_it.iter().map(|(kind, seen)| (kind.effect(), *seen)));
     }
     causes.into_iter().filter_map(|(cause, (share, seen))| claim(scene, cause, share, seen)).collect()
+}
+
+/// Whether what is used is, beside `effects`, enough to be their reason.
+fn commensurate(
+    scene: &Scene<'_>,
+    silent: &[(FindingKind, &Observation)],
+    effects: &[&(FindingKind, &Observation)],
+) -> bool {
+    let most = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
+    let used = most(&mut silent.iter().filter(|s| s.0.effect() == Effect::Usage).map(|s| s.1.strength));
+    let felt = most(&mut effects.iter().map(|s| s.1.strength));
+    used >= scene.config.observed.commensurate * felt
 }
 
 /// Ways to see that it fails.
@@ -301,6 +318,7 @@ const FAMILIES: [(FaultType, &[FindingKind]); 3] = [
             FindingKind::LogNew,
             FindingKind::LogMissing,
             FindingKind::Errors,
+            FindingKind::CopyTime,
             FindingKind::Liveness,
         ],
     ),
@@ -318,6 +336,7 @@ fn mechanism(kind: FindingKind) -> &'static str {
         FindingKind::Resource => "resource",
         FindingKind::SpanErrors | FindingKind::LogErrors | FindingKind::Errors => word::FAILING_RESPONSES,
         FindingKind::Liveness => "unavailable",
+        FindingKind::CopyTime => word::SLOW_WORK,
         FindingKind::WorkMissing
         | FindingKind::WorkNew
         | FindingKind::LogNew

@@ -14,7 +14,7 @@ use crate::world::{World, at, rca, service};
 fn seen(aspect: &str, strength: f64, statement: &str) -> Observation {
     let signal = match aspect {
         "log_errors" | "log_missing" | "call_errors" => Signal::Logs,
-        "self_time" | "call_time" => Signal::Traces,
+        "self_time" | "copy_time" | "call_time" => Signal::Traces,
         _ => Signal::Metrics,
     };
     Observation::new(signal, aspect, strength, statement).since(at(40))
@@ -162,6 +162,34 @@ fn the_same_sign_means_another_thing_on_another_kind_of_system() {
     let between = vec![seen("call_time", 3.0, "orders to it: 350 ms more between them")];
     let database = EntityId::new(EntityKind::Database, "it");
     assert_eq!(first(&diagnosed(&world, vec![(database, between)])).fault, FaultType::Network);
+}
+
+#[test]
+fn a_store_whose_processor_is_used_up_does_not_wait_for_what_nothing_measures() {
+    let waits = |cpu: f64| {
+        let seen = vec![seen("self_time", 3.0, "query: own time 350 ms more"), seen("cpu", cpu, "cpu rose")];
+        let diagnosis = diagnosed(&World::shop(), vec![(EntityId::new(EntityKind::Database, "it"), seen)]);
+        diagnosis.hypotheses.iter().any(|h| h.mechanism.as_deref() == Some("waiting"))
+    };
+    assert!(waits(0.6), "a little busier");
+    assert!(!waits(2.5));
+}
+
+#[test]
+fn one_slow_copy_is_slow_work_of_the_program_whatever_its_callers_say() {
+    let seen = vec![
+        seen("copy_time", 1.5, "serve: own time of one of 3 copies 600 ms more than 20 ms"),
+        seen("call_errors", 5.0, "gateway says: call to orders timed out after * ms: 40 lines"),
+    ];
+    let mut world = World::shop();
+    world.slow("orders", 40);
+    let diagnosis = diagnosed(&world, vec![(service("orders"), seen)]);
+    let h = first(&diagnosis);
+    assert_eq!(
+        (h.fault, h.mechanism.as_deref()),
+        (FaultType::Code, Some(mechanism::SLOW_WORK)),
+        "{diagnosis:#?}"
+    );
 }
 
 #[test]

@@ -159,6 +159,43 @@ fn a_tenant_told_by_a_label_is_named() {
 }
 
 #[test]
+fn tenants_who_all_ask_for_as_many_times_more_are_a_crowd_and_no_neighbour() {
+    let crowd = |others: f64| {
+        let mut world = World::shop();
+        for (tenant, is) in [("batch", 200.0), ("shop", 5.0 * others)] {
+            let key = SeriesKey::new("rate(operations_total)").with("tenant", tenant);
+            let store = EntityId::instance("store-1");
+            world.deviates(&store, key, MetricKind::Rate, Shape::LevelShiftUp, 39, 5.0, is);
+        }
+        for name in ["store", "inventory", "orders", "gateway"] {
+            world.slow(name, 40);
+        }
+        world.diagnosis().hypotheses.iter().any(|h| h.statement.starts_with("batch sends far more"))
+    };
+    assert!(!crowd(30.0));
+    assert!(crowd(4.0), "a tenth of its rise is none beside it");
+}
+
+#[test]
+fn a_collector_that_works_as_much_more_as_the_processor_is_no_cause_of_its_own() {
+    let claimed = |collects: f64| {
+        let mut world = World::shop();
+        let series =
+            [("rate(process_cpu_seconds_total)", 0.9), ("rate(process_runtime_gc_seconds_total)", collects)];
+        for (name, is) in series {
+            world.both("orders", name, MetricKind::Rate, Shape::LevelShiftUp, 40, 0.03, is);
+        }
+        for name in ["orders", "gateway"] {
+            world.slow(name, 40);
+        }
+        let diagnosis = world.diagnosis();
+        diagnosis.hypotheses.iter().any(|h| h.mechanism.as_deref() == Some("garbage collection"))
+    };
+    assert!(!claimed(0.9));
+    assert!(claimed(9.0), "ten times as much as the processor accounts for");
+}
+
+#[test]
 fn a_caller_that_gives_up_on_a_healthy_callee_has_a_timeout() {
     let mut world = World::shop();
     for copy in ["orders-1", "orders-2"] {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use aiops_core::model::{
-    Anomaly, Baseline, DetectorId, EdgeKind, Entity, EntityId, EntityKind, FetchRequest, FittedHash,
-    LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Shape, Signal, Span, SpanId,
+    Anomaly, Baseline, DetectorId, EdgeKind, Entity, EntityId, EntityKind, FaultType, FetchRequest,
+    FittedHash, LogRecord, LogSeverity, MetricKind, MetricSeries, SeriesKey, Shape, Signal, Span, SpanId,
     TelemetryWindow, TimeAxis, TimeRange, TraceId, Unit, time,
 };
 use aiops_core::seam::Localizer;
@@ -382,7 +382,10 @@ fn counters_of_the_network_are_held_against_a_machine_in_which_several_paths_mee
             let key =
                 SeriesKey::new("p95(http_client_request_duration_seconds)").with("peer_service", to.name());
             let is = if i < paths { 0.9 } else { 0.05 };
+            // Who waits for those who wait is no second path, and what is hardly worse than by chance none at all.
+            let felt = if i < paths { 0.95 } else { 0.1055 };
             scene = scene
+                .calls_take(&front, &from, 0.1, felt)
                 .metric(&from, key, MetricKind::Quantile, 0.05, is)
                 .p95(&to, 0.02, 0.02)
                 .served(&to, 9.0, 9.0);
@@ -395,6 +398,94 @@ fn counters_of_the_network_are_held_against_a_machine_in_which_several_paths_mee
     // One path: one of its ends.
     let one = lossy(1);
     assert!([service("f0"), service("t0")].contains(&first(&one).entity), "{one:#?}");
+}
+
+#[test]
+fn paths_that_do_not_meet_in_a_machine_are_not_its() {
+    let (front, m) = (service("front"), node("m"));
+    let lossy = |meet: bool| {
+        let mut scene = Scene::new();
+        for i in 0..3 {
+            let (from, to) = (service(&format!("f{i}")), service(&format!("t{i}")));
+            scene = scene.calls(&[(&front, &from), (&from, &to)]);
+            for (of, on) in [
+                (&from, node(&format!("n{i}"))),
+                (&to, if meet { m.clone() } else { node(&format!("o{i}")) }),
+            ] {
+                let copy = EntityId::instance(format!("{}-0", of.name()));
+                scene = scene.connect(&copy, of, EdgeKind::PartOf).connect(&copy, &on, EdgeKind::RunsOn);
+            }
+            scene = scene.calls_take(&from, &to, 0.05, 0.9).p95(&to, 0.02, 0.02).served(&to, 9.0, 9.0);
+        }
+        let other = EntityId::instance("other-0");
+        scene =
+            scene.connect(&other, &service("other"), EdgeKind::PartOf).connect(&other, &m, EdgeKind::RunsOn);
+        let segments = SeriesKey::new("rate(node_netstat_tcp_retrans_segs_total)");
+        scene.metric(&m, segments, MetricKind::Rate, 0.01, 30.0).rank()
+    };
+    assert_eq!(first(&lossy(true)).entity, m);
+    let apart = lossy(false);
+    assert!(of(&apart, &m).supported < 0.01, "{apart:#?}");
+}
+
+/// A service of some copies at which one in so many requests takes forty times as long; 0 for all of them.
+fn slow_in(copies: usize, one_in: u64, waits: bool) -> FusedRanking {
+    let (front, cart, store) = (service("front"), service("cart"), service("store"));
+    let mut scene = Scene::new().calls(&[(&front, &cart), (&cart, &store)]).p95(&store, 0.02, 0.02);
+    for i in 0..copies {
+        scene = scene.connect(&EntityId::instance(format!("cart-{i}")), &cart, EdgeKind::PartOf);
+    }
+    let usual = Duration::from_millis(20);
+    scene = scene.calls_take(&cart, &store, 0.02, if waits { 0.9 } else { 0.02 }).spans(&cart, usual, usual);
+    for (i, span) in (0..).zip(&mut scene.fault.spans) {
+        if one_in == 0 || i % one_in == 0 {
+            span.duration *= 40;
+        }
+    }
+    scene.rank()
+}
+
+#[test]
+fn time_that_one_of_several_copies_takes_is_its_programs_and_not_the_ways() {
+    let told = |answer: &FusedRanking| {
+        let of_cart = of(answer, &service("cart"));
+        (of_cart.fault, of_cart.decided_by)
+    };
+    let copy = (FaultType::Code, Some(FindingKind::CopyTime));
+    let way = (FaultType::Network, Some(FindingKind::SelfTime));
+    for copies in [2_u8, 3, 4] {
+        let answer = slow_in(usize::from(copies), u64::from(copies), false);
+        assert_eq!(told(&answer), copy, "{answer:#?}");
+        assert_eq!(first(&answer).entity, service("cart"));
+        let said = format!("one of {copies} copies");
+        assert!(of(&answer, &service("cart")).findings[0].statement.contains(&said), "{answer:#?}");
+    }
+    assert_eq!(told(&slow_in(2, 0, false)), way, "both");
+    assert_eq!(told(&slow_in(1, 2, false)), way, "there is one");
+    assert_eq!(told(&slow_in(5, 2, false)), way, "far more than its share");
+    assert_eq!(
+        told(&slow_in(3, 3, true)).1.filter(|k| *k == FindingKind::CopyTime),
+        None,
+        "it waits for another"
+    );
+}
+
+#[test]
+fn a_collector_that_works_as_much_more_as_the_processor_lacks_no_memory() {
+    let (front, store) = (service("front"), service("store"));
+    let scene = |collects: f64| {
+        let key = SeriesKey::new("rate(process_runtime_gc_seconds_total)");
+        Scene::new()
+            .calls(&[(&front, &store)])
+            .served(&store, 5.0, 5.0)
+            .cpu(&store, 0.03, 0.9)
+            .metric(&store, key, MetricKind::Rate, 0.001, 0.001 * collects)
+            .rank()
+    };
+    let busy = scene(30.0);
+    assert_eq!((&first(&busy).entity, first(&busy).decided_by), (&store, Some(FindingKind::Cpu)));
+    // Little is left, and what is left is looked through over and over.
+    assert_eq!(first(&scene(600.0)).decided_by, Some(FindingKind::Memory));
 }
 
 /// `rises`: how many times as much each tenant asks for.
@@ -430,6 +521,27 @@ fn who_asks_for_more_explains_who_cannot_serve_it() {
     // A little more is no load: what fails fails by itself.
     let nobody = asked([1.0, 1.2, 1.0]);
     assert_eq!(first(&nobody).entity, service("cart"), "{nobody:#?}");
+}
+
+#[test]
+fn what_is_turned_away_uncounted_was_asked_for_all_the_same() {
+    let (front, cart) = (service("front"), service("cart"));
+    let tenant = EntityId::new(EntityKind::Tenant, "tenant-0");
+    let key = SeriesKey::new("rate(gateway_requests_total)").with("tenant", tenant.name());
+    let mut scene = Scene::new().calls(&[(&front, &cart)]).daily(&cart);
+    for window in [&mut scene.reference, &mut scene.fault] {
+        window.topology.insert(Entity::new(tenant.clone()));
+    }
+    let answer = scene
+        .served(&front, 12.0, 20.0)
+        .metric(&front, key.clone(), MetricKind::Rate, 4.0, 200.0)
+        .metric(&front, SeriesKey::new(key.name.clone()).with("tenant", "x"), MetricKind::Rate, 8.0, 8.0)
+        .served(&cart, 12.0, 20.0)
+        .lines(&cart, LogSeverity::Error, "queue full", 0, 90)
+        .rank();
+    let load = |e: &EntityId| of(&answer, e).findings.iter().find(|f| f.kind == FindingKind::Load).cloned();
+    let (asks, counts) = (load(&tenant).unwrap(), load(&front).unwrap());
+    assert!(asks.strength > 6.0 && asks.strength.to_bits() == counts.strength.to_bits(), "{answer:#?}");
 }
 
 #[test]
@@ -550,6 +662,13 @@ fn the_time_is_that_of_what_is_loud_and_lasts() {
     // A leak is loud long before it is felt.
     all.push(anomaly(&store, -6, 30.0, true));
     assert_eq!(since(&all), -6);
+    // Of a hundred some happen to leave their norm before: here 30 after, with one or two.
+    let many = |early: &[CitedAnomaly]| {
+        let rest = (0..30).map(|_| felt.clone());
+        since(&rest.chain(early.iter().cloned()).collect::<Vec<_>>())
+    };
+    let early = [anomaly(&store, -6, 80.0, true), anomaly(&store, -5, 80.0, true)];
+    assert_eq!((many(&early[..1]), many(&early)), (2, -5));
     // Where nothing lasts, what was loud.
     assert_eq!(since(&blips[1..]), -7);
     // What is no number is no reason.
