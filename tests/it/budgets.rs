@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use aiops::act::guards::{BudgetBoard, StanceConfig, StanceGuard};
 use aiops::core::action::{
-    Action, BlastRadius, History, IncidentId, Mode, Operation, Preview, Principal, Proposal, ProposalId, Share,
-    TargetState, Verdict,
+    Action, BlastRadius, History, IncidentId, Mode, Operation, Preview, Principal, Proposal, ProposalId,
+    Share, TargetState, Verdict,
 };
 use aiops::core::jiff::Timestamp;
 use aiops::core::model::{
@@ -36,7 +36,8 @@ fn window(share: f64, now: Timestamp) -> TelemetryWindow {
     let axis = TimeAxis::regular(range.start(), MINUTE, 360).unwrap();
     let values: Vec<_> = (0..360).map(|i| Some(if i < 300 { 0.0 } else { share })).collect();
     let mut window = TelemetryWindow::new(range);
-    let series = MetricSeries::new(SeriesKey::new("error_ratio"), EntityId::service("pay"), axis, values).unwrap();
+    let series =
+        MetricSeries::new(SeriesKey::new("error_ratio"), EntityId::service("pay"), axis, values).unwrap();
     window.metrics.push(series);
     window
 }
@@ -45,7 +46,8 @@ fn window(share: f64, now: Timestamp) -> TelemetryWindow {
 fn what_fails_decides_what_automation_may_do() {
     let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
     let ctx = Context::new(std::sync::Arc::new(ManualClock::at(now)));
-    let options = BurnOptions { slos: vec![slo("pay", 0.999), slo("lenient", 0.5)], ..BurnOptions::default() };
+    let options =
+        BurnOptions { slos: vec![slo("pay", 0.999), slo("lenient", 0.5)], ..BurnOptions::default() };
     let detector = BurnRateDetector::new(options.try_into().unwrap()).unwrap();
     let board = BudgetBoard::new();
     let guard = StanceGuard::new(board.clone(), StanceConfig::default()).unwrap();
@@ -61,7 +63,8 @@ fn what_fails_decides_what_automation_may_do() {
         let sure = Confidence::calibrated(0.9, "test").unwrap();
         let (id, incident) = (ProposalId::new("p"), IncidentId::new("i"));
         let by = foretold.then(|| DetectorId("capacity".into()));
-        let proposal = Proposal::new(id, incident, action, Principal::new("planner"), sure, "it leaks").foretold(by);
+        let proposal =
+            Proposal::new(id, incident, action, Principal::new("planner"), sure, "it leaks").foretold(by);
         let (history, preview) = (History::new(), Preview::new(TargetState::existing(), "a preview"));
         let review = Review {
             proposal: &proposal,

@@ -74,7 +74,9 @@ impl Foretold {
                     && (f.at..=f.until).contains(&felt)
                     && !f.about.is_disjoint(&seen.concerned)
             };
-            lines.extend(record.all().filter(came).map(|f| Line::Felt { incident: f.incident.clone(), at: felt }));
+            lines.extend(
+                record.all().filter(came).map(|f| Line::Felt { incident: f.incident.clone(), at: felt }),
+            );
         }
         drop(record);
         if lines.is_empty() {
@@ -121,7 +123,9 @@ impl Foretold {
     /// [`ErrorKind::NotFound`] for a case that foretold nothing; [`ErrorKind::Conflict`] where we acted; the file's own.
     pub async fn left_alone(&self, incident: &IncidentId, by: Principal, ctx: &Context) -> Result<()> {
         if self.of(incident, ctx).await?.acted.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, "something was done about it").with("incident", incident));
+            return Err(
+                Error::new(ErrorKind::Conflict, "something was done about it").with("incident", incident)
+            );
         }
         let line = Line::LeftAlone { incident: incident.clone(), by, at: ctx.now() };
         self.keeper.write(vec![line]).await.map(drop)
@@ -252,8 +256,12 @@ impl Seen {
             (!by.is_empty()).then_some(Opening { by, about })
         });
         let felt = looks.iter().find(|(_, found)| feels(found)).map(|(entry, _)| entry.at);
-        let mut concerned: BTreeSet<EntityId> =
-            looks.iter().flat_map(|(_, found)| found).filter(|a| trigger.feels(a)).map(|a| a.entity.clone()).collect();
+        let mut concerned: BTreeSet<EntityId> = looks
+            .iter()
+            .flat_map(|(_, found)| found)
+            .filter(|a| trigger.feels(a))
+            .map(|a| a.entity.clone())
+            .collect();
         concerned.extend(case.diagnosis().and_then(|d| d.cause()).map(|cause| cause.system.clone()));
         Self { foretold, felt, concerned }
     }

@@ -274,8 +274,11 @@ impl Record {
         }
         if let Line::Foretold { incident, by, about, at, until } = line {
             if by.is_empty() || until < at {
-                return Err(Error::new(ErrorKind::Invalid, "a prediction is somebody's, and ends after it begins")
-                    .with("incident", incident));
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "a prediction is somebody's, and ends after it begins",
+                )
+                .with("incident", incident));
             }
             if self.kept.contains_key(incident) {
                 return Ok(());

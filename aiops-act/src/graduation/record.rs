@@ -96,7 +96,7 @@ pub fn wilson_lower_bound(successes: usize, trials: usize, z: f64) -> f64 {
     let (n, p) = (trials as f64, successes.min(trials) as f64 / trials as f64);
     let z2 = z * z;
     let margin = z * (p * (1.0 - p) / n + z2 / (4.0 * n * n)).sqrt();
-    // The lesser root by the greater one: their difference would cancel where nothing succeeded.
+    // The lesser root by the greater one, whose difference would cancel where little succeeded.
     (p * p / (p + z2 / (2.0 * n) + margin)).clamp(0.0, 1.0)
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aiops_core::action::{GuardId, Verdict};
-use aiops_core::model::{EntityId, Stance};
 use aiops_core::model::time::elapsed;
+use aiops_core::model::{EntityId, Stance};
 use aiops_core::seam::{Guardrail, Review};
 use aiops_core::{Context, Result};
 use async_trait::async_trait;

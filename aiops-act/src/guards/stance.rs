@@ -78,8 +78,9 @@ impl StanceGuard {
     /// # Errors
     /// When a field is out of range.
     pub fn new(stances: impl StanceSource, config: StanceConfig) -> Result<Self> {
-        let StanceConfig { mitigate_confidence: mitigate, frozen_confidence: frozen, wait, urgent_wait, .. } =
-            config;
+        let StanceConfig {
+            mitigate_confidence: mitigate, frozen_confidence: frozen, wait, urgent_wait, ..
+        } = config;
         require((0.0..=1.0).contains(&mitigate), "mitigate_confidence", mitigate, "0..=1")?;
         let above = frozen >= mitigate && frozen <= 1.0;
         require(above, "frozen_confidence", frozen, "mitigate_confidence..=1")?;

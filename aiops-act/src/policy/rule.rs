@@ -124,9 +124,17 @@ impl Weekly {
         self.days.is_empty() || self.days.contains(&day.into())
     }
 
+    /// All seven days are written as none.
+    fn on_any_day_by_none(mut self) -> Self {
+        if self.days.len() == 7 {
+            self.days.clear();
+        }
+        self
+    }
+
     /// Whether it leaves out no time: such a rule is one without times.
     fn is_always(&self) -> bool {
-        self.from == self.to && (self.days.is_empty() || self.days.len() == 7)
+        self.from == self.to && self.days.is_empty()
     }
 
     /// Whether `now` is such a time.
@@ -175,8 +183,11 @@ impl Resolved {
         if stated && targets.values().all(Vec::is_empty) {
             return Err(wrong("its targets have no names"));
         }
+        // Bounds that leave nothing out are none, so that what they seem to narrow is seen to be covered.
         let mut rule = rule.clone();
-        rule.during = rule.during.filter(|weekly| !weekly.is_always());
+        rule.min_confidence = rule.min_confidence.filter(|least| *least > 0.0);
+        rule.max_replicas = rule.max_replicas.filter(|most| *most < u32::MAX);
+        rule.during = rule.during.map(Weekly::on_any_day_by_none).filter(|weekly| !weekly.is_always());
         Ok(Self { rule, targets: stated.then_some(targets) })
     }
 

@@ -11,7 +11,8 @@ use aiops_act::policy::Effect;
 use aiops_core::action::{ActionKind, Operation, Proposal, Verdict};
 use aiops_core::fake::{InMemorySource, SimulatedWorkload};
 use aiops_core::model::{
-    DetectorId, EntityId, EntityKind, MetricSeries, Recovery, SeriesKey, Stance, TelemetryWindow, TimeAxis, TimeRange,
+    DetectorId, EntityId, EntityKind, MetricSeries, Recovery, SeriesKey, Stance, TelemetryWindow, TimeAxis,
+    TimeRange,
 };
 use aiops_core::seam::Guardrail;
 use aiops_core::{Context, Error, ErrorKind, Result};

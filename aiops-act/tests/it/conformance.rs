@@ -6,10 +6,12 @@ use std::sync::Arc;
 use aiops_act::guards::{
     ActionCap, AllowList, AllowRule, BlastRadiusCap, BudgetBoard, CalendarConfig, ChangeCalendar,
     CircuitBreaker, ConfidenceBands, Cooldown, ErrorBudgetConfig, ErrorBudgetGuard, ErrorRateBreaker,
-    ErrorRateConfig, HardRules, NodeCap, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired, StanceConfig, StanceGuard,
+    ErrorRateConfig, HardRules, NodeCap, OneAtATime, Pattern, RateSpike, RiskTiers, RollbackRequired,
+    StanceConfig, StanceGuard,
 };
 use aiops_act::{
-    Foretold, ForetoldConfig, Graduation, GraduationConfig, PlannerConfig, RemedyPlanner, TelemetryVerifier, VerifierConfig,
+    Foretold, ForetoldConfig, Graduation, GraduationConfig, PlannerConfig, RemedyPlanner, TelemetryVerifier,
+    VerifierConfig,
 };
 use aiops_core::action::ActionKind;
 use aiops_core::fake::InMemorySource;

@@ -31,7 +31,9 @@ fn open(path: &PathBuf) -> Foretold {
 
 /// Users feel errors; `capacity` and `precursor` foretell.
 fn trigger() -> Trigger {
-    Trigger::on(Selector::all().with_metric("error_ratio")).or_foretold_by("capacity").or_foretold_by("precursor")
+    Trigger::on(Selector::all().with_metric("error_ratio"))
+        .or_foretold_by("capacity")
+        .or_foretold_by("precursor")
 }
 
 fn anomaly(detector: &str, entity: EntityId, metric: &str, onset: i64) -> Anomaly {
@@ -203,12 +205,16 @@ fn what_nobody_can_know_counts_for_nothing() {
     }
     let tally = bench.tally(None);
     assert_eq!((tally.unknown, tally.averted, tally.known(), tally.prevented), (5, 1, 0, 0));
-    assert_eq!((tally.false_alarm_share(), tally.false_alarms_at_most(1.96), tally.expected(1.96)), (None, 1.0, 0.0));
+    assert_eq!(
+        (tally.false_alarm_share(), tally.false_alarms_at_most(1.96), tally.expected(1.96)),
+        (None, 1.0, 0.0)
+    );
     // Who vouches that nobody did anything makes it a false alarm; where we acted nobody can.
     bench.left_alone("escalated");
     assert_eq!(bench.outcome("escalated"), Outcome::FalseAlarm);
     let feed = Principal::new("change-feed");
-    let refused = block_on(bench.book.left_alone(&IncidentId::new("acted"), feed, &bench.world.ctx)).unwrap_err();
+    let refused =
+        block_on(bench.book.left_alone(&IncidentId::new("acted"), feed, &bench.world.ctx)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     // A person may know, and may think again.
     bench.judge("acted", Judgement::WouldHaveCome);
@@ -256,7 +262,9 @@ fn what_users_feel_later_is_known_to_have_been_foretold() {
     let confidence = crate::support::sure(0.9);
     let store = EntityId::service("store");
     let fault = aiops_core::model::FaultType::ResourceExhaustion;
-    let cause = aiops_core::model::Hypothesis::new(store, fault, "full", confidence, vec![]);
+    let citations: Vec<_> = gateway.anomalies().iter().map(|cited| cited.id.clone()).collect();
+    let mut cause = aiops_core::model::Hypothesis::new(store, fault, "full", confidence, citations.clone());
+    cause.explains = citations;
     gateway.push(at(2 * HOUR + 1), CasePart::Diagnosed(aiops_core::model::Diagnosis::new(vec![cause])));
     bench.note(&gateway);
     assert_eq!(bench.outcome("other"), Outcome::CameTrue);
@@ -358,10 +366,12 @@ fn settings_out_of_range_are_refused() {
         Foretold::open(&path, config).unwrap_err().to_string()
     };
     assert!(refused(|c| c.horizon = Horizon(Duration::ZERO)).contains("horizon"));
-    assert!(refused(|c| {
-        c.horizon_of.insert(DetectorId("x".into()), Horizon(Duration::MAX));
-    })
-    .contains("horizon_of"));
+    assert!(
+        refused(|c| {
+            c.horizon_of.insert(DetectorId("x".into()), Horizon(Duration::MAX));
+        })
+        .contains("horizon_of")
+    );
     assert!(refused(|c| c.known = 0).contains("known"));
     assert!(refused(|c| c.false_alarms = f64::NAN).contains("false_alarms"));
     assert!(refused(|c| c.z = 5.1).contains("z is"));
@@ -369,6 +379,9 @@ fn settings_out_of_range_are_refused() {
     assert!(refused(|c| c.most = 99).contains("most"));
     let text = "horizon = \"2h\"\n[horizon_of]\nprecursor = \"90m\"\n";
     let read: ForetoldConfig = toml::from_str(text).unwrap();
-    assert_eq!((read.horizon.0, read.horizon_of[&DetectorId("precursor".into())].0), (secs(7200), secs(5400)));
+    assert_eq!(
+        (read.horizon.0, read.horizon_of[&DetectorId("precursor".into())].0),
+        (secs(7200), secs(5400))
+    );
     assert!(toml::from_str::<ForetoldConfig>("horizons = 1").is_err());
 }

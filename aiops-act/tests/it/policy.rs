@@ -149,6 +149,17 @@ fn what_cannot_be_meant_is_refused_when_loaded() {
             "b",
         ),
         (
+            r#"rules = [{ id = "a", effect = "allow", min_confidence = 0.0 }, { id = "b", effect = "allow", max_replicas = 2 }]"#,
+            "b",
+        ),
+        (
+            r#"rules = [
+                { id = "a", effect = "deny", during = { from = "22:00:00", days = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] } },
+                { id = "b", effect = "deny", actions = ["scale"], during = { from = "22:00:00" } },
+            ]"#,
+            "b",
+        ),
+        (
             r#"rules = [{ id = "a", effect = "deny" }, { id = "b", effect = "deny", actions = ["scale"], notify = true }]"#,
             "b",
         ),

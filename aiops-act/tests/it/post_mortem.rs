@@ -193,11 +193,16 @@ fn a_prediction_is_told_with_what_became_of_it() {
     acted(&mut case, 4, &restart_of(orders()), ActionOutcome::Completed, Some(Recovery::Recovered));
     case.push(at(15), CasePart::Closed(CaseStatus::Recovered));
     let report = PostMortem::of(&case).unwrap();
-    assert!(report.to_markdown().contains("on the word of capacity. Whether it would have come is not known yet."));
+    assert!(
+        report
+            .to_markdown()
+            .contains("on the word of capacity. Whether it would have come is not known yet.")
+    );
     let unknown = report.clone().with_foretelling(Outcome::Unknown);
     assert!(unknown.to_markdown().contains("Nobody can know"));
     assert_eq!(unknown.items, report.items);
-    let false_alarm = report.clone().with_foretelling(Outcome::FalseAlarm).with_foretelling(Outcome::FalseAlarm);
+    let false_alarm =
+        report.clone().with_foretelling(Outcome::FalseAlarm).with_foretelling(Outcome::FalseAlarm);
     assert_eq!(false_alarm.items.len(), report.items.len() + 1, "once");
     assert_eq!(false_alarm.items.last().unwrap().owner, Owner::Detection);
     let text = serde_json::to_string(&false_alarm).unwrap();
@@ -206,5 +211,8 @@ fn a_prediction_is_told_with_what_became_of_it() {
     let mut felt = opened(-20, sure());
     felt.push(at(14), CasePart::Closed(CaseStatus::Recovered));
     let felt = PostMortem::of(&felt).unwrap();
-    assert!(!felt.to_markdown().contains("foretold") && !serde_json::to_string(&felt).unwrap().contains("foretold"));
+    assert!(
+        !felt.to_markdown().contains("foretold")
+            && !serde_json::to_string(&felt).unwrap().contains("foretold")
+    );
 }

@@ -6,6 +6,7 @@ mod chain;
 mod composite;
 mod confirm;
 mod context;
+mod foretold;
 mod layers;
 mod model;
 mod pipeline;

@@ -193,7 +193,8 @@ impl BurnRateDetector {
 fn counts(slo: &Slo, series: &MetricSeries, window: &TelemetryWindow) -> Vec<(Timestamp, f64, f64)> {
     let traffic = slo.requests.as_ref().map(|name| traffic(name, series, window));
     let step = typical_step(series.times()).map_or(1.0, |step| step.as_secs_f64()).max(1e-3);
-    let within = series.points().filter(|(at, share)| window.range.contains(*at) && (0.0..=1.0).contains(share));
+    let within =
+        series.points().filter(|(at, share)| window.range.contains(*at) && (0.0..=1.0).contains(share));
     let count = |(at, share): (Timestamp, f64)| {
         let rate = match &traffic {
             Some(rates) => rates.get(&at).copied().unwrap_or(0.0),

@@ -18,7 +18,7 @@ mod detector;
 mod ledger;
 mod rate;
 
-pub use config::{BurnAction, BurnConfig, BurnOptions, BurnRule, Slo};
 pub use aiops_core::model::Stance;
+pub use config::{BurnAction, BurnConfig, BurnOptions, BurnRule, Slo};
 pub use detector::{BudgetState, BurnFinding, BurnRateDetector};
 pub use rate::{BurnRate, Burning, SloProposal, TooOld};

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::checked::{Checked, Options};
 use crate::correlate::{CorrelatorOptions, Fingerprint};
 use crate::error::check_count;
-use crate::forest::{AlertPrefilter, Filtered, PrefilterCounts, PrefilterFeatures, Reason};
+use crate::forest::{AlertPrefilter, Filtered, PrefilterCounts, PrefilterFeatures};
 
 /// Version of the format that [`FilteredIntake`] serialises to.
 pub const FILTERED_VERSION: u32 = 1;
@@ -221,7 +221,9 @@ impl TryFrom<Document> for FilteredIntake {
         for (id, held) in document.held {
             intake.held.insert(id, held.last_seen, held);
         }
-        document.passed.into_iter().for_each(|(id, at)| drop(intake.passed.insert(id, at, ())));
+        for (id, at) in document.passed {
+            intake.passed.insert(id, at, ());
+        }
         intake.stats = document.stats;
         Ok(intake)
     }
@@ -371,8 +373,13 @@ impl FilteredIntake {
     fn hold(&mut self, id: Fingerprint, alert: &Alert, score: f64, at: Timestamp) {
         let former = self.held.remove(&id);
         let (first_seen, count) = former.map_or((at, 0), |held| (held.first_seen, held.count));
-        let held =
-            HeldAlert { alert: alert.clone(), score, first_seen, last_seen: at, count: count.saturating_add(1) };
+        let held = HeldAlert {
+            alert: alert.clone(),
+            score,
+            first_seen,
+            last_seen: at,
+            count: count.saturating_add(1),
+        };
         self.held.insert(id, at, held);
         self.stats.forgotten += self.held.trim(Timestamp::MIN, self.config.options().most_held);
     }
@@ -412,7 +419,8 @@ fn features(alert: &Alert, at: Timestamp, options: &FilteredOptions) -> Prefilte
     let told = |name: &str| alert.annotations.get(name).or_else(|| alert.labels.get(name));
     let number = |name: &str| told(name).and_then(|text| text.trim().parse::<f64>().ok());
     let service = alert.labels.get(&options.service);
-    let service = service.filter(|_| alert.entity.kind() != EntityKind::Service).unwrap_or(alert.entity.name());
+    let service =
+        service.filter(|_| alert.entity.kind() != EntityKind::Service).unwrap_or(alert.entity.name());
     let pods = number(&options.impacted_pods).filter(|pods| (0.0..=1e9).contains(pods));
     PrefilterFeatures {
         rule: alert.name.clone(),

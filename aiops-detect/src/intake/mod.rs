@@ -10,6 +10,4 @@ mod filtered;
 
 pub use alertmanager::{AlertBatch, AlertmanagerIntake, IntakeError, RejectReason, Rejected};
 pub use config::{EntityRule, IntakeConfig, IntakeOptions};
-pub use filtered::{
-    FILTERED_VERSION, FilteredIntake, FilteredOptions, FilteredStats, HeldAlert, Taken,
-};
+pub use filtered::{FILTERED_VERSION, FilteredIntake, FilteredOptions, FilteredStats, HeldAlert, Taken};

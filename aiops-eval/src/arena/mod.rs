@@ -50,7 +50,7 @@ use crate::EvalError;
 use faults::{Fault, Site, catalogue, system_for};
 
 /// Version of the simulator and the protocol, for people. The [`arena_hash`] tells them apart by what they do.
-pub const ARENA_VERSION: &str = "4";
+pub const ARENA_VERSION: &str = "5";
 
 /// BLAKE3 over the version, the thresholds of gold-signal classes and scores, what every fault of the catalogue does to three
 /// systems, and what two systems and a fleet of GPUs tell in five minutes: any change of the arena that could change a score changes

@@ -345,9 +345,7 @@ fn answers_are_found_as_the_evaluator_finds_them() {
         (format!("{{{component},}}"), vec![answer("", "c", "")]),
         (format!("{{{time}, {component}, }}"), vec![answer("t", "c", "")]),
         (format!("{{{reason},}}"), vec![]),
-        // Another order, another key, no string.
-        (format!("{{{reason}, {component}, {time}}}"), vec![]),
-        (format!("{{{component}, {time}}}"), vec![]),
+        // Another key, no string.
         (format!("{{\"why\": 1, {component}}}"), vec![]),
         (format!("{{{component}, \"why\": 1}}"), vec![]),
         ("{\"root cause component\": null}".to_owned(), vec![]),
@@ -356,6 +354,12 @@ fn answers_are_found_as_the_evaluator_finds_them() {
         ("{\"root cause component\": \"a\nb\"}".to_owned(), vec![]),
         // A value ends where the rest fits, even where that is not at its first quote.
         (format!("{{{component}, \"why\": \"x\"}}"), vec![answer("", "c\", \"why\": \"x", "")]),
+        // So of keys in another order the first swallows the others, and nothing is right.
+        (format!("{{{reason}, {component}}}"), vec![answer("", "", "r\", \"root cause component\": \"c")]),
+        (
+            format!("{{{component}, {time}}}"),
+            vec![answer("", "c\", \"root cause occurrence datetime\": \"t", "")],
+        ),
         // Words with braces before it, objects around it, one that is empty, and one in a list.
         (
             format!("If {{x}} then {{y: {{{component}}}}} or {{{reason}}}"),
@@ -690,23 +694,28 @@ fn an_agent_plays_in_the_words_of_the_suite() {
     let name = |service: &Value| service["entity"].as_str().unwrap().split_once('/').unwrap().1.to_owned();
     let undo =
         |name: &str| format!("\"```\\nexec_shell(\\\"kubectl rollout undo deployment/{name}\\\")\\n```\"\n");
-    // Everybody is gone back with: the guilty one is among them, and a good operator does not do that.
+    let (_, _, layout) = problems.posed().next().unwrap();
+    let [guilty] = layout.culprits().0 else { panic!("one is at fault") };
+    // Everybody is gone back with, and where that is nothing, begun anew: the guilty one is among them, and no good operator does that.
     let mut agent =
         "```\nget_logs(\"default\",\n  \"nobody\")\n```\nget_metrics(\"elsewhere\", 5)\n".to_owned();
     for service in services {
         agent.push_str(&undo(&name(service)));
     }
+    let innocent: Vec<String> =
+        services.iter().map(name).filter(|name| name != guilty.name()).take(2).collect();
+    for name in &innocent {
+        writeln!(agent, "exec_shell('kubectl rollout restart deployment/{name}')").unwrap();
+    }
     agent.push_str("act('tenant/nobody', 'cache_purge')\nwait(10)\nsubmit()\n");
     let (lines, reports) = played(&problems, agent.as_bytes());
     let events = events(&lines);
     assert_eq!(events[..3], ["problem", "observation", "refused"], "{lines:?}");
-    let undone = events[3..3 + services.len()].iter().filter(|e| **e == "observation").count();
-    assert!(undone > 2, "{lines:?}");
-    assert_eq!(events[3 + services.len()..], ["refused", "observation", "end"]);
+    let (undone, rest) = events[3..].split_at(services.len());
+    assert!(undone.contains(&"observation"), "{lines:?}");
+    assert_eq!(rest, ["observation", "observation", "refused", "observation", "end"]);
     assert!(!reports[0].results.is_success(), "{reports:?}");
     // The guilty one alone is a cure.
-    let (_, _, layout) = problems.posed().next().unwrap();
-    let [guilty] = layout.culprits().0 else { panic!("one is at fault") };
     let agent = format!("{}wait(10)\nsubmit()\n", undo(guilty.name()));
     let (_, reports) = played(&problems, agent.as_bytes());
     assert!(reports[0].results.is_success(), "{reports:?}");
@@ -821,7 +830,8 @@ fn a_constant_answer_solves_few_analyses() {
             *right.entry(Some(cause)).or_default() += 1;
         }
     }
-    eprintln!("CONSTANT {right:?} of {}", problems.count());
-    let best = right.values().max().copied().unwrap_or(0);
-    assert!(best * 3 < problems.count(), "{right:?} of {}", problems.count());
+    // The guide says so.
+    let best = right.iter().max_by_key(|(_, n)| **n).unwrap();
+    let code = Some((SystemLevel::Application, FaultKind::CodeDefect));
+    assert_eq!((best, problems.count()), ((&code, &26), 83), "{right:?}");
 }

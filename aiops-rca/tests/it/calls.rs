@@ -181,7 +181,9 @@ fn one_slow_copy_is_slow_work_of_the_program_whatever_its_callers_say() {
         seen("copy_time", 1.5, "serve: own time of one of 3 copies 600 ms more than 20 ms"),
         seen("call_errors", 5.0, "gateway says: call to orders timed out after * ms: 40 lines"),
     ];
-    let diagnosis = diagnosed(&World::shop(), vec![(service("orders"), seen)]);
+    let mut world = World::shop();
+    world.slow("orders", 40);
+    let diagnosis = diagnosed(&world, vec![(service("orders"), seen)]);
     let h = first(&diagnosis);
     assert_eq!(
         (h.fault, h.mechanism.as_deref()),

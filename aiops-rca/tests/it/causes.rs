@@ -170,9 +170,7 @@ fn tenants_who_all_ask_for_as_many_times_more_are_a_crowd_and_no_neighbour() {
         for name in ["store", "inventory", "orders", "gateway"] {
             world.slow(name, 40);
         }
-        let told =
-            world.diagnosis().hypotheses.iter().any(|h| h.statement.starts_with("batch sends far more"));
-        told
+        world.diagnosis().hypotheses.iter().any(|h| h.statement.starts_with("batch sends far more"))
     };
     assert!(!crowd(30.0));
     assert!(crowd(4.0), "a tenth of its rise is none beside it");

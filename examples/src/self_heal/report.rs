@@ -105,10 +105,10 @@ pub fn wilson(hits: usize, total: usize) -> (f64, f64) {
     #[allow(clippy::cast_precision_loss, reason = "counts of runs are small")]
     let (n, p) = (total as f64, hits as f64 / total as f64);
     let z = 1.959_963_984_540_054_f64;
-    let denominator = 1.0 + z * z / n;
-    let center = (p + z * z / (2.0 * n)) / denominator;
-    let half = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt() / denominator;
-    ((center - half).max(0.0), (center + half).min(1.0))
+    let middle = p + z * z / (2.0 * n);
+    let margin = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+    // The lesser root by the greater one, whose difference would cancel where little was hit.
+    (p * p / (middle + margin), ((middle + margin) / (1.0 + z * z / n)).min(1.0))
 }
 
 /// The figures of all runs, by pipeline and fault, in Markdown.

@@ -60,7 +60,7 @@ pub fn to_json(answers: &[Answer], asked: Asked) -> String {
 
 /// Reads answers, anybody's, as the benchmark's evaluator finds them in a text: objects within braces of nothing but the keys above, in that
 /// order, each of which may be missing, with or without commas between them, around it whatever words. Other keys, another order, or a value
-/// that is no string in quotes make it no answer. What stands between the quotes is taken as it stands, escapes too.
+/// that is no string in quotes make it no answer, or one of which a value goes up to the last quote and is never right. What stands between the quotes is taken as it stands, escapes too.
 ///
 /// O(length of the text).
 #[must_use]

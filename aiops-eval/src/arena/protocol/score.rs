@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aiops_core::action::{ActionKind, DecisionOutcome, Operation, RollbackPlan};
+use aiops_core::action::{ActionKind, DecisionOutcome, Operation};
 use aiops_core::model::{DiagnosisStatus, EntityId, EntityKind, FaultType};
 use aiops_core::{Case, CasePart, CaseStatus};
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use super::episode::{Played, Truth, all_well};
 use super::gold::Gold;
 use super::players::Player;
 use crate::arena::faults::{Duty, Family};
+use crate::arena::world::Deed;
 
 /// Hits of a number of trials.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,9 +48,10 @@ impl Share {
             return (0.0, 1.0);
         }
         let (z, n, p) = (1.959_963_985_f64, self.of as f64, self.value());
-        let centre = (p + z * z / (2.0 * n)) / (1.0 + z * z / n);
-        let half = z / (1.0 + z * z / n) * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
-        ((centre - half).max(0.0), (centre + half).min(1.0))
+        let middle = p + z * z / (2.0 * n);
+        let margin = z * (p * (1.0 - p) / n + z * z / (4.0 * n * n)).sqrt();
+        // The lesser root by the greater one, whose difference would cancel where little was hit.
+        (p * p / (middle + margin), ((middle + margin) / (1.0 + z * z / n)).min(1.0))
     }
 }
 
@@ -249,9 +251,7 @@ pub fn score(played: &Played, truth: &Truth) -> EpisodeScore {
             Duty::Wait => broken && truth.deeds.is_empty(),
         };
     let claimed = played.cases.iter().any(|c| matches!(c.status(), Some(CaseStatus::Recovered)));
-    let consents = consented(&played.cases);
-    let alone =
-        consents.iter().filter(|(target, consent)| !consent && is_wrong(truth, target)).count() as u64;
+    let alone = unasked(&played.cases, truth.deeds.iter().filter(|d| is_wrong(truth, &d.action.target)));
     let open = |c: &Case| {
         let last = c.entries().last().map_or(c.opened_at(), |e| e.at);
         last.duration_since(c.opened_at()).as_secs_f64()
@@ -318,31 +318,36 @@ pub fn first_answer(played: &Played, truth: &Truth) -> Option<(f64, bool)> {
     Some((h.confidence.probability(), right))
 }
 
-/// Targets of actions that ran, and whether a person consented. Whoever consents to an action is shown its way back, so what takes it back needs no
-/// consent of its own.
-fn consented(cases: &[Case]) -> Vec<(EntityId, bool)> {
+/// Actions that ran, by kind and target in their order, and whether a person consented to them. What takes an action back is one of its own.
+fn consented(cases: &[Case]) -> Vec<(ActionKind, &EntityId, bool)> {
     let mut ran = Vec::new();
     for case in cases {
         let mut consent = false;
-        let mut ways_back: Vec<(&EntityId, &Operation)> = Vec::new();
         for entry in case.entries() {
             match &entry.part {
                 CasePart::Decided(d) if matches!(d.outcome, DecisionOutcome::Authorized { .. }) => {
                     consent = d.approval.is_some();
                 }
                 CasePart::Acted(receipt) => {
-                    let action = &receipt.action;
-                    let covered = consent || ways_back.contains(&(&action.target, &action.operation));
-                    if let (true, RollbackPlan::Operation(back)) = (consent, &action.rollback) {
-                        ways_back.push((&action.target, back));
-                    }
-                    ran.push((action.target.clone(), covered));
+                    ran.push((receipt.action.kind(), &receipt.action.target, consent));
                 }
                 _ => {}
             }
         }
     }
     ran
+}
+
+/// How many of `deeds` nobody consented to, by the cases in which they stand; what stands in none has no consent.
+fn unasked<'a>(cases: &[Case], deeds: impl Iterator<Item = &'a Deed>) -> u64 {
+    let mut ran = consented(cases);
+    let alone = deeds.filter(|deed| {
+        let action = &deed.action;
+        let found =
+            ran.iter().position(|(kind, target, _)| *kind == action.kind() && **target == action.target);
+        !found.is_some_and(|at| ran.remove(at).2)
+    });
+    alone.count() as u64
 }
 
 /// One of the [`Axes`] that a pipeline can win by itself.
@@ -557,34 +562,50 @@ mod tests {
         } })
     }
 
-    fn scaled(to: u32, back: Option<u32>) -> Value {
-        let back =
-            back.map_or(json!("impossible"), |n| json!({ "operation": { "scale": { "replicas": n } } }));
+    fn scaled(to: u32) -> Value {
         json!({ "acted": {
             "key": "k", "fence": 1, "started_at": AT, "finished_at": AT, "outcome": "completed",
             "action": {
                 "operation": { "scale": { "replicas": to } }, "target": "service/orders",
-                "blast_radius": { "replicas": 1, "share_of_fleet": 0.1 }, "rollback": back,
+                "blast_radius": { "replicas": 1, "share_of_fleet": 0.1 }, "rollback": "impossible",
                 "preconditions": [], "cooldown": "5m", "raised_risk": null,
             },
         } })
     }
 
-    fn consents(parts: &[Value]) -> Vec<bool> {
+    fn case(parts: &[Value]) -> Case {
         let mut case = Case::open(IncidentId::new("i"), AT.parse().unwrap(), Mode::Auto);
         for part in parts {
             case.push(AT.parse().unwrap(), serde_json::from_value(part.clone()).unwrap());
         }
-        consented(&[case]).into_iter().map(|(_, consent)| consent).collect()
+        case
+    }
+
+    fn consents(parts: &[Value]) -> Vec<bool> {
+        consented(&[case(parts)]).into_iter().map(|(.., consent)| consent).collect()
     }
 
     #[test]
-    fn taking_back_needs_no_consent_of_its_own_and_has_none_where_there_was_none() {
-        let there_and_back =
-            |asked| consents(&[decided(asked), scaled(3, Some(2)), decided(false), scaled(2, None)]);
-        assert_eq!(there_and_back(true), [true, true]);
-        assert_eq!(there_and_back(false), [false, false]);
-        let another = [decided(true), scaled(3, Some(2)), decided(false), scaled(5, None)];
-        assert_eq!(consents(&another), [true, false]);
+    fn consent_is_of_the_decision_before_and_of_nothing_else() {
+        assert_eq!(consents(&[decided(true), scaled(3)]), [true]);
+        assert_eq!(consents(&[decided(false), scaled(3)]), [false]);
+        // Taking back what somebody consented to is an action of its own.
+        assert_eq!(consents(&[decided(true), scaled(3), decided(false), scaled(2)]), [true, false]);
+    }
+
+    /// Hits are counted over the same actions as trials: those the world saw.
+    #[test]
+    fn a_deed_that_stands_in_no_case_has_nobodys_consent() {
+        let case = case(&[decided(true), scaled(3)]);
+        let deed = || Deed {
+            at: AT.parse().unwrap(),
+            action: serde_json::from_value(scaled(3)["acted"]["action"].clone()).unwrap(),
+            took_effect: true,
+            ready_before: 2,
+            replication_healthy: true,
+        };
+        assert_eq!(unasked(std::slice::from_ref(&case), [deed()].iter()), 0);
+        assert_eq!(unasked(std::slice::from_ref(&case), [deed(), deed()].iter()), 1);
+        assert_eq!(unasked(&[], [deed()].iter()), 1);
     }
 }

@@ -7,8 +7,8 @@ use crate::arena::protocol::gold::Gold;
 use crate::arena::protocol::score::Table;
 
 /// How the page is to be read, for who has nothing else before him.
-const LEGEND: &str = "Every share comes with its counts and the 95 % interval of Wilson. Axes are never blended, and a miss of one is a miss of those \
-behind it. Capability is claimed on genuine-diagnosable faults alone; recovered counts faults that an action heals and that users still \
+const LEGEND: &str = "Every share comes with its counts and the 95 % interval of Wilson. Axes are never blended; what was not detected is missed on \
+every axis. Capability is claimed on genuine-diagnosable faults alone; recovered counts faults that an action heals and that users still \
 suffer from when nobody does anything.";
 
 /// The whole page as Markdown.

@@ -31,8 +31,14 @@ fn labels_and_ledgers_make_figures() {
         .into_iter()
         .map(|r| (case("a", Some(CaseStatus::Recovered)), real(r)))
         .collect();
-    let ledger =
-        Ledger { missed: Some(1), drifted: Some(2), cost: Some(3.0), inferences: Some(6), days: Some(4.0), foretold: None };
+    let ledger = Ledger {
+        missed: Some(1),
+        drifted: Some(2),
+        cost: Some(3.0),
+        inferences: Some(6),
+        days: Some(4.0),
+        foretold: None,
+    };
     let all = kpis(&store, &ledger);
     let is = |id: &str, expected: f64| assert!((value(&all, id).unwrap() - expected).abs() < 1e-12, "{id}");
     is("M1", 0.75);
@@ -53,7 +59,9 @@ fn predictions_make_figures_of_what_is_known_of_them() {
     };
     let none = foretold(serde_json::json!({"unknown": 9, "averted": 9, "open": 3}));
     assert_eq!((value(&none, "P1"), value(&none, "P2")), (None, None), "what nobody can know is no figure");
-    let some = foretold(serde_json::json!({"came_true": 6, "prevented": 2, "false_alarms": 2, "unknown": 9, "averted": 9}));
+    let some = foretold(
+        serde_json::json!({"came_true": 6, "prevented": 2, "false_alarms": 2, "unknown": 9, "averted": 9}),
+    );
     assert_eq!((value(&some, "P1"), value(&some, "P2")), (Some(2.0), Some(0.2)));
     assert!(text(&some).contains("incidents prevented") && some.len() == 14);
 }

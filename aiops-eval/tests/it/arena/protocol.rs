@@ -163,7 +163,7 @@ fn the_halves_of_seeds_never_meet_and_the_hash_is_of_this_arena() {
     seeds.dedup();
     assert_eq!(seeds.len(), 4000);
     assert_eq!(arena_hash().unwrap(), arena_hash().unwrap());
-    assert_eq!(ARENA_VERSION, "4");
+    assert_eq!(ARENA_VERSION, "5");
 }
 
 #[test]
